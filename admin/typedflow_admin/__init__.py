@@ -1,0 +1,1 @@
+"""The control plane: registry, executions, schedules, catalog, API and console."""

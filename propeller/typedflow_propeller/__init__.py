@@ -1,0 +1,1 @@
+"""The reconciler and its executors: local processes and Kubernetes pods."""

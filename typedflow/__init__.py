@@ -1,0 +1,1 @@
+"""Strongly typed workflows with cached, versioned tasks."""
