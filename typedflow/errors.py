@@ -1,0 +1,156 @@
+"""Every error that a user can meet, as one tree.
+
+An error says what went wrong (`message`), has a stable `code` that programs may match on, and where they are
+known, the place (`where`) and what to do about it (`hint`). This module imports nothing of typedflow, so that
+any room can raise from it.
+
+    TypedflowError
+    ├── UsageError              a wrong option, argument, file or setting                 exit 2, INVALID_ARGUMENT
+    │   ├── DefinitionError     a task or workflow that can't be defined as written
+    │   ├── ConversionError     a value that does not fit its type; names the path
+    │   ├── BundleError         code that can't be bundled or unpacked safely
+    │   └── LoadError           an author's file that can't be imported
+    ├── CompileError            a workflow whose wiring is wrong; holds all diagnostics    exit 2, INVALID_ARGUMENT
+    ├── NotFound                no such entity, execution, node, bundle                    exit 2, NOT_FOUND
+    ├── VersionConflict         other content under a registered version                  exit 2, ALREADY_EXISTS
+    ├── StateConflict           not possible in the present state; fenced; stale           exit 2, FAILED_PRECONDITION
+    ├── PermissionDenied        no or wrong credentials                                    exit 4, UNAUTHENTICATED
+    ├── ServerUnreachable       nothing answers at the address                             exit 3, UNAVAILABLE
+    ├── IntegrityError          bytes that are not what their digest says                  exit 1, DATA_LOSS
+    ├── ExecutionFailed         an execution that ended other than SUCCEEDED               exit 1
+    └── NonRecoverable          raised by a task's body: fail now, do not retry
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typedflow.pb.diagnostics_pb2 import Diagnostic
+    from typedflow.pb.errors_pb2 import ExecutionError as ErrorMessage
+
+
+class TypedflowError(Exception):
+    """The root of the tree.
+
+    Args:
+        message: what went wrong, one sentence, without a full stop.
+        where: the place: a file and line, a path such as `inputs.df`, an address.
+        hint: what to do about it.
+        code: overrides the class's stable code with a more exact one.
+    """
+
+    code: str = "Error"
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "", code: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+        if code:
+            self.code = code
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text}\n  help: {self.hint}" if self.hint else text
+
+
+class UsageError(TypedflowError):
+    """A wrong option, argument, file or setting."""
+
+    code = "Usage"
+
+
+class DefinitionError(UsageError, TypeError):
+    """A task or workflow that can't be defined as written (raised where the author's line is)."""
+
+    code = "Definition"
+
+
+class ConversionError(UsageError, ValueError):
+    """A value that does not fit its type; `where` is the path to it, as in `inputs.config.layers[3].width`."""
+
+    code = "InvalidValue"
+
+
+class BundleError(UsageError):
+    """Code that can't be bundled, or a bundle that can't be unpacked safely."""
+
+    code = "Bundle"
+
+
+class LoadError(UsageError):
+    """An author's file that is not there, is not Python, or raises while it is imported."""
+
+    code = "Load"
+
+
+class CompileError(TypedflowError):
+    """A workflow whose wiring is wrong; `diagnostics` holds every mistake, in a stable order."""
+
+    code = "Compile"
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], message: str = "") -> None:
+        self.diagnostics = tuple(diagnostics)
+        lines = [f"{d.code}: {d.message}" for d in self.diagnostics]
+        super().__init__(message or "\n".join(lines), code=self.diagnostics[0].code if diagnostics else "")
+
+
+class NotFound(TypedflowError):
+    """There is no such entity, execution, node or bundle."""
+
+    code = "NotFound"
+
+
+class VersionConflict(TypedflowError):
+    """Other content is registered under this version; versions never change."""
+
+    code = "VersionConflict"
+
+
+class StateConflict(TypedflowError):
+    """Not possible in the present state: already ended, fenced, or changed by somebody else meanwhile."""
+
+    code = "StateConflict"
+
+
+class PermissionDenied(TypedflowError):
+    """No credentials, wrong ones, or ones without the right."""
+
+    code = "PermissionDenied"
+    exit_code = 4
+
+
+class ServerUnreachable(TypedflowError):
+    """Nothing answers at the address, or what answers is not a typedflow server."""
+
+    code = "ServerUnreachable"
+    exit_code = 3
+
+
+class IntegrityError(TypedflowError):
+    """Bytes that are not what their digest says, or that are no longer there."""
+
+    code = "Integrity"
+    exit_code = 1
+
+
+class ExecutionFailed(TypedflowError):
+    """An execution that ended other than SUCCEEDED; `error` says which node failed and why."""
+
+    code = "ExecutionFailed"
+    exit_code = 1
+
+    def __init__(self, message: str, *, error: ErrorMessage | None = None, where: str = "", hint: str = "") -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.error = error
+
+
+class NonRecoverable(TypedflowError):
+    """Raise this in a task's body to fail at once: no retry would help."""
+
+    code = "NonRecoverable"
+    exit_code = 1
