@@ -1,9 +1,10 @@
 """Generates `typedflow/pb` from `idl/`: messages, gRPC stubs and type stubs, in one flat package.
 
-protoc derives Python imports from the path of a .proto file: `from typedflow.v1 import literals_pb2`. The protobuf package has
-to stay `typedflow.v1`, yet in Python that would put generated modules into the namespace that authors import. So the modules
-are moved to `typedflow.pb` and the one form of import line that protoc writes for our own files is rewritten. The names in the
-descriptors (`typedflow/v1/literals.proto`) stay what they are, so messages and reflection are the same for every language.
+protoc derives Python imports from the path of a .proto file: `from typedflow.v1 import literals_pb2`. The protobuf
+package has to stay `typedflow.v1`, yet in Python that would put generated modules into the namespace that authors
+import. So the modules are moved to `typedflow.pb`, and the one form of import line that protoc writes for our own files
+is rewritten. The names in the descriptors (`typedflow/v1/literals.proto`) stay what they are, so messages and
+reflection are the same for every language.
 
 Must never write anything that depends on the machine, the clock or the order of a folder: `--check` compares bytes.
 """
@@ -25,7 +26,7 @@ IDL = ROOT / "idl"
 PACKAGE = ROOT / "typedflow" / "pb"
 
 OWN_IMPORT = re.compile(r"^from typedflow\.v1 import (?=\w+_pb2\b)", re.MULTILINE)
-# gRPC modules name the .proto's own place in a message for people; the builder names the module of the classes (for pickle).
+# The module that message classes say they are from, which pickle imports.
 OWN_MODULE = re.compile(r"'typedflow\.v1\.(?=\w+_pb2')")
 SERVICE = re.compile(r"^service \w+", re.MULTILINE)
 
@@ -50,7 +51,9 @@ def generate(target: Path) -> None:
 
 def protoc(protos: list[Path], **outputs: str) -> None:
     """Runs the protoc of grpcio-tools; its plugins are found beside this interpreter."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    }
     options = [f"--{name}={value}" for name, value in outputs.items()]
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{IDL}", *options, *map(str, protos)]
     if subprocess.run(command, env=environment, check=False).returncode:
@@ -89,7 +92,9 @@ def replace(fresh: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Generate typedflow/pb from idl/.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail with a diff if typedflow/pb is not current")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail with the diff if there is one"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder)
