@@ -1,0 +1,249 @@
+"""The object store: bytes named by their content.
+
+`ObjectStore` is the seam; `FolderStore` keeps objects as read-only files of a local folder. An object is written
+once under its final name, whole or not at all, and is checked against its digest when it is read. A store never
+trusts a name, never changes an object and never links to a file that somebody else may still write to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+from typedflow import errors
+from typedflow.dataplane import digests
+
+_TEMPORARY = ".incoming"
+_CHUNKS_SUFFIX = ".chunks"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """An object in a store: its address, its digest (`b3:<hex>`) and its size in bytes."""
+
+    uri: str
+    digest: str
+    size: int
+
+
+class ObjectStore(Protocol):
+    """Keeps bytes under the name of their content. Every method may be called from several threads."""
+
+    def put_bytes(self, data: bytes) -> Blob:
+        """Keeps `data`; does nothing if the store already has it."""
+
+    def put_file(self, path: str | os.PathLike[str]) -> Blob:
+        """Keeps a copy of the file's bytes as they are now; memory does not grow with the file."""
+
+    def uri_of(self, digest: str) -> str:
+        """The address that the object with this digest has here, whether or not it is there."""
+
+    def has(self, digest: str) -> bool:
+        """Whether the store has the object."""
+
+    def exists(self, uris: Iterable[str]) -> frozenset[str]:
+        """Those of `uris` that can be read, asked for in one batch."""
+
+    def open(self, uri: str) -> BinaryIO:
+        """The object's bytes as a stream. They are not checked: use it where what reads them does, or for a part."""
+
+    def read_bytes(self, uri: str) -> bytes:
+        """The object's bytes, checked against its digest."""
+
+    def fetch(self, uri: str, digest: str, destination: str | os.PathLike[str]) -> None:
+        """Writes the object to a file, whole and checked against `digest`, or not at all."""
+
+
+def open_store(url: str) -> ObjectStore:
+    """The store at `url`: `file:///folder`, or a plain path. Makes the folder when something is first put there.
+
+    Raises:
+        UsageError: for a scheme that is not supported.
+    """
+    scheme = urlsplit(url).scheme if "://" in url else ""
+    if scheme not in ("", "file"):
+        raise errors.UsageError(
+            f"there is no object store for `{scheme}://`",
+            where=url,
+            hint="use file:///an/absolute/folder, or a plain path",
+            code="UnsupportedStore",
+        )
+    if scheme:
+        return FolderStore(_path_of(url))
+    return FolderStore(Path(url).expanduser())
+
+
+class FolderStore:
+    """Objects as read-only files of a folder, at `b3/<first two hex digits>/<the rest>`.
+
+    What is being written is under `.incoming/` in the same file system until it is whole, and then gets its name
+    by a rename. The list of chunks of a large object lies beside it as `<name>.chunks`, and is there before it is.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(os.path.abspath(root))
+
+    def put_bytes(self, data: bytes) -> Blob:
+        """See `ObjectStore.put_bytes`."""
+        digest = digests.of_bytes(data)
+        if self.has(digest):
+            return Blob(self.uri_of(digest), digest, len(data))
+        with self._incoming() as (temporary, sink):
+            hasher = digests.Hasher()
+            hasher.update(data)
+            sink.write(data)
+            return self._publish(temporary, sink, hasher.finish())
+
+    def put_file(self, path: str | os.PathLike[str]) -> Blob:
+        """See `ObjectStore.put_file`. Hashes first: a file that the store has is read once and not written.
+
+        A file that changes between hashing and copying is kept as what was copied: its digest is taken again from
+        the bytes that are written.
+        """
+        try:
+            found = digests.of_file(path)
+            if self.has(found.digest):
+                return Blob(self.uri_of(found.digest), found.digest, found.size)
+            with open(path, "rb", buffering=0) as source, self._incoming() as (temporary, sink):
+                return self._publish(temporary, sink, digests.of_stream(source, sink))
+        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+            if error.filename is None or os.fspath(error.filename) != os.fspath(path):
+                raise
+            raise errors.UsageError(f"can't read the file: {error.strerror}", where=os.fspath(path)) from None
+
+    def uri_of(self, digest: str) -> str:
+        """See `ObjectStore.uri_of`."""
+        return "file://" + quote(str(self._path(digest)))
+
+    def has(self, digest: str) -> bool:
+        """See `ObjectStore.has`."""
+        return self._path(digest).is_file()
+
+    def exists(self, uris: Iterable[str]) -> frozenset[str]:
+        """See `ObjectStore.exists`."""
+        return frozenset(uri for uri in uris if self._locate(uri).is_file())
+
+    def open(self, uri: str) -> BinaryIO:
+        """See `ObjectStore.open`."""
+        path = self._locate(uri)
+        try:
+            return path.open("rb")
+        except FileNotFoundError:
+            raise _gone(uri) from None
+
+    def read_bytes(self, uri: str) -> bytes:
+        """See `ObjectStore.read_bytes`."""
+        with self.open(uri) as stream:
+            data = stream.read()
+        _check(uri, self._digest_in(uri), digests.of_bytes(data))
+        return data
+
+    def fetch(self, uri: str, digest: str, destination: str | os.PathLike[str]) -> None:
+        """See `ObjectStore.fetch`."""
+        target = Path(destination)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        try:
+            with self.open(uri) as stream, temporary.open("xb") as sink:
+                _check(uri, digest, digests.of_stream(stream, sink).digest)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def chunks(self, digest: str) -> tuple[str, ...]:
+        """The digests of a large object's 64 MiB chunks, in order; empty for one of a single chunk."""
+        try:
+            lines = _chunks_path(self._path(digest)).read_text("ascii").split()
+        except FileNotFoundError:
+            return ()
+        _check(self.uri_of(digest), digest, digests.of_chunks(iter(lines)))
+        return tuple(lines)
+
+    def _path(self, digest: str) -> Path:
+        if not digests.is_digest(digest):
+            raise errors.UsageError(f"`{digest}` is not a digest", hint="a digest is `b3:` and 64 hex digits")
+        name = digest.removeprefix(digests.PREFIX)
+        return self.root / "b3" / name[:2] / name[2:]
+
+    def _digest_in(self, uri: str) -> str:
+        path = _path_of(uri)
+        digest = f"{digests.PREFIX}{path.parent.name}{path.name}"
+        if not digests.is_digest(digest) or self._path(digest) != path:
+            raise errors.UsageError("this is not the address of an object of this store", where=uri,
+                                    hint=f"the store is at {self.root}")
+        return digest
+
+    def _locate(self, uri: str) -> Path:
+        return self._path(self._digest_in(uri))
+
+    @contextlib.contextmanager
+    def _incoming(self) -> Iterator[tuple[Path, BinaryIO]]:
+        folder = self.root / _TEMPORARY
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / secrets.token_hex(16)
+        try:
+            with temporary.open("xb") as sink:
+                yield temporary, sink
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _publish(self, temporary: Path, sink: BinaryIO, found: digests.FileDigest) -> Blob:
+        """Gives a written file its name. Two that publish the same object at once both succeed."""
+        path = self._path(found.digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if found.chunks:
+            self._publish_chunks(path, found.chunks)
+        sink.flush()
+        os.fsync(sink.fileno())
+        os.fchmod(sink.fileno(), 0o444)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+        return Blob(self.uri_of(found.digest), found.digest, found.size)
+
+    def _publish_chunks(self, path: Path, chunks: tuple[str, ...]) -> None:
+        with self._incoming() as (temporary, sink):
+            sink.write("".join(f"{chunk}\n" for chunk in chunks).encode("ascii"))
+            sink.flush()
+            os.fsync(sink.fileno())
+            os.fchmod(sink.fileno(), 0o444)
+            os.replace(temporary, _chunks_path(path))
+
+
+def _path_of(uri: str) -> Path:
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise errors.UsageError("this is not a local file's address", where=uri, hint="write it as file:///folder/file")
+    return Path(unquote(parts.path))
+
+
+def _chunks_path(path: Path) -> Path:
+    return path.with_name(path.name + _CHUNKS_SUFFIX)
+
+
+def _check(uri: str, expected: str, found: str) -> None:
+    if expected != found:
+        raise errors.IntegrityError(
+            f"the object is not what its name says: expected {expected}, its bytes are {found}",
+            where=uri,
+            hint="the stored file was changed or damaged: delete it, and what made it is run again",
+        )
+
+
+def _gone(uri: str) -> errors.IntegrityError:
+    return errors.IntegrityError("the object is no longer there", where=uri, code="ObjectMissing",
+                                 hint="it was deleted from the store: what made it has to run again")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
