@@ -2,6 +2,7 @@
 
 import ast
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,3 +65,8 @@ def function_lengths(path: Path) -> list[int]:
     tree = ast.parse(path.read_text("utf-8"))
     functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return [(function.end_lineno or function.lineno) - function.lineno + 1 for function in functions]
+
+
+def test_a_test_that_reaches_for_another_machine_fails() -> None:
+    with socket.socket() as client, pytest.raises(PermissionError, match="192.0.2.1"):
+        client.connect(("192.0.2.1", 9))
