@@ -53,6 +53,17 @@ class Listed:
 
 
 Source: TypeAlias = Constant | Promised | Listed
+Given: TypeAlias = "Callable[[int], LiteralMap | None]"
+Load: TypeAlias = "Callable[[literals_pb2.Literal], literals_pb2.Literal]"
+
+
+class StoredElsewhere(errors.ConversionError):
+    """A part of an offloaded value is wanted, and it can't be loaded here."""
+
+    code = "StoredElsewhere"
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message, where=where, hint=hint or "return the part from a task of its own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +170,17 @@ def can_fail(source: Source) -> bool:
             return False
 
 
-def resolve(bound: Sequence[Bound], given: Callable[[int], LiteralMap | None]) -> LiteralMap:
-    """The values; `given(node)` is what a node (or `INPUTS`) gave. Raises ConversionError naming the variable."""
+def resolve(bound: Sequence[Bound], given: Given, load: Load | None) -> LiteralMap:
+    """The values; `given(node)` is what a node (or `INPUTS`) gave, and `load` gives offloaded values.
+
+    Raises ConversionError naming the variable; StoredElsewhere where `load` is wanted and there is none.
+    """
     result = literals_pb2.LiteralMap()
     for each in bound:
         try:
-            value = _value(each.source, given)
+            value = _value(each.source, given, load)
+        except StoredElsewhere as error:
+            raise StoredElsewhere(error.message, where=each.variable, hint=error.hint) from None
         except errors.ConversionError as error:
             where = f"{each.variable}{error.where}" if error.where.startswith("[") else each.variable
             raise errors.ConversionError(
@@ -174,13 +190,13 @@ def resolve(bound: Sequence[Bound], given: Callable[[int], LiteralMap | None]) -
     return result
 
 
-def _value(source: Source, given: Callable[[int], LiteralMap | None]) -> literals_pb2.Literal:
+def _value(source: Source, given: Given, load: Load | None) -> literals_pb2.Literal:
     match source:
         case Promised():
-            return _promised_value(source, given(source.node))
+            return _promised_value(source, given(source.node), load)
         case Listed():
             packed = literals_pb2.Literal(
-                list=literals.pack([_value(each, given) for each in source.elements])
+                list=literals.pack([_value(each, given, load) for each in source.elements])
             )
             if source.variant < 0:
                 return packed
@@ -189,10 +205,18 @@ def _value(source: Source, given: Callable[[int], LiteralMap | None]) -> literal
             return source.literal
 
 
-def _promised_value(promised: Promised, outputs: LiteralMap | None) -> literals_pb2.Literal:
+def _promised_value(
+    promised: Promised, outputs: LiteralMap | None, load: Load | None
+) -> literals_pb2.Literal:
     if outputs is None:
         raise errors.ConversionError(f"`{promised.variable}` is not there yet")
     value = at(outputs, promised.position, promised.variable)
+    if (promised.path or promised.target is not None) and value.HasField("offloaded"):
+        if load is None:
+            raise StoredElsewhere(
+                f"`{promised.variable}` is too large for a part or another form of it to be taken here"
+            )
+        value = load(value)
     if promised.path:
         value = literals.follow(value, promised.path)
     if promised.target is not None:

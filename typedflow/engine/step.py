@@ -15,6 +15,7 @@ from typedflow.pb import catalog_pb2, errors_pb2, events_pb2, executions_pb2
 
 if TYPE_CHECKING:
     from typedflow.engine.actions import Action, StopReason
+    from typedflow.engine.bindings import Load
     from typedflow.engine.graph import Graph
     from typedflow.engine.state import State
     from typedflow.pb.errors_pb2 import ExecutionError
@@ -52,14 +53,21 @@ def step(graph: Graph, state: State, event: Event) -> list[Action]:
     return change.actions
 
 
-def inputs(graph: Graph, state: State, node: int) -> LiteralMap:
-    """What the node is given, converted, in interface order. Its upstreams must have succeeded."""
-    return _resolve(state, graph.bindings[node])
+def inputs(graph: Graph, state: State, node: int, load: Load | None = None) -> LiteralMap:
+    """What the node is given, converted, in interface order. Its upstreams must have succeeded.
+
+    An offloaded value passes as it is, unless a part or another form of it is wanted: then `load` gives the value
+    itself. Raises ConversionError, naming the variable, for what isn't there: an index beyond the end of an offloaded
+    list, or any part of an offloaded value when there is no `load`.
+    """
+    return _resolve(state, graph.bindings[node], load)
 
 
-def _resolve(state: State, bound: tuple[bindings.Bound, ...]) -> LiteralMap:
+def _resolve(state: State, bound: tuple[bindings.Bound, ...], load: Load | None = None) -> LiteralMap:
     outputs = state.outputs
-    return bindings.resolve(bound, lambda node: state.inputs if node == bindings.INPUTS else outputs[node])
+    return bindings.resolve(
+        bound, lambda node: state.inputs if node == bindings.INPUTS else outputs[node], load
+    )
 
 
 class _Change:
@@ -84,6 +92,14 @@ class _Change:
         state.max_parallelism = event.max_parallelism
         state.overwrite = frozenset(event.overwrite_cache)
         state.mark_execution()
+        if not bindings.has_all(event.inputs, self.graph.input_names):
+            given = ", ".join(each.name for each in event.inputs.values)
+            message = (
+                f"the execution was given ({given}) where ({', '.join(self.graph.input_names)}) is declared"
+            )
+            state.error = _error(errors_pb2.ERROR_KIND_USER, "InvalidInputs", message)
+            self._wind_down()
+            return
         for node, in_degree in enumerate(self.graph.in_degrees):
             if in_degree == 0 and state.stages[node] == stages.NEW:
                 self._make_ready(node)
@@ -111,22 +127,18 @@ class _Change:
     def attempt_started(self, event: events_pb2.AttemptStarted) -> None:
         state = self.state
         node = self._node_of(event.node, event.attempt)
-        if node < 0 or state.stages[node] == stages.RUNNING:
+        if node < 0 or state.stages[node] != stages.STARTING:
             return
-        if state.node_started_at[node] == 0:
-            state.node_started_at[node] = self.now
+        self._begin(node)
         if event.note:
             state.reasons[node] = event.note
-        else:
-            state.reasons.pop(node, None)
+        state.stages[node] = stages.RUNNING
         state.mark(node)
-        if state.stages[node] == stages.STARTING:
-            state.stages[node] = stages.RUNNING
-            if self.graph.timed[node]:
-                self._forget_attempt_timers(node)
-                run_ms = self.graph.options[node].timeouts.run_ms
-                if run_ms:
-                    self._set_timer(node, event.attempt, events_pb2.TIMER_RUN, self.now + run_ms * 1_000)
+        if self.graph.timed[node]:
+            self._forget_attempt_timers(node)
+            run_ms = self.graph.options[node].timeouts.run_ms
+            if run_ms:
+                self._set_timer(node, event.attempt, events_pb2.TIMER_RUN, self.now + run_ms * 1_000)
 
     def attempt_succeeded(self, event: events_pb2.AttemptSucceeded) -> None:
         state = self.state
@@ -139,14 +151,14 @@ class _Change:
             message = f"the attempt gave the outputs ({given}) where ({', '.join(names)}) are declared"
             self._attempt_ended(node, _error(errors_pb2.ERROR_KIND_SYSTEM, "InvalidOutputs", message))
             return
+        if state.stages[node] == stages.STARTING:
+            self._begin(node)
         state.in_flight -= 1
         state.stops.pop(node, None)
         if event.cache:
             state.cache[node] = event.cache
         if event.cache_reason:
             state.cache_reasons[node] = event.cache_reason
-        if state.node_started_at[node] == 0:
-            state.node_started_at[node] = self.now
         self._succeed(node, event.outputs)
 
     def attempt_failed(self, event: events_pb2.AttemptFailed) -> None:
@@ -253,6 +265,8 @@ class _Change:
         if graph.fragile[node]:
             try:
                 _resolve(state, graph.fragile[node])
+            except bindings.StoredElsewhere:
+                pass  # `inputs` will tell
             except errors.ConversionError as error:
                 self._fail(
                     node, stages.FAILED, _error(errors_pb2.ERROR_KIND_USER, error.code, f"inputs.{error}")
@@ -274,6 +288,12 @@ class _Change:
             state.mark(node)
             self.actions.append(actions.CheckCache(node))
 
+    def _begin(self, node: int) -> None:
+        """An attempt runs: the node has started, and why it waited is of no interest any more."""
+        if self.state.node_started_at[node] == 0:
+            self.state.node_started_at[node] = self.now
+        self.state.reasons.pop(node, None)
+
     def _queue(self, node: int) -> None:
         self.state.stages[node] = stages.READY
         self.state.ready.append(node)
@@ -294,8 +314,7 @@ class _Change:
         """Without outputs."""
         state = self.state
         state.in_flight -= 1
-        if self.graph.timed[node]:
-            self._forget_attempt_timers(node)
+        self._forget_attempt_timers(node)
         stop = state.stops.pop(node, None)
         match stop:
             case None:
@@ -334,7 +353,6 @@ class _Change:
         state.errors[node] = located
         if state.error is None:
             state.error = located
-        state.reasons.pop(node, None)
         self._end(node, stage)
         self._skip_downstream(node)
         if self.graph.fail_fast:
@@ -368,6 +386,7 @@ class _Change:
         state.mark(node)
         if state.stages[node] != stages.STOPPING:
             state.stages[node] = stages.STOPPING
+            self._forget_attempt_timers(node)
             self.actions.append(actions.StopAttempt(node, state.attempts[node], reason))
 
     def _end(self, node: int, stage: int, reason: str = "") -> None:
