@@ -65,9 +65,13 @@ class UsageError(TypedflowError):
 
 
 class DefinitionError(UsageError, TypeError):
-    """A task or workflow that can't be defined as written (raised where the author's line is)."""
+    """A task or workflow that can't be defined as written (raised where the author's line is).
+
+    `diagnostics` has every mistake that was found, with its position, when there are more details than the message.
+    """
 
     code = "Definition"
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 class ConversionError(UsageError, ValueError):

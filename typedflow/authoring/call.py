@@ -1,0 +1,37 @@
+"""A task's function called with literals: convert the inputs, call, convert the outputs.
+
+The one way in which a task's body is run with typed values, in this process and in an attempt's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typedflow import errors, type_engine
+from typedflow.authoring import context
+from typedflow.authoring.task import Task
+from typedflow.pb import literals_pb2
+
+
+def run(
+    task: Task[..., Any], inputs: literals_pb2.LiteralMap, running: context.TaskContext, data: type_engine.Data
+) -> literals_pb2.LiteralMap:
+    """Runs the task's body and gives its outputs in order. Each call gets its own copy of every value.
+
+    Raises:
+        ConversionError: an input or an output that does not fit its type; whatever the body raises passes as it is.
+    """
+    given = {each.name: each.value for each in inputs.values}
+    arguments = {}
+    for name, parameter in task.signature.parameters.items():
+        literal = given.get(name)
+        if literal is None:
+            raise errors.ConversionError("there is no value", where=f"inputs.{name}", hint="register the workflow again")
+        arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
+    with context.entered(running):
+        result = task.function(**arguments)
+    outputs = literals_pb2.LiteralMap()
+    values = task.signature.values(result, task.short_name)
+    for output, value in zip(task.signature.outputs, values, strict=True):
+        outputs.values.add(name=output.name, value=output.converter.to_literal(value, f"outputs.{output.name}", data))
+    return outputs

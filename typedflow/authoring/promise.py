@@ -1,0 +1,136 @@
+"""Values that a workflow's body handles while it is traced: they stand for what a node will give.
+
+A promise may be passed on, taken apart along its type (`.field`, `[0]`), and nothing else: what would need the value now is
+an error that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from typedflow import identifiers, literal_types
+from typedflow.authoring import definitions, source
+from typedflow.pb import diagnostics_pb2, types_pb2, workflows_pb2
+
+if TYPE_CHECKING:
+    from typedflow.authoring.trace import Trace
+
+
+class Promise:
+    """The value that a node will give, or that the workflow will be given.
+
+    The message and its type are kept under names that no field of a record is likely to have.
+    """
+
+    __slots__ = ("_typedflow_promise", "_typedflow_trace", "_typedflow_type")
+
+    def __init__(self, trace: Trace, promise: workflows_pb2.Promise, type_: types_pb2.LiteralType) -> None:
+        self._typedflow_trace = trace
+        self._typedflow_promise = promise
+        self._typedflow_type = type_
+
+    def __getattr__(self, name: str) -> Promise:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self._step(workflows_pb2.PathStep(field=name))
+
+    def __getitem__(self, key: object) -> Promise:
+        if isinstance(key, str):
+            return self._step(workflows_pb2.PathStep(field=key))
+        if isinstance(key, int) and not isinstance(key, bool):
+            return self._step(workflows_pb2.PathStep(index=key))
+        self._refuse(f"indexed by {key!r}", "index it with a number or a field's name")
+
+    def _step(self, step: workflows_pb2.PathStep) -> Promise:
+        type_ = literal_types.step(self._typedflow_type, step)
+        if not isinstance(type_, types_pb2.LiteralType):
+            self._raise("FieldNotFound", f"{self!r}: {type_.reason}", type_.hint)
+        promise = workflows_pb2.Promise()
+        promise.CopyFrom(self._typedflow_promise)
+        promise.path.append(step)
+        return Promise(self._typedflow_trace, promise, type_)
+
+    def __repr__(self) -> str:
+        promise = self._typedflow_promise
+        path = "".join(f".{s.field}" if s.HasField("field") else f"[{s.index}]" for s in promise.path)
+        where = f"{promise.node}.{promise.variable}" if promise.node else promise.variable
+        return f"<promise of {where}{path}: {literal_types.text(self._typedflow_type)}>"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __bool__(self) -> bool:
+        self._refuse("used as a truth value", "decide inside a task")
+
+    def __iter__(self) -> Iterator[Any]:
+        self._refuse("iterated over", "loop inside a task")
+
+    def __len__(self) -> int:
+        self._refuse("asked for its length", "take it inside a task")
+
+    def __format__(self, spec: str) -> str:
+        self._refuse("formatted into a text", "make the text inside a task")
+
+    def __contains__(self, item: object) -> bool:
+        self._refuse("searched", "search inside a task")
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        self._refuse("called", "call it inside a task")
+
+    def __eq__(self, other: object) -> bool:
+        self._refuse("compared", "compare inside a task")
+
+    def __ne__(self, other: object) -> bool:
+        self._refuse("compared", "compare inside a task")
+
+    def _refuse(self, how: str, hint: str) -> NoReturn:
+        self._raise("PromiseUsedAsValue", f"{self!r} is {how}, but its value is known only when the workflow runs", hint)
+
+    def _raise(self, code: str, message: str, hint: str) -> NoReturn:
+        raise definitions.as_error(
+            [
+                diagnostics_pb2.Diagnostic(
+                    code=code,
+                    message=message,
+                    workflow=self._typedflow_trace.name,
+                    node=self._typedflow_promise.node,
+                    position=source.caller(),
+                    hint=hint,
+                )
+            ]
+        )
+
+
+def _refuses(how: str) -> Any:
+    def refuse(self: Promise, *args: object) -> NoReturn:
+        self._refuse(how, "do it inside a task")
+
+    return refuse
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"):
+    setattr(Promise, f"__{_name}__", _refuses("used in arithmetic"))
+    setattr(Promise, f"__r{_name}__", _refuses("used in arithmetic"))
+for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "round"):
+    setattr(Promise, f"__{_name}__", _refuses("used in arithmetic"))
+for _name in ("lt", "le", "gt", "ge"):
+    setattr(Promise, f"__{_name}__", _refuses("compared"))
+
+
+def outputs(form: type, promises: Mapping[str, Promise], what: str) -> Any:
+    """Several promises as the tuple, or the author's NamedTuple, that the function is annotated to return."""
+    if form is tuple:
+        return tuple(promises.values())
+
+    def missing(self: Any, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        nearest = identifiers.nearest(name, list(promises))
+        next(iter(promises.values()))._raise(
+            "FieldNotFound",
+            f"{what} gives {', '.join(f'`{n}`' for n in promises)}, not `{name}`",
+            f"did you mean `{nearest}`?" if nearest else "",
+        )
+
+    return type(form.__name__, (form,), {"__slots__": (), "__getattr__": missing})(**promises)

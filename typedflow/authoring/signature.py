@@ -1,0 +1,263 @@
+"""A Python function's signature as an interface: names, types, defaults and outputs.
+
+Everything that a call needs later (converters, the order of parameters, the form of the result) is worked out once, at
+definition.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from typedflow import errors, type_engine
+from typedflow.authoring import source
+from typedflow.pb import diagnostics_pb2, interface_pb2
+
+NO_DEFAULT = inspect.Parameter.empty
+
+
+@functools.cache
+def types() -> type_engine.TypeEngine:
+    """The type engine that the decorators use."""
+    return type_engine.standard()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    annotation: Any
+    converter: type_engine.Converter
+    default: Any  # NO_DEFAULT when it is required
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    name: str
+    annotation: Any
+    converter: type_engine.Converter
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function's parameters and outputs.
+
+    Attributes:
+        form: the NamedTuple class of a whole return, `tuple` for a plain tuple, None for one value or none.
+    """
+
+    parameters: Mapping[str, Parameter]
+    outputs: tuple[Output, ...]
+    form: type | None
+    interface: interface_pb2.Interface
+
+    def result(self, values: Sequence[Any]) -> Any:
+        """Outputs in order, in the form in which the function returns them."""
+        if self.form is None:
+            return values[0] if values else None
+        return tuple(values) if self.form is tuple else self.form(*values)
+
+    def values(self, result: Any, name: str) -> Sequence[Any]:
+        """The inverse of `result`. Raises ConversionError for a result of another form."""
+        if self.form is None:
+            if self.outputs:
+                return (result,)
+            if result is not None:
+                raise errors.ConversionError(
+                    f"`{name}` returned a {type(result).__name__}, but is annotated to return None",
+                    where="outputs",
+                    hint="annotate what it returns, as in `-> int`",
+                )
+            return ()
+        if not isinstance(result, tuple) or len(result) != len(self.outputs):
+            got = f"{len(result)} values" if isinstance(result, tuple) else f"{result!r:.80} ({type(result).__name__})"
+            names = ", ".join(output.name for output in self.outputs)
+            raise errors.ConversionError(f"`{name}` must return {len(self.outputs)} values ({names}), not {got}", where="outputs")
+        if self.form is not tuple and isinstance(result, tuple) and hasattr(result, "_fields"):
+            if result._fields != tuple(output.name for output in self.outputs):
+                raise errors.ConversionError(
+                    f"`{name}` must return {self.form.__name__}, not {type(result).__name__}", where="outputs"
+                )
+        return result
+
+
+class Broken(Exception):
+    """A signature with mistakes; the diagnostics tell them."""
+
+    def __init__(self, diagnostics: list[diagnostics_pb2.Diagnostic]) -> None:
+        super().__init__()
+        self.diagnostics = diagnostics
+
+
+def read(function: FunctionType, name: str, kind: str, scope: Mapping[str, Any]) -> Signature:
+    """A function's signature. Raises Broken with every mistake in it.
+
+    Args:
+        name: for messages, `train`.
+        kind: for messages, `task`.
+        scope: names that annotations may refer to beside the function's globals: the locals where it is defined.
+    """
+    return _Reader(function, name, kind, scope).signature()
+
+
+class _Reader:
+    def __init__(self, function: FunctionType, name: str, kind: str, scope: Mapping[str, Any]) -> None:
+        self.function = function
+        self.name = name
+        self.kind = kind
+        self.scope = scope
+        self.mistakes: list[diagnostics_pb2.Diagnostic] = []
+
+    def signature(self) -> Signature:
+        hints = self.hints()
+        parameters = {}
+        described = _descriptions(self.function.__doc__ or "")
+        interface = interface_pb2.Interface()
+        for parameter in inspect.signature(self.function).parameters.values():
+            read = self.parameter(parameter, hints)
+            if read is not None:
+                parameters[read.name] = read
+                variable = interface.inputs.add(name=read.name, type=read.converter.type, description=described.get(read.name, ""))
+                self.default(read, variable)
+        outputs, form = self.outputs(hints)
+        for output in outputs:
+            interface.outputs.add(name=output.name, type=output.converter.type)
+        if self.mistakes:
+            raise Broken(self.mistakes)
+        return Signature(parameters, outputs, form, interface)
+
+    def hints(self) -> dict[str, Any]:
+        scope = dict(zip(self.function.__code__.co_freevars, _cells(self.function), strict=True)) | dict(self.scope)
+        try:
+            return typing.get_type_hints(self.function, localns=scope, include_extras=True)
+        except Exception as error:
+            self.mistake("UnsupportedType", f"the annotations of {self.kind} `{self.name}` can't be read: {error}")
+            raise Broken(self.mistakes) from None
+
+    def parameter(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> Parameter | None:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            self.mistake(
+                "UnsupportedType",
+                f"parameter `{parameter}` of {self.kind} `{self.name}` can't be given by name",
+                hint="give every parameter a name and a type of its own",
+            )
+            return None
+        if parameter.name not in hints:
+            self.mistake(
+                "MissingAnnotation",
+                f"parameter `{parameter.name}` of {self.kind} `{self.name}` has no type",
+                expected="a type",
+                hint=f"annotate it, as in `{parameter.name}: int`",
+            )
+            return None
+        converter = self.converter(hints[parameter.name], f"parameter `{parameter.name}` of {self.kind} `{self.name}`")
+        return converter and Parameter(parameter.name, hints[parameter.name], converter, parameter.default)
+
+    def default(self, parameter: Parameter, variable: interface_pb2.Variable) -> None:
+        if parameter.default is NO_DEFAULT:
+            return
+        try:
+            variable.default.CopyFrom(parameter.converter.to_literal(parameter.default, parameter.name, type_engine.NO_DATA))
+        except errors.ConversionError as error:
+            self.mistake(
+                "InvalidValue",
+                f"the default of parameter `{parameter.name}` of {self.kind} `{self.name}` does not fit its type: {error.message}",
+                given=repr(parameter.default),
+                hint=error.hint,
+            )
+
+    def outputs(self, hints: dict[str, Any]) -> tuple[tuple[Output, ...], type | None]:
+        if "return" not in hints:
+            self.mistake(
+                "MissingAnnotation",
+                f"{self.kind} `{self.name}` does not say what it returns",
+                expected="a type, or None",
+                hint="annotate it, as in `-> int` or `-> None`",
+            )
+            return (), None
+        annotation = hints["return"]
+        if annotation is type(None):
+            return (), None
+        named, form = _unfold(annotation)
+        outputs = []
+        for name, part in named.items():
+            what = f"the result of {self.kind} `{self.name}`" if form is None else f"output `{name}` of {self.kind} `{self.name}`"
+            converter = self.converter(part, what)
+            if converter is not None:
+                outputs.append(Output(name, part, converter))
+        return tuple(outputs), form
+
+    def converter(self, annotation: Any, what: str) -> type_engine.Converter | None:
+        try:
+            return types().converter(annotation)
+        except errors.DefinitionError as error:
+            self.mistake(error.code, f"{what}: {error.message}", given=_shown(annotation), hint=error.hint)
+            return None
+
+    def mistake(self, code: str, message: str, *, expected: str = "", given: str = "", hint: str = "") -> None:
+        self.mistakes.append(
+            diagnostics_pb2.Diagnostic(
+                code=code,
+                message=message,
+                workflow=self.name,
+                position=source.definition(self.function),
+                expected=expected,
+                given=given,
+                hint=hint,
+            )
+        )
+
+
+def _unfold(annotation: Any) -> tuple[Mapping[str, Any], type | None]:
+    """The outputs of a return annotation by name, and their form."""
+    if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
+        return typing.get_type_hints(annotation, include_extras=True), annotation
+    if typing.get_origin(annotation) is tuple:
+        parts = typing.get_args(annotation)
+        if Ellipsis not in parts and parts:
+            return {f"o{i}": part for i, part in enumerate(parts)}, tuple
+    return {"o0": annotation}, None
+
+
+def _cells(function: FunctionType) -> list[Any]:
+    cells = []
+    for cell in function.__closure__ or ():
+        try:
+            cells.append(cell.cell_contents)
+        except ValueError:  # not filled yet: the name is bound later in the enclosing function
+            cells.append(None)
+    return cells
+
+
+def _shown(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+def _descriptions(doc: str) -> dict[str, str]:
+    """Of parameters, from the `Args:` section of a Google-style docstring."""
+    described: dict[str, str] = {}
+    lines = iter(inspect.cleandoc(doc).splitlines())
+    for line in lines:
+        if line.strip() in ("Args:", "Arguments:", "Parameters:"):
+            break
+    name = ""
+    for line in lines:
+        if line and not line.startswith(" "):
+            break
+        head, colon, text = line.strip().partition(":")
+        word = head.split("(")[0].strip()
+        if colon and word.isidentifier():
+            name = word
+            described[name] = text.strip()
+        elif name and line.strip():
+            described[name] = f"{described[name]} {line.strip()}".strip()
+    return described
+
+
+def first_paragraph(doc: str | None) -> str:
+    """Of a docstring, on one line."""
+    return " ".join(inspect.cleandoc(doc or "").split("\n\n")[0].split())

@@ -1,0 +1,84 @@
+"""Where in the author's files something was written.
+
+Reads frames, never files: an excerpt is the business of whoever shows a diagnostic.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import linecache
+import sys
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+
+from typedflow.fingerprint import names
+from typedflow.pb import identifiers_pb2
+
+_HERE = str(Path(__file__).absolute().parent.parent) + "/"
+
+
+def caller() -> identifiers_pb2.SourcePosition:
+    """The innermost call that is not in typedflow itself."""
+    frame = _outside(sys._getframe(1))
+    return _position(frame.f_code, frame.f_lasti) if frame else identifiers_pb2.SourcePosition()
+
+
+def _outside(frame: FrameType | None) -> FrameType | None:
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return frame
+
+
+def definition(function: FunctionType) -> identifiers_pb2.SourcePosition:
+    """The `def` line of a function, below its decorators."""
+    code = function.__code__
+    lines = [line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno]
+    first = code.co_firstlineno
+    return identifiers_pb2.SourcePosition(
+        file=relative(code.co_filename), line=_def_line(code.co_filename, first, min(lines, default=first)), column=1
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _position(code: CodeType, instruction: int) -> identifiers_pb2.SourcePosition:
+    line, _, column, _ = next(itertools.islice(code.co_positions(), instruction // 2, None), (None, None, None, None))
+    if line is None or column is None:
+        return identifiers_pb2.SourcePosition(file=relative(code.co_filename), line=line or 0)
+    before = linecache.getline(code.co_filename, line).encode()[:column]  # Python counts bytes, people characters
+    column = len(before.decode(errors="replace")) if len(before) == column else column
+    return identifiers_pb2.SourcePosition(file=relative(code.co_filename), line=line, column=column + 1)
+
+
+@functools.lru_cache(maxsize=256)
+def relative(file: str) -> str:
+    """A file's path under its import root, with `/`; as it is when it has none (`<stdin>`)."""
+    path = Path(file)
+    if not path.is_file():
+        return file
+    path = path.absolute()
+    return path.relative_to(names.import_root(path)).as_posix()
+
+
+def module_of(function: FunctionType) -> str:
+    """The dotted name, under its import root, of the module that a function is written in."""
+    return module_name(function.__code__.co_filename, function.__module__)
+
+
+def calling_module() -> str:
+    """The dotted name of the module that the innermost call outside typedflow stands in."""
+    frame = _outside(sys._getframe(1))
+    return module_name(frame.f_code.co_filename, frame.f_globals.get("__name__", "")) if frame else ""
+
+
+@functools.lru_cache(maxsize=256)
+def module_name(file: str, otherwise: str) -> str:
+    """By the file's place; what has no file (a notebook's cell, standard input) keeps the name that Python gave it."""
+    return names.module_name(Path(file)) if Path(file).is_file() else otherwise
+
+
+def _def_line(file: str, first: int, last: int) -> int:
+    for number in range(first, last + 1):
+        if linecache.getline(file, number).lstrip().startswith(("def ", "async def ")):
+            return number
+    return first

@@ -1,0 +1,259 @@
+"""Workflows: functions whose body, run once with promises, says how tasks are wired."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+
+from typedflow import compiler, errors, identifiers
+from typedflow.authoring import context, definitions, runner, signature, source, trace
+from typedflow.authoring.promise import Promise
+from typedflow.pb import diagnostics_pb2, identifiers_pb2, tasks_pb2, workflows_pb2
+
+P = ParamSpec("P")
+R = TypeVar("R")
+FailurePolicy = Literal["fail_fast", "fail_after_running"]
+
+_POLICIES = {
+    "fail_fast": workflows_pb2.FAILURE_POLICY_FAIL_FAST,
+    "fail_after_running": workflows_pb2.FAILURE_POLICY_FAIL_AFTER_RUNNING,
+}
+
+
+class Workflow(Generic[P, R]):
+    """A typed function of task calls; `@workflow` makes it.
+
+    A call runs it here, task after task, on the engine that runs it everywhere, and gives real values. In another workflow's
+    body a call puts its nodes there.
+    """
+
+    def __init__(self, function: Callable[P, R], failure_policy: FailurePolicy, scope: Mapping[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = cast(FunctionType, function)
+        self.short_name = self.function.__name__
+        self.failure_policy = failure_policy
+        self._signature: signature.Signature | None = None
+        try:
+            self._signature = signature.read(self.function, self.short_name, "workflow", scope)
+        except signature.Broken as broken:
+            definitions.report(broken.diagnostics)
+
+    @property
+    def signature(self) -> signature.Signature:
+        if self._signature is None:
+            raise errors.DefinitionError(f"workflow `{self.short_name}` has mistakes in its definition")
+        return self._signature
+
+    @property
+    def broken(self) -> bool:
+        """Its definition has mistakes, which were noted."""
+        return self._signature is None
+
+    @functools.cached_property
+    def module(self) -> str:
+        """Dotted, under the import root."""
+        return source.module_of(self.function)
+
+    @functools.cached_property
+    def name(self) -> str:
+        """`module.function`: the name under which it is registered."""
+        return f"{self.module}.{self.function.__qualname__}".replace(".<locals>", "")
+
+    def reference(self) -> identifiers_pb2.Identifier:
+        """Project, domain and version are those of whoever refers to it."""
+        return identifiers.workflow(self.name)
+
+    @functools.cached_property
+    def traced(self) -> Traced:
+        """Its template and the tasks that it calls. The body runs once, when this is first asked for."""
+        return _trace(self)
+
+    @functools.cached_property
+    def compiled(self) -> workflows_pb2.CompiledWorkflow:
+        """What the compiler makes of it. Raises CompileError with every diagnostic."""
+        result = compiler.compile_workflow(self.traced.template, LocalResolver(self.traced.tasks))
+        found = (*self.traced.mistakes, *result.diagnostics)
+        if found or result.value is None:
+            raise errors.CompileError(found)
+        return result.value
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        tracing = context.tracing()
+        if tracing is not None:
+            return cast(R, _inline(self, tracing, args, kwargs))
+        return cast(R, runner.current().call_workflow(self, args, kwargs))
+
+    def __repr__(self) -> str:
+        return f"<workflow {self.name}>"
+
+    def __reduce__(self) -> str:
+        return self.function.__qualname__
+
+
+class Traced:
+    """What tracing a workflow gave.
+
+    Attributes:
+        template: with references that leave project, domain and version open.
+        tasks: the `Task` objects that it calls, by name.
+        mistakes: what the trace found wrong; the compiler finds the rest.
+    """
+
+    __slots__ = ("mistakes", "tasks", "template")
+
+    def __init__(
+        self,
+        template: workflows_pb2.WorkflowTemplate,
+        tasks: dict[str, Any],
+        mistakes: list[diagnostics_pb2.Diagnostic],
+    ) -> None:
+        self.template = template
+        self.tasks = tasks
+        self.mistakes = mistakes
+
+
+class LocalResolver:
+    """The compiler's view of tasks that are objects in this process."""
+
+    def __init__(self, tasks: Mapping[str, Any]) -> None:
+        self._templates = {name: task.template() for name, task in tasks.items() if not task.broken}
+
+    def task(self, identifier: identifiers_pb2.Identifier) -> tasks_pb2.TaskTemplate | None:
+        return self._templates.get(identifier.name)
+
+    def task_names(self) -> Sequence[str]:
+        return list(self._templates)
+
+
+def _trace(workflow: Workflow[Any, Any]) -> Traced:
+    read = workflow.signature
+    tracing = trace.Trace(workflow.name)
+    template = workflows_pb2.WorkflowTemplate(
+        id=workflow.reference(),
+        interface=read.interface,
+        failure_policy=_POLICIES[workflow.failure_policy],
+        position=source.definition(workflow.function),
+        description=signature.first_paragraph(workflow.function.__doc__),
+    )
+    inputs = {
+        name: Promise(tracing, workflows_pb2.Promise(variable=name), parameter.converter.type)
+        for name, parameter in read.parameters.items()
+    }
+    try:
+        with context.entered(tracing), tracing.entering(workflow):
+            result = workflow.function(**inputs)
+    except errors.DefinitionError as error:
+        if not error.diagnostics:
+            raise
+        tracing.mistakes.extend(error.diagnostics)
+    else:
+        _bind_outputs(workflow, tracing, template, result)
+    template.nodes.extend(tracing.nodes)
+    return Traced(template, tracing.tasks, tracing.mistakes)
+
+
+def _bind_outputs(
+    workflow: Workflow[Any, Any], tracing: trace.Trace, template: workflows_pb2.WorkflowTemplate, result: Any
+) -> None:
+    read = workflow.signature
+    end = workflows_pb2.Node(position=template.position)
+    if not read.outputs and isinstance(result, (trace.Nothing, Promise)):
+        return  # `return last()` of a workflow that gives nothing
+    try:
+        values = read.values(result, workflow.short_name)
+    except errors.ConversionError as error:
+        tracing.mistake("MismatchingTypes", error.message, "", template.position, hint=error.hint)
+        return
+    for output, value in zip(read.outputs, values, strict=True):
+        binding = workflows_pb2.Binding(variable=output.name)
+        if isinstance(value, trace.Nothing):
+            tracing.mistake(
+                "MismatchingTypes",
+                f"output `{output.name}` of workflow `{workflow.short_name}` is bound to `{value.node}`, which gives nothing",
+                value.node,
+                template.position,
+            )
+        elif tracing.bind(binding.value, value, output, end, f"output `{output.name}` of workflow `{workflow.short_name}`"):
+            template.outputs.append(binding)
+
+
+def _inline(workflow: Workflow[Any, Any], tracing: trace.Trace, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    read = workflow.signature
+    position = source.caller()
+    what = f"workflow `{workflow.short_name}`"
+    with tracing.inside(workflow.short_name), tracing.entering(workflow):
+        given = tracing.arguments(read, args, kwargs, "", what, position)
+        for name in [name for name in given if name not in read.parameters]:
+            nearest = identifiers.nearest(name, list(read.parameters))
+            hint = f"did you mean `{nearest}`?" if nearest else ""
+            tracing.mistake("VariableNameNotFound", f"{what} has no input `{name}`", "", position, given=name, hint=hint)
+            del given[name]
+        for name, parameter in read.parameters.items():
+            if name in given:
+                tracing.check(given[name], parameter.converter.type, f"input `{name}` of {what}", position)
+            elif parameter.default is not signature.NO_DEFAULT:
+                given[name] = parameter.default
+            else:
+                tracing.mistake("ParameterNotBound", f"input `{name}` of {what} is not given", "", position)
+                given[name] = Promise(tracing, workflows_pb2.Promise(variable=name), parameter.converter.type)
+        result = workflow.function(**given)
+        if read.outputs:
+            for output, value in zip(read.outputs, read.values(result, workflow.short_name), strict=True):
+                tracing.check(value, output.converter.type, f"output `{output.name}` of {what}", position)
+        return result
+
+
+@overload
+def workflow(function: Callable[P, R], /) -> Workflow[P, R]: ...
+
+
+@overload
+def workflow(*, failure_policy: FailurePolicy = "fail_fast") -> Callable[[Callable[P, R]], Workflow[P, R]]: ...
+
+
+def workflow(
+    function: Callable[P, R] | None = None, /, *, failure_policy: FailurePolicy = "fail_fast"
+) -> Workflow[P, R] | Callable[[Callable[P, R]], Workflow[P, R]]:
+    """Makes a workflow of a typed function whose body calls tasks.
+
+    The body runs once, with promises in place of values, when the workflow is first needed; it should do nothing but wire.
+
+    Args:
+        failure_policy: `fail_fast` aborts the rest at the first failed node, `fail_after_running` lets finish what still can.
+
+    Raises:
+        DefinitionError: a parameter without a type, a type that has no place in an interface.
+
+    Example:
+        >>> from typedflow import task
+        >>> @task
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> @workflow
+        ... def quadruple(n: int) -> int:
+        ...     return double(n=double(n=n))
+        >>> quadruple(n=10)
+        40
+    """
+    scope = sys._getframe(1).f_locals
+    if failure_policy not in _POLICIES:
+        raise errors.DefinitionError(
+            f"@workflow(failure_policy={failure_policy!r})",
+            where=definitions.place(source.caller()),
+            code="InvalidValue",
+            hint=f"write one of {', '.join(_POLICIES)}",
+        )
+
+    def make(made_of: Callable[P, R]) -> Workflow[P, R]:
+        if not isinstance(made_of, FunctionType):
+            raise errors.DefinitionError(
+                f"@workflow is given {made_of!r:.80}, which is not a function",
+                where=definitions.place(source.caller()),
+                hint="put it above a `def`",
+            )
+        return Workflow(made_of, failure_policy, scope)
+
+    return make if function is None else make(function)

@@ -1,0 +1,488 @@
+"""Programs' way to a typedflow server: register, launch, wait, look.
+
+    with Client() as c:
+        c.register("pipeline.py", version="v3")
+        run = c.launch("nightly", inputs={"trees": 400})
+        run.wait()
+        print(run.outputs.accuracy, [n.cache for n in run.nodes])
+
+Synchronous, because its users' code is. It holds no state of its own but the connection: what it shows was asked of the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace, TracebackType
+from typing import Any, TypeVar
+
+import grpc
+
+from typedflow import errors, identifiers, literals, rpc, settings, type_engine
+from typedflow.authoring import serialize
+from typedflow.pb import (
+    catalog_pb2,
+    data_pb2,
+    data_pb2_grpc,
+    executions_pb2,
+    executions_pb2_grpc,
+    identifiers_pb2,
+    literals_pb2,
+    registry_pb2,
+    registry_pb2_grpc,
+)
+
+T = TypeVar("T")
+CHUNK = 1 << 20
+TERMINAL = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
+
+
+class Client:
+    """A connection to a server.
+
+    Args:
+        address: `host:port`. None: TYPEDFLOW_ADMIN, or the server whose `server.json` is in TYPEDFLOW_HOME.
+        token: the bearer token. None: TYPEDFLOW_TOKEN, or that of `server.json`.
+        project: of everything that is registered and launched here. None: TYPEDFLOW_PROJECT, or `default`.
+        domain: likewise; TYPEDFLOW_DOMAIN, or `development`.
+
+    Raises:
+        ServerUnreachable: no address is known. A server that does not answer is met by the first call.
+    """
+
+    def __init__(
+        self, address: str | None = None, *, token: str | None = None, project: str | None = None, domain: str | None = None
+    ) -> None:
+        found = settings.load()
+        if address is None:
+            address, token = _known_server(found, token)
+        self.address = address
+        self.project = project or found.project
+        self.domain = domain or found.domain
+        self._metadata = (("authorization", f"Bearer {token or found.token}"),) if token or found.token else ()
+        self._channel = grpc.insecure_channel(address, options=rpc.channel_options())
+        self._registry = registry_pb2_grpc.RegistryStub(self._channel)
+        self._executions = executions_pb2_grpc.ExecutionsStub(self._channel)
+        self._data = data_pb2_grpc.DataStub(self._channel)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    # Registry
+
+    def register(
+        self, *paths: str | Path, version: str = "", dry_run: bool = False, include: Sequence[str] = ()
+    ) -> registry_pb2.RegisterResponse:
+        """Registers everything that files and folders define, or nothing.
+
+        Args:
+            paths: Python files and folders.
+            version: of all of it; empty is a hash of the content.
+            dry_run: compile and compare only.
+            include: globs of files that go into the code bundle too.
+
+        Raises:
+            CompileError: wrong wiring; every mistake.
+            VersionConflict: other content is registered under this version.
+        """
+        return self.register_collected(serialize.collect(paths, include=include), version=version, dry_run=dry_run)
+
+    def register_collected(
+        self, collected: serialize.Registration, *, version: str = "", dry_run: bool = False
+    ) -> registry_pb2.RegisterResponse:
+        """Registers what `serialize.collect` gave."""
+        if not dry_run:
+            self._put_bundle(collected.bundle.digest, collected.bundle.data)
+        with self._calling():
+            return self._registry.Register(
+                self._register_requests(collected, version, dry_run), metadata=self._metadata
+            )
+
+    def _register_requests(
+        self, collected: serialize.Registration, version: str, dry_run: bool
+    ) -> Iterator[registry_pb2.RegisterRequest]:
+        header = registry_pb2.RegisterHeader(project=self.project, domain=self.domain, version=version, dry_run=dry_run)
+        yield registry_pb2.RegisterRequest(header=header)
+        for task in collected.tasks:
+            yield registry_pb2.RegisterRequest(tasks=[task])
+        for workflow in collected.workflows:
+            yield registry_pb2.RegisterRequest(workflows=[workflow])
+        for launch_plan in collected.launch_plans:
+            yield registry_pb2.RegisterRequest(launch_plans=[launch_plan])
+
+    def _put_bundle(self, digest: str, data: bytes) -> None:
+        with self._calling():
+            asked = data_pb2.FindMissingBundlesRequest(digests=[digest])
+            if not self._data.FindMissingBundles(asked, metadata=self._metadata).digests:
+                return
+            requests = (
+                data_pb2.PutBundleRequest(digest=digest if at == 0 else "", data=data[at : at + CHUNK])
+                for at in range(0, len(data), CHUNK)
+            )
+            self._data.PutBundle(requests, metadata=self._metadata)
+
+    def entity(self, kind: identifiers_pb2.EntityKind.ValueType, name: str, version: str = "") -> registry_pb2.Entity:
+        """One version of a task, workflow or launch plan; the newest when none is named."""
+        id_ = identifiers_pb2.Identifier(kind=kind, project=self.project, domain=self.domain, name=name, version=version)
+        with self._calling():
+            return self._registry.GetEntity(registry_pb2.GetEntityRequest(id=id_), metadata=self._metadata).entity
+
+    def entities(
+        self, kind: identifiers_pb2.EntityKind.ValueType, name: str = ""
+    ) -> Iterator[registry_pb2.EntitySummary]:
+        """The newest version of each entity of a kind, or every version of one name, newest first."""
+        request = registry_pb2.ListEntitiesRequest(kind=kind, project=self.project, domain=self.domain, name=name)
+        while True:
+            with self._calling():
+                page = self._registry.ListEntities(request, metadata=self._metadata)
+            yield from page.entities
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    # Executions
+
+    def launch(
+        self,
+        name: str,
+        *,
+        version: str = "",
+        inputs: Mapping[str, Any] | None = None,
+        overwrite_cache: Sequence[str] = (),
+        id: str = "",  # noqa: A002 - the field's name everywhere
+    ) -> Run:
+        """Launches a launch plan; every workflow has one of its own name.
+
+        Args:
+            name: full, or a unique last part of it.
+            version: empty is the newest.
+            inputs: Python values by name; files and frames are uploaded.
+            overwrite_cache: nodes that run although the cache has their results; `*` is all.
+            id: of the execution, so that a repeated call launches once; empty is chosen by the server.
+        """
+        request = executions_pb2.CreateExecutionRequest(
+            launch_plan=identifiers.launch_plan(name, project=self.project, domain=self.domain, version=version),
+            overwrite_cache=overwrite_cache,
+            id=id,
+        )
+        plain = {}
+        for input_name, value in (inputs or {}).items():
+            literal = self._uploaded(value, input_name)
+            if literal is None:
+                plain[input_name] = value
+            else:
+                request.inputs.values.add(name=input_name, value=literal)
+        request.inputs_json = json.dumps(plain, default=_plain)
+        with self._calling():
+            made = self._executions.CreateExecution(request, metadata=self._metadata)
+        return Run(self, made.execution)
+
+    def _uploaded(self, value: Any, path: str) -> literals_pb2.Literal | None:
+        """A file or a frame, uploaded; None for what travels as JSON."""
+        if value is None or isinstance(value, (bool, int, float, str, list, dict, datetime)):
+            return None
+        if isinstance(value, Path):
+            value = type_engine.File(value)
+        if dataclasses.is_dataclass(value):
+            return None
+        converter = type_engine.standard().converter(type(value))
+        return converter.to_literal(value, path, type_engine.Data(store=_Uploads(self), folder=Path()))
+
+    def put_value(self, chunks: Iterator[bytes]) -> literals_pb2.Blob:
+        """Uploads the bytes of an input."""
+        first = iter([data_pb2.PutValueRequest(project=self.project)])
+        rest = (data_pb2.PutValueRequest(data=chunk) for chunk in chunks)
+        with self._calling():
+            requests = (request for part in (first, rest) for request in part)
+            return self._data.PutValue(requests, metadata=self._metadata).blob
+
+    def get_value(self, execution_id: str, variable: str, *, node: str = "", digest: str = "") -> Iterator[bytes]:
+        """The bytes of a file, a frame or an offloaded value among an execution's, or a node's, outputs and inputs."""
+        request = data_pb2.GetValueRequest(execution_id=execution_id, node=node, variable=variable, digest=digest)
+        with self._calling():
+            for response in self._data.GetValue(request, metadata=self._metadata):
+                yield response.data
+
+    def run(self, id: str) -> Run:  # noqa: A002 - the field's name everywhere
+        """An execution by its id."""
+        with self._calling():
+            got = self._executions.GetExecution(executions_pb2.GetExecutionRequest(id=id), metadata=self._metadata)
+        return Run(self, got.execution)
+
+    def runs(self, *, launch_plan: str = "", phases: Sequence[str] = ()) -> Iterator[Run]:
+        """Executions of the project and domain, newest first."""
+        request = executions_pb2.ListExecutionsRequest(
+            project=self.project,
+            domain=self.domain,
+            launch_plan=launch_plan,
+            phases=[executions_pb2.Phase.Value(f"PHASE_{phase}") for phase in phases],
+        )
+        while True:
+            with self._calling():
+                page = self._executions.ListExecutions(request, metadata=self._metadata)
+            yield from (Run(self, execution) for execution in page.executions)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def nodes(self, execution_id: str) -> Iterator[executions_pb2.NodeExecution]:
+        """An execution's nodes, in the order in which they can run."""
+        request = executions_pb2.ListNodesRequest(execution_id=execution_id)
+        while True:
+            with self._calling():
+                page = self._executions.ListNodes(request, metadata=self._metadata)
+            yield from page.nodes
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def watch(self, execution_id: str) -> Iterator[executions_pb2.WatchExecutionResponse]:
+        """The execution and its nodes as they are, then every change, until it has ended."""
+        request = executions_pb2.WatchExecutionRequest(id=execution_id)
+        with self._calling():
+            yield from self._executions.WatchExecution(request, metadata=self._metadata)
+
+    def abort(self, execution_id: str, reason: str = "") -> None:
+        """Asks that an execution be aborted; one that has ended stays as it is."""
+        request = executions_pb2.AbortExecutionRequest(id=execution_id, reason=reason)
+        with self._calling():
+            self._executions.AbortExecution(request, metadata=self._metadata)
+
+    def logs(self, execution_id: str, node: str, *, attempt: int = 0, follow: bool = False) -> Iterator[bytes]:
+        """What an attempt wrote, in chunks; attempt 0 is the latest. `follow` goes on until the attempt has ended."""
+        request = executions_pb2.ReadLogsRequest(execution_id=execution_id, node=node, attempt=attempt, follow=follow)
+        with self._calling():
+            for response in self._executions.ReadLogs(request, metadata=self._metadata):
+                yield response.data
+
+    @contextlib.contextmanager
+    def _calling(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as failure:
+            raise rpc.error_from(failure, self.address) from None
+
+
+class Run:
+    """An execution: as it was when last asked for; `wait` and `refresh` ask again."""
+
+    def __init__(self, client: Client, message: executions_pb2.Execution) -> None:
+        self._client = client
+        self.message = message
+
+    @property
+    def id(self) -> str:
+        return self.message.id
+
+    @property
+    def phase(self) -> str:
+        """QUEUED, RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT."""
+        return phase(self.message.phase)
+
+    @property
+    def is_done(self) -> bool:
+        return self.phase in TERMINAL
+
+    @property
+    def inputs(self) -> SimpleNamespace:
+        """By name, as plain Python values."""
+        return self._values(self.message.inputs)
+
+    @property
+    def outputs(self) -> SimpleNamespace:
+        """By name, as plain Python values: a record is a namespace, a file or a frame a `RemoteValue`.
+
+        Raises:
+            StateConflict: it has not succeeded.
+        """
+        if self.phase != "SUCCEEDED":
+            raise errors.StateConflict(f"execution {self.id} is {self.phase}, so it has no outputs", hint="call wait() first")
+        return self._values(self.message.outputs)
+
+    @property
+    def error(self) -> str:
+        """Why it failed; empty when it did not."""
+        error = self.message.error
+        return f"{error.node}: {error.message}" if error.node else error.message
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Its nodes, in the order in which they can run."""
+        return [Node(message) for message in self._client.nodes(self.id)]
+
+    def refresh(self) -> Run:
+        """Asks for it anew."""
+        self.message = self._client.run(self.id).message
+        return self
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        *,
+        check: bool = True,
+        on_change: Callable[[executions_pb2.WatchExecutionResponse], None] | None = None,
+    ) -> Run:
+        """Waits for its end.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+            check: raise when it ends other than SUCCEEDED.
+            on_change: called with every change.
+
+        Raises:
+            ExecutionFailed: it failed, was aborted or timed out.
+            TimeoutError: it has not ended in time; it goes on.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self.is_done:
+            watched = self._client.watch(self.id)
+            for change in watched:
+                if change.HasField("execution"):
+                    self.message = change.execution
+                if on_change is not None:
+                    on_change(change)
+                if end is not None and time.monotonic() > end and not self.is_done:
+                    raise TimeoutError(f"execution {self.id} is {self.phase} after {timeout} s")
+        if check and self.phase != "SUCCEEDED":
+            raise errors.ExecutionFailed(f"execution {self.id} {self.phase}: {self.error}", error=self.message.error)
+        return self
+
+    def abort(self, reason: str = "") -> None:
+        """Asks that it be aborted."""
+        self._client.abort(self.id, reason)
+
+    def _values(self, values: literals_pb2.LiteralMap) -> SimpleNamespace:
+        return SimpleNamespace(**{each.name: self._value(each.value, each.name) for each in values.values})
+
+    def _value(self, literal: literals_pb2.Literal, variable: str) -> Any:
+        match literal.WhichOneof("value"):
+            case "file" | "frame" | "offloaded":
+                return RemoteValue(self._client, self.id, variable, literal)
+            case "union":
+                return self._value(literal.union.value, variable)
+            case "record":
+                return SimpleNamespace(**{each.name: self._value(each.value, variable) for each in literal.record.fields})
+            case "list":
+                return [self._value(each, variable) for each in literals.elements(literal.list)]
+            case "datetime":
+                return datetime.fromisoformat(str(literals.to_json(literal)))
+            case "float":
+                return literal.float
+            case _:
+                return literals.to_json(literal)
+
+    def __repr__(self) -> str:
+        return f"<execution {self.id} {self.phase}>"
+
+
+class Node:
+    """One node of an execution, as it was when asked for."""
+
+    def __init__(self, message: executions_pb2.NodeExecution) -> None:
+        self.message = message
+        self.id = message.id
+        self.task = message.task
+        self.phase = phase(message.phase)
+        self.reason = message.reason
+        self.cache = cache_status(message.cache)
+        self.cache_reason = message.cache_reason
+        self.attempts = message.attempts
+
+    def __repr__(self) -> str:
+        return f"<node {self.id} {self.phase} {self.cache}>"
+
+
+class RemoteValue:
+    """The bytes of a file, a frame or a large value that a server has."""
+
+    def __init__(self, client: Client, execution_id: str, variable: str, literal: literals_pb2.Literal) -> None:
+        self._client = client
+        self._execution_id = execution_id
+        self._variable = variable
+        kind = literal.WhichOneof("value") or "file"
+        self._literal = getattr(literal, kind)
+        self.kind = kind
+        self.digest: str = self._literal.blob.digest
+        self.size: int = self._literal.blob.size
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes, piece by piece."""
+        return self._client.get_value(self._execution_id, self._variable, digest=self.digest)
+
+    def read_bytes(self) -> bytes:
+        """All its bytes."""
+        return b"".join(self.chunks())
+
+    def save(self, path: str | Path) -> Path:
+        """Writes it to a file; nothing is left there when it does not arrive whole."""
+        target = Path(path)
+        partial = target.with_name(target.name + ".part")
+        try:
+            with partial.open("wb") as file:
+                for chunk in self.chunks():
+                    file.write(chunk)
+            return partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self._variable} of {self._execution_id}, {self.size} bytes>"
+
+
+class _Uploads:
+    """An object store that only takes: what is put there goes to the server."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def put_bytes(self, data: bytes) -> literals_pb2.Blob:
+        return self._client.put_value(data[at : at + CHUNK] for at in range(0, len(data), CHUNK))
+
+    def put_file(self, path: Path) -> literals_pb2.Blob:
+        with path.open("rb") as file:
+            return self._client.put_value(iter(lambda: file.read(CHUNK), b""))
+
+
+def phase(value: executions_pb2.Phase.ValueType) -> str:
+    """A phase's name without its prefix."""
+    return executions_pb2.Phase.Name(value).removeprefix("PHASE_")
+
+
+def cache_status(value: catalog_pb2.CacheStatus.ValueType) -> str:
+    """A cache status' name without its prefix; empty when nothing is known yet."""
+    return catalog_pb2.CacheStatus.Name(value).removeprefix("CACHE_STATUS_") if value else ""
+
+
+def _known_server(found: settings.Settings, token: str | None) -> tuple[str, str | None]:
+    if found.admin:
+        return found.admin, token
+    server = settings.server_json(found.home)
+    if server is None:
+        raise errors.ServerUnreachable(
+            "no typedflow server is known",
+            where=str(found.home / "server.json"),
+            hint="start one with `typedflow up`, or set TYPEDFLOW_ADMIN to the address of one that runs",
+        )
+    return server.grpc, token or server.token
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    raise errors.ConversionError(f"{type(value).__name__} has no plain form", hint="give a plain value, a file or a frame")

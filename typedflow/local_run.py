@@ -1,0 +1,312 @@
+"""Workflows and tasks run in this process, on the engine that runs them everywhere.
+
+For tests and notebooks: tasks run one after another, each with its own copy of every value; pauses are virtual, and
+timeouts are judged when a task returns. Must never talk to a server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import tempfile
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from typedflow import catalog, engine, errors, fingerprint, hashing, identifiers, settings, type_engine
+from typedflow.authoring import call, context, serialize, signature
+from typedflow.authoring.task import Task
+from typedflow.authoring.workflow import Workflow
+from typedflow.dataplane import objects
+from typedflow.pb import catalog_pb2, errors_pb2, events_pb2, executions_pb2, literals_pb2, tasks_pb2
+
+_catalog: ContextVar[catalog.Catalog | None] = ContextVar("typedflow_local_catalog", default=None)
+
+
+@contextlib.contextmanager
+def local(*, cache: catalog.Catalog | None = None) -> Iterator[None]:
+    """While it is open, direct calls of workflows use this cache.
+
+    Example:
+        >>> from typedflow import catalog
+        >>> with local(cache=catalog.MemoryCatalog()):
+        ...     pass
+    """
+    token = _catalog.set(cache)
+    try:
+        yield
+    finally:
+        _catalog.reset(token)
+
+
+class LocalRunner:
+    """Runs what is called outside a trace."""
+
+    def __init__(self) -> None:
+        self._plans: weakref.WeakKeyDictionary[Workflow[..., Any], _Plan] = weakref.WeakKeyDictionary()
+        self._folder: Path | None = None
+        self._store: objects.ObjectStore | None = None
+        self._runs = itertools.count(1)
+
+    def call_task(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Checks the types, runs the body, checks its result.
+
+        Raises:
+            ConversionError: an argument or the result does not fit; names the path.
+        """
+        data = self.data()
+        given = arguments(task.signature, args, kwargs, f"task `{task.short_name}`")
+        checked = {name: _checked(task.signature.parameters[name], value, name, data) for name, value in given.items()}
+        if context.in_task():
+            result = task.function(**checked)
+        else:
+            with context.entered(_running(task.short_name, 1, data)):
+                result = task.function(**checked)
+        values = task.signature.values(result, task.short_name)
+        outputs = zip(task.signature.outputs, values, strict=True)
+        return task.signature.result([_checked(output, value, output.name, data) for output, value in outputs])
+
+    def call_workflow(self, workflow: Workflow[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Runs the workflow here and gives its outputs as Python values.
+
+        Raises:
+            CompileError: its wiring is wrong.
+            ConversionError: an argument does not fit; names the path.
+            Exception: what the failed task raised, with the node in its notes.
+        """
+        plan = self._plans.get(workflow)
+        if plan is None:
+            plan = self._plans[workflow] = _Plan(engine.Graph(workflow.compiled), workflow.traced.tasks)
+        data = self.data()
+        given = arguments(workflow.signature, args, kwargs, f"workflow `{workflow.short_name}`")
+        inputs = literals_pb2.LiteralMap()
+        for name, value in given.items():
+            inputs.values.add(name=name, value=workflow.signature.parameters[name].converter.to_literal(value, name, data))
+        outputs = _Execution(plan, data, _catalog.get()).run(inputs)
+        by_name = {each.name: each.value for each in outputs.values}
+        return workflow.signature.result(
+            [each.converter.from_literal(by_name[each.name], f"outputs.{each.name}", data) for each in workflow.signature.outputs]
+        )
+
+    def data(self) -> type_engine.Data:
+        """A place for files and frames that lives as long as the process."""
+        if self._folder is None:
+            holder = tempfile.TemporaryDirectory(prefix="typedflow-", ignore_cleanup_errors=True)
+            weakref.finalize(self, holder.cleanup)
+            self._folder = Path(holder.name)
+            self._store = objects.open_store(str(self._folder / "objects"))
+        assert self._store is not None
+        return type_engine.Data(store=self._store, folder=self._folder / str(next(self._runs)))
+
+
+class _Plan:
+    """What every run of a workflow shares."""
+
+    def __init__(self, graph: engine.Graph, tasks: Mapping[str, Task[..., Any]]) -> None:
+        self.graph = graph
+        self.tasks = [tasks[template.id.name] for template in graph.tasks]
+        self._templates: dict[str, tasks_pb2.TaskTemplate] = {}
+
+    def template(self, node: int) -> tasks_pb2.TaskTemplate:
+        """Of the node's task, complete as a server has it, so that a key made here is a server's."""
+        task = self.tasks[node]
+        made = self._templates.get(task.name)
+        if made is None:
+            roots = serialize.import_roots([task.function.__code__.co_filename])
+            made = task.template(serialize.code_of(task, fingerprint.Resolver(roots)))
+            made.id.project, made.id.domain = settings.PROJECT, settings.DOMAIN
+            self._templates[task.name] = made
+        return made
+
+
+@dataclass(order=True, slots=True)
+class _Alarm:
+    at_us: int
+    order: int
+    event: events_pb2.Event
+
+
+class _Execution:
+    """One run: the engine's actions performed one after another."""
+
+    def __init__(self, plan: _Plan, data: type_engine.Data, cache: catalog.Catalog | None) -> None:
+        self.plan = plan
+        self.graph = plan.graph
+        self.state = engine.State(plan.graph)
+        self.data = data
+        self.cache = cache
+        self.alarms: list[_Alarm] = []
+        self.order = itertools.count()
+        self.ahead_us = 0  # how far virtual pauses put this run's clock before the real one
+        self.raised: dict[str, BaseException] = {}
+        self.keys: dict[int, tuple[str, catalog_pb2.KeyManifest]] = {}
+
+    def run(self, inputs: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
+        queue: deque[engine.Action] = deque()
+        queue.extend(self.step(events_pb2.Event(execution_started=events_pb2.ExecutionStarted(inputs=inputs))))
+        while not self.state.done:
+            if queue:
+                queue.extend(self.perform(queue.popleft()))
+            else:
+                alarm = heapq.heappop(self.alarms)
+                self.ahead_us += max(0, alarm.at_us - self.now_us())
+                queue.extend(self.step(alarm.event))
+        return self.outcome()
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000 + self.ahead_us
+
+    def step(self, event: events_pb2.Event) -> list[engine.Action]:
+        event.schema = 1
+        event.time_us = self.now_us()
+        return engine.step(self.graph, self.state, event)
+
+    def perform(self, action: engine.Action) -> list[engine.Action]:
+        match action:
+            case engine.CheckCache():
+                return self.step(events_pb2.Event(cache_checked=self.check_cache(action.node)))
+            case engine.StartAttempt():
+                return self.attempt(action)
+            case engine.StopAttempt():
+                stopped = events_pb2.AttemptStopped(node=self.graph.ids[action.node], attempt=action.attempt)
+                return self.step(events_pb2.Event(attempt_stopped=stopped))
+            case engine.SetTimer():
+                fired = events_pb2.TimerFired(node=self.graph.ids[action.node], attempt=action.attempt, timer=action.timer)
+                heapq.heappush(self.alarms, _Alarm(action.at_us, next(self.order), events_pb2.Event(timer_fired=fired)))
+                return []
+            case engine.FinishExecution():
+                return []
+
+    def check_cache(self, node: int) -> events_pb2.CacheChecked:
+        checked = events_pb2.CacheChecked(node=self.graph.ids[node])
+        if self.cache is None:
+            checked.status = catalog_pb2.CACHE_STATUS_DISABLED
+            return checked
+        inputs = engine.inputs(self.graph, self.state, node)
+        manifest = hashing.manifest(self.plan.template(node), self.graph.options[node], inputs)
+        key = hashing.key(manifest)
+        self.keys[node] = key, manifest
+        result = self.cache.lookup([key])[0]
+        if not result.HasField("entry"):
+            checked.status = catalog_pb2.CACHE_STATUS_MISS
+            checked.reason = result.reason
+            return checked
+        checked.status = catalog_pb2.CACHE_STATUS_HIT
+        checked.outputs.CopyFrom(result.entry.outputs)
+        checked.saved.CopyFrom(result.entry.usage)
+        checked.producer_execution_id = result.entry.execution_id
+        checked.producer_node = result.entry.node
+        return checked
+
+    def attempt(self, action: engine.StartAttempt) -> list[engine.Action]:
+        """Runs the attempt. Timers that ran out meanwhile come before its result: timeouts are judged on return."""
+        node, id_ = action.node, self.graph.ids[action.node]
+        actions: list[engine.Action] = []
+        if self.graph.timed[node]:
+            started = events_pb2.AttemptStarted(node=id_, attempt=action.attempt)
+            for follows in self.step(events_pb2.Event(attempt_started=started)):
+                actions.extend(self.perform(follows))
+        task = self.plan.tasks[node]
+        began = time.monotonic()
+        try:
+            inputs = engine.inputs(self.graph, self.state, node)
+            outputs = call.run(task, inputs, _running(id_, action.attempt, self.data), self.data)
+        except Exception as error:
+            self.raised[id_] = error
+            actions.extend(self.alarms_until(self.now_us()))
+            failed = events_pb2.AttemptFailed(node=id_, attempt=action.attempt, error=_failure(error, id_))
+            return actions + self.step(events_pb2.Event(attempt_failed=failed))
+        actions.extend(self.alarms_until(self.now_us()))
+        if any(isinstance(each, engine.StopAttempt) for each in actions):
+            return actions  # it took too long: its result does not count
+        succeeded = events_pb2.AttemptSucceeded(node=id_, attempt=action.attempt, outputs=outputs)
+        if node in self.keys:
+            succeeded.usage.wall_seconds = time.monotonic() - began
+            succeeded.cache = self.publish(node, action.attempt, succeeded)
+        return actions + self.step(events_pb2.Event(attempt_succeeded=succeeded))
+
+    def publish(self, node: int, attempt: int, succeeded: events_pb2.AttemptSucceeded) -> catalog_pb2.CacheStatus.ValueType:
+        assert self.cache is not None
+        key, manifest = self.keys[node]
+        self.cache.publish(
+            catalog_pb2.CatalogEntry(
+                key=key,
+                manifest=manifest,
+                outputs=succeeded.outputs,
+                execution_id="local",
+                node=self.graph.ids[node],
+                attempt=attempt,
+                usage=succeeded.usage,
+                created_at_us=self.now_us(),
+            )
+        )
+        return catalog_pb2.CACHE_STATUS_POPULATED
+
+    def alarms_until(self, now_us: int) -> list[engine.Action]:
+        actions: list[engine.Action] = []
+        while self.alarms and self.alarms[0].at_us <= now_us:
+            actions.extend(self.step(heapq.heappop(self.alarms).event))
+        return actions
+
+    def outcome(self) -> literals_pb2.LiteralMap:
+        status = engine.execution_status(self.graph, self.state)
+        if status.phase == executions_pb2.PHASE_SUCCEEDED:
+            return status.outputs
+        raised = self.raised.get(status.error.node)
+        if raised is None or status.phase == executions_pb2.PHASE_TIMED_OUT:
+            raise errors.ExecutionFailed(status.error.message, error=status.error, where=f"node {status.error.node}")
+        name = self.graph.workflow.id.name
+        raised.add_note(f"in node `{status.error.node}` of workflow `{name}`")
+        raise raised
+
+
+def arguments(read: signature.Signature, args: Sequence[Any], kwargs: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """A call's arguments by name, defaults filled in. Raises ConversionError that names everything wrong with them."""
+    names = list(read.parameters)
+    wrong = []
+    if len(args) > len(names):
+        wrong.append(f"it takes {len(names)} values, not {len(args)}")
+    given = dict(zip(names, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in read.parameters:
+            nearest = identifiers.nearest(name, names)
+            wrong.append(f"it has no input `{name}`" + (f", did you mean `{nearest}`?" if nearest else ""))
+        elif name in given:
+            wrong.append(f"input `{name}` is given twice")
+        given[name] = value
+    for name, parameter in read.parameters.items():
+        if name not in given:
+            if parameter.default is signature.NO_DEFAULT:
+                wrong.append(f"input `{name}` is missing")
+            given[name] = parameter.default
+    if wrong:
+        raise errors.ConversionError("; ".join(wrong), where=what)
+    return {name: given[name] for name in names}
+
+
+def _checked(variable: signature.Parameter | signature.Output, value: Any, path: str, data: type_engine.Data) -> Any:
+    """The value as a task would get it; files and frames, which are dear to copy, as they are."""
+    literal = variable.converter.to_literal(value, path, data)
+    if literal.WhichOneof("value") in ("file", "frame"):
+        return value
+    return variable.converter.from_literal(literal, path, data)
+
+
+def _running(node: str, attempt: int, data: type_engine.Data) -> context.TaskContext:
+    return context.TaskContext("local", node, attempt, "", "", data.folder)
+
+
+def _failure(error: Exception, node: str) -> errors_pb2.ExecutionError:
+    return errors_pb2.ExecutionError(
+        kind=errors_pb2.ERROR_KIND_USER,
+        code=error.code if isinstance(error, errors.TypedflowError) else type(error).__name__,
+        message=str(error),
+        node=node,
+        non_recoverable=isinstance(error, errors.NonRecoverable),
+    )
