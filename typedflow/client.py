@@ -250,11 +250,14 @@ class Client:
                 return
             request.page_token = page.next_page_token
 
-    def watch(self, execution_id: str) -> Iterator[executions_pb2.WatchExecutionResponse]:
-        """The execution and its nodes as they are, then every change, until it has ended."""
+    def watch(self, execution_id: str, *, timeout: float | None = None) -> Iterator[executions_pb2.WatchExecutionResponse]:
+        """The execution and its nodes as they are, then every change, until it has ended or `timeout` seconds are over."""
         request = executions_pb2.WatchExecutionRequest(id=execution_id)
-        with self._calling():
-            yield from self._executions.WatchExecution(request, metadata=self._metadata)
+        try:
+            yield from self._executions.WatchExecution(request, metadata=self._metadata, timeout=timeout)
+        except grpc.RpcError as failure:
+            if timeout is None or failure.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:  # type: ignore[attr-defined]
+                raise rpc.error_from(failure, self.address) from None
 
     def abort(self, execution_id: str, reason: str = "") -> None:
         """Asks that an execution be aborted; one that has ended stays as it is."""
@@ -349,14 +352,13 @@ class Run:
         """
         end = None if timeout is None else time.monotonic() + timeout
         while not self.is_done:
-            watched = self._client.watch(self.id)
-            for change in watched:
+            for change in self._client.watch(self.id, timeout=None if end is None else max(0.0, end - time.monotonic())):
                 if change.HasField("execution"):
                     self.message = change.execution
                 if on_change is not None:
                     on_change(change)
-                if end is not None and time.monotonic() > end and not self.is_done:
-                    raise TimeoutError(f"execution {self.id} is {self.phase} after {timeout} s")
+            if end is not None and time.monotonic() >= end and not self.is_done:
+                raise TimeoutError(f"execution {self.id} is {self.phase} after {timeout} s")
         if check and self.phase != "SUCCEEDED":
             raise errors.ExecutionFailed(f"execution {self.id} {self.phase}: {self.error}", error=self.message.error)
         return self
