@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from blake3 import blake3
@@ -52,7 +53,7 @@ def of_chunks(chunks: Iterator[str]) -> str:
 
 def of_file(path: str | os.PathLike[str]) -> FileDigest:
     """The digest of a file, read once and in blocks: memory does not grow with the file."""
-    with open(path, "rb", buffering=0) as file:
+    with Path(path).open("rb", buffering=0) as file:
         return of_stream(file)
 
 

@@ -10,26 +10,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from typedflow import errors
 from typedflow.dataplane import digests
+from typedflow.pb.literals_pb2 import Blob
 
 _TEMPORARY = ".incoming"
 _CHUNKS_SUFFIX = ".chunks"
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """An object in a store: its address, its digest (`b3:<hex>`) and its size in bytes."""
-
-    uri: str
-    digest: str
-    size: int
 
 
 class ObjectStore(Protocol):
@@ -41,23 +32,23 @@ class ObjectStore(Protocol):
     def put_file(self, path: str | os.PathLike[str]) -> Blob:
         """Keeps a copy of the file's bytes as they are now; memory does not grow with the file."""
 
-    def uri_of(self, digest: str) -> str:
-        """The address that the object with this digest has here, whether or not it is there."""
-
     def has(self, digest: str) -> bool:
-        """Whether the store has the object."""
+        """Whether the store has the object with this digest."""
 
-    def exists(self, uris: Iterable[str]) -> frozenset[str]:
-        """Those of `uris` that can be read, asked for in one batch."""
+    def exists(self, blobs: Sequence[Blob]) -> list[bool]:
+        """Whether each of the blobs can be read, asked for in one batch."""
 
-    def open(self, uri: str) -> BinaryIO:
-        """The object's bytes as a stream. They are not checked: use it where what reads them does, or for a part."""
+    def open(self, blob: Blob) -> BinaryIO:
+        """The object's bytes as a stream, unchecked: for what checks them itself, or reads a part."""
 
-    def read_bytes(self, uri: str) -> bytes:
+    def read_bytes(self, blob: Blob) -> bytes:
         """The object's bytes, checked against its digest."""
 
-    def fetch(self, uri: str, digest: str, destination: str | os.PathLike[str]) -> None:
-        """Writes the object to a file, whole and checked against `digest`, or not at all."""
+    def fetch(self, blob: Blob, destination: str | os.PathLike[str]) -> None:
+        """Writes the object to a file, whole and checked against its digest, or not at all."""
+
+    def local_path(self, blob: Blob) -> Path | None:
+        """A read-only file of this machine that holds the object, unchecked; None where the store has no such files."""
 
 
 def open_store(url: str) -> ObjectStore:
@@ -93,7 +84,7 @@ class FolderStore:
         """See `ObjectStore.put_bytes`."""
         digest = digests.of_bytes(data)
         if self.has(digest):
-            return Blob(self.uri_of(digest), digest, len(data))
+            return self._blob(digest, len(data))
         with self._incoming() as (temporary, sink):
             hasher = digests.Hasher()
             hasher.update(data)
@@ -109,52 +100,52 @@ class FolderStore:
         try:
             found = digests.of_file(path)
             if self.has(found.digest):
-                return Blob(self.uri_of(found.digest), found.digest, found.size)
-            with open(path, "rb", buffering=0) as source, self._incoming() as (temporary, sink):
+                return self._blob(found.digest, found.size)
+            with Path(path).open("rb", buffering=0) as source, self._incoming() as (temporary, sink):
                 return self._publish(temporary, sink, digests.of_stream(source, sink))
         except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
             if error.filename is None or os.fspath(error.filename) != os.fspath(path):
                 raise
             raise errors.UsageError(f"can't read the file: {error.strerror}", where=os.fspath(path)) from None
 
-    def uri_of(self, digest: str) -> str:
-        """See `ObjectStore.uri_of`."""
-        return "file://" + quote(str(self._path(digest)))
-
     def has(self, digest: str) -> bool:
         """See `ObjectStore.has`."""
         return self._path(digest).is_file()
 
-    def exists(self, uris: Iterable[str]) -> frozenset[str]:
+    def exists(self, blobs: Sequence[Blob]) -> list[bool]:
         """See `ObjectStore.exists`."""
-        return frozenset(uri for uri in uris if self._locate(uri).is_file())
+        return [self._locate(blob).is_file() for blob in blobs]
 
-    def open(self, uri: str) -> BinaryIO:
+    def open(self, blob: Blob) -> BinaryIO:
         """See `ObjectStore.open`."""
-        path = self._locate(uri)
         try:
-            return path.open("rb")
+            return self._locate(blob).open("rb")
         except FileNotFoundError:
-            raise _gone(uri) from None
+            raise _gone(blob.uri) from None
 
-    def read_bytes(self, uri: str) -> bytes:
+    def read_bytes(self, blob: Blob) -> bytes:
         """See `ObjectStore.read_bytes`."""
-        with self.open(uri) as stream:
+        with self.open(blob) as stream:
             data = stream.read()
-        _check(uri, self._digest_in(uri), digests.of_bytes(data))
+        _check(blob.uri, blob.digest, digests.of_bytes(data))
         return data
 
-    def fetch(self, uri: str, digest: str, destination: str | os.PathLike[str]) -> None:
+    def fetch(self, blob: Blob, destination: str | os.PathLike[str]) -> None:
         """See `ObjectStore.fetch`."""
         target = Path(destination)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        temporary = target.with_name(f".{secrets.token_hex(8)}")
         try:
-            with self.open(uri) as stream, temporary.open("xb") as sink:
-                _check(uri, digest, digests.of_stream(stream, sink).digest)
-            os.replace(temporary, target)
+            with self.open(blob) as stream, temporary.open("xb") as sink:
+                _check(blob.uri, blob.digest, digests.of_stream(stream, sink).digest)
+            temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+
+    def local_path(self, blob: Blob) -> Path | None:
+        """See `ObjectStore.local_path`."""
+        path = self._locate(blob)
+        return path if path.is_file() else None
 
     def chunks(self, digest: str) -> tuple[str, ...]:
         """The digests of a large object's 64 MiB chunks, in order; empty for one of a single chunk."""
@@ -162,7 +153,7 @@ class FolderStore:
             lines = _chunks_path(self._path(digest)).read_text("ascii").split()
         except FileNotFoundError:
             return ()
-        _check(self.uri_of(digest), digest, digests.of_chunks(iter(lines)))
+        _check(self._blob(digest, 0).uri, digest, digests.of_chunks(iter(lines)))
         return tuple(lines)
 
     def _path(self, digest: str) -> Path:
@@ -171,16 +162,19 @@ class FolderStore:
         name = digest.removeprefix(digests.PREFIX)
         return self.root / "b3" / name[:2] / name[2:]
 
-    def _digest_in(self, uri: str) -> str:
-        path = _path_of(uri)
-        digest = f"{digests.PREFIX}{path.parent.name}{path.name}"
-        if not digests.is_digest(digest) or self._path(digest) != path:
-            raise errors.UsageError("this is not the address of an object of this store", where=uri,
-                                    hint=f"the store is at {self.root}")
-        return digest
+    def _blob(self, digest: str, size: int) -> Blob:
+        return Blob(uri="file://" + quote(str(self._path(digest))), digest=digest, size=size)
 
-    def _locate(self, uri: str) -> Path:
-        return self._path(self._digest_in(uri))
+    def _locate(self, blob: Blob) -> Path:
+        """The file of a blob. Its name is made of the digest, so that no address leads out of the store."""
+        path = self._path(blob.digest)
+        if _path_of(blob.uri) != path:
+            raise errors.UsageError(
+                "this is not the address of an object of this store",
+                where=blob.uri,
+                hint=f"the store is at {self.root}",
+            )
+        return path
 
     @contextlib.contextmanager
     def _incoming(self) -> Iterator[tuple[Path, BinaryIO]]:
@@ -202,9 +196,9 @@ class FolderStore:
         sink.flush()
         os.fsync(sink.fileno())
         os.fchmod(sink.fileno(), 0o444)
-        os.replace(temporary, path)
+        temporary.replace(path)
         _sync_folder(path.parent)
-        return Blob(self.uri_of(found.digest), found.digest, found.size)
+        return self._blob(found.digest, found.size)
 
     def _publish_chunks(self, path: Path, chunks: tuple[str, ...]) -> None:
         with self._incoming() as (temporary, sink):
@@ -212,13 +206,15 @@ class FolderStore:
             sink.flush()
             os.fsync(sink.fileno())
             os.fchmod(sink.fileno(), 0o444)
-            os.replace(temporary, _chunks_path(path))
+            temporary.replace(_chunks_path(path))
 
 
 def _path_of(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-        raise errors.UsageError("this is not a local file's address", where=uri, hint="write it as file:///folder/file")
+        raise errors.UsageError(
+            "this is not a local file's address", where=uri, hint="write it as file:///folder/file"
+        )
     return Path(unquote(parts.path))
 
 
@@ -236,8 +232,12 @@ def _check(uri: str, expected: str, found: str) -> None:
 
 
 def _gone(uri: str) -> errors.IntegrityError:
-    return errors.IntegrityError("the object is no longer there", where=uri, code="ObjectMissing",
-                                 hint="it was deleted from the store: what made it has to run again")
+    return errors.IntegrityError(
+        "the object is no longer there",
+        where=uri,
+        code="ObjectMissing",
+        hint="it was deleted from the store: what made it has to run again",
+    )
 
 
 def _sync_folder(folder: Path) -> None:

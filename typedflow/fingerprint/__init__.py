@@ -3,15 +3,16 @@
 A fingerprint covers a task's function and, transitively, every first-party function, class and constant that it refers
 to, found by reading source files: nothing is imported or run. In doubt more counts rather than less:
 
-- A name is followed through imports, re-exports, star imports, aliases and attributes of modules. A class counts whole,
-  with its bases; a constant with every top-level statement that binds it; a nested function with what it closed over.
-- What can't be followed counts whole modules: a module used as a value (`getattr(module, name)`), one that uses `globals`,
-  `eval` or `exec`, one whose name is rebound by `global` or assigned to from outside, one that registers definitions. A
-  module imported by a name made at run time counts every module below the constant part of the name, and without one
-  every module of the importing package (of a script: the modules beside it).
+- A name is followed through imports, re-exports, star imports, aliases and attributes of modules. A class counts
+  whole, with its bases; a constant with every top-level statement that binds it; a nested function with what it closed
+  over.
+- What can't be followed counts whole modules: a module used as a value (`getattr(module, name)`), one that uses
+  `globals`, `eval` or `exec`, one whose name is rebound by `global` or assigned to from outside, one that registers
+  definitions. A module imported by a name made at run time counts every module below the constant part of the name, and
+  without one every module of the importing package (of a script: the modules beside it).
 - Statements that only act (calls, loops, `x[k] = v`) count for every module that is reached or imported on the way.
-- Docstrings, comments, formatting, `if __name__ == "__main__":` blocks, descriptions of schema fields and the options of
-  typedflow's own decorators do not count.
+- Docstrings, comments, formatting, `if __name__ == "__main__":` blocks, descriptions of schema fields and the options
+  of typedflow's own decorators do not count.
 
 Not seen: files that code opens (name them in `depends_on`), values read at run time, attributes looked up by name on
 objects other than modules, and what libraries do beyond their version.
@@ -39,7 +40,8 @@ _FORMAT = "typedflow fingerprint 1"
 @dataclass(frozen=True, slots=True, order=True)
 class Component:
     """One piece of what a fingerprint covers, such as `pipeline.helpers.scale`, `pipeline.conf:module` or
-    `conf/a.yaml`, and the digest of it alone."""
+    `conf/a.yaml`, and the digest of it alone.
+    """
 
     name: str
     digest: str
@@ -68,8 +70,8 @@ def fingerprint(function: object, *, roots: Sequence[Path], depends_on: Sequence
 class Resolver:
     """Fingerprints the tasks of one project, looking at each module and definition once.
 
-    It is a snapshot: a file that changes after it was first read is not read again. `roots` are the folders whose source
-    is first-party.
+    It is a snapshot: a file that changes after it was first read is not read again. `roots` are the folders whose
+    source is first-party.
     """
 
     def __init__(self, roots: Sequence[Path]) -> None:
@@ -114,15 +116,25 @@ class Resolver:
     def _files(self, pattern: str) -> list[Component]:
         path = PurePosixPath(pattern)
         if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise errors.DefinitionError("a pattern in depends_on is relative to a root and stays below it", where=pattern,
-                                         hint="write it like `conf/*.yaml`", code="Fingerprint")
-        found = [Component(file.relative_to(root).as_posix(), digests.of_file(file).digest)
-                 for root in self._finder.roots for file in root.glob(pattern)
-                 if file.is_file() and "__pycache__" not in file.parts]
+            raise errors.DefinitionError(
+                "a pattern in depends_on is relative to a root and stays below it",
+                where=pattern,
+                hint="write it like `conf/*.yaml`",
+                code="Fingerprint",
+            )
+        found = [
+            Component(file.relative_to(root).as_posix(), digests.of_file(file).digest)
+            for root in self._finder.roots
+            for file in root.glob(pattern)
+            if file.is_file() and "__pycache__" not in file.parts
+        ]
         if not found:
             raise errors.DefinitionError(
-                "no file matches this pattern in depends_on", where=pattern, code="Fingerprint",
-                hint=f"it is relative to {' or '.join(map(str, self._finder.roots))}")
+                "no file matches this pattern in depends_on",
+                where=pattern,
+                code="Fingerprint",
+                hint=f"it is relative to {' or '.join(map(str, self._finder.roots))}",
+            )
         return found
 
 

@@ -140,7 +140,10 @@ def _bind_import_from(node: ast.ImportFrom, bound: Bound, unloaded: bool) -> Non
 def _in_same_block(node: ast.AST) -> Iterable[ast.AST]:
     """The children of a node that are compiled in the same block as it is."""
     if isinstance(node, (*_FUNCTIONS, ast.Lambda)):
-        defaults = [*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None)]
+        defaults = [
+            *node.args.defaults,
+            *(default for default in node.args.kw_defaults if default is not None),
+        ]
         return defaults if isinstance(node, ast.Lambda) else [*defaults, *node.decorator_list]
     if isinstance(node, ast.ClassDef):
         return [*node.bases, *node.keywords, *node.decorator_list]

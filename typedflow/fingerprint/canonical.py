@@ -13,8 +13,19 @@ from collections.abc import Container, Iterable
 
 # Where a name stands (Load, Store), type comments and the `u` of a u"string" do not change what the code does. `str`
 # is the source text of a template string's expression, which has its own tree beside it.
-_IGNORED_FIELDS = frozenset({"ctx", "kind", "type_comment", "type_ignores", "str", "lineno", "col_offset", "end_lineno",
-                             "end_col_offset"})
+_IGNORED_FIELDS = frozenset(
+    {
+        "ctx",
+        "kind",
+        "type_comment",
+        "type_ignores",
+        "str",
+        "lineno",
+        "col_offset",
+        "end_lineno",
+        "end_col_offset",
+    }
+)
 
 
 def encode(nodes: Iterable[ast.AST], omit: Container[int] = ()) -> bytes:

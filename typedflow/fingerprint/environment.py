@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -22,8 +21,8 @@ def python_version() -> str:
 def distributions(modules: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Name and version of each distribution that provides one of the top-level modules, sorted.
 
-    The standard library and typedflow itself are left out. A module that no distribution provides stands for itself with
-    the version "absent": installing it later changes what the code does.
+    The standard library and typedflow itself are left out. A module that no distribution provides stands for itself
+    with the version "absent": installing it later changes what the code does.
     """
     tops = sorted({*modules} - OWN - sys.stdlib_module_names - {"?"})
     if not tops:
@@ -37,16 +36,24 @@ def distributions(modules: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 def digest(python: str, versions: Sequence[tuple[str, str]]) -> str:
     """The digest of an environment."""
-    return digests.of_bytes("".join(f"{name}=={version}\n" for name, version in [("python", python), *versions]).encode())
+    return digests.of_bytes(
+        "".join(f"{name}=={version}\n" for name, version in [("python", python), *versions]).encode()
+    )
 
 
 @functools.cache
 def _providers() -> dict[str, list[str]]:
-    return {module: sorted(set(names)) for module, names in importlib.metadata.packages_distributions().items()}
+    import importlib.metadata  # noqa: PLC0415  # takes 10 ms, and only cached tasks need it
+
+    return {
+        module: sorted(set(names)) for module, names in importlib.metadata.packages_distributions().items()
+    }
 
 
 @functools.cache
 def _version(name: str) -> str:
+    import importlib.metadata  # noqa: PLC0415
+
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -118,11 +118,21 @@ class Graph:
         if target in source.bound.stars:
             return True
         top = target.module.partition(".")[0]
-        bound = [name for name, targets in source.bound.imports.items() if target in targets or Import(top) in targets]
+        bound = [
+            name
+            for name, targets in source.bound.imports.items()
+            if target in targets or Import(top) in targets
+        ]
         return source.mentioned.isdisjoint(bound)
 
-    def _together(self, path: Path, units: Iterable[sources.Unit], *, needs: Iterable[Node],
-                  libraries: Iterable[str] = ()) -> Facts:
+    def _together(
+        self,
+        path: Path,
+        units: Iterable[sources.Unit],
+        *,
+        needs: Iterable[Node],
+        libraries: Iterable[str] = (),
+    ) -> Facts:
         found = [self.of_unit(path, unit) for unit in units]
         all_needs = dict.fromkeys([*needs, *(need for facts in found for need in facts.needs)])
         all_libraries = {*libraries, *(library for facts in found for library in facts.libraries)} - {""}

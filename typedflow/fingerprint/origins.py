@@ -47,9 +47,12 @@ def of_function(function: object, graph: Graph) -> tuple[str, Origins]:
         raise _unfollowed(f"a {type(function).__name__} is not a function", "")
     path = _file_of(inner, graph.finder)
     if path is None:
-        raise _unfollowed(f"the source of `{inner.__qualname__}` is not under the roots "
-                          f"({', '.join(map(str, graph.finder.roots)) or 'none given'})", inner.__code__.co_filename,
-                          "put its folder in the roots ([tool.typedflow] roots), or give the task Cache(version=...)")
+        raise _unfollowed(
+            f"the source of `{inner.__qualname__}` is not under the roots "
+            f"({', '.join(map(str, graph.finder.roots)) or 'none given'})",
+            inner.__code__.co_filename,
+            "put its folder in the roots ([tool.typedflow] roots), or give the task Cache(version=...)",
+        )
     objects = _Objects(graph)
     objects.add(inner, inner.__qualname__)
     return f"{graph.finder.name_of(path)}.{inner.__qualname__}", objects.origins()
@@ -78,7 +81,9 @@ class _Objects:
 
     def origins(self) -> Origins:
         """What was collected. Where all of it has a source, there are no values."""
-        return Origins(tuple(self._nodes), tuple(self._libraries), bytes(self._values) if self._has_values else b"")
+        return Origins(
+            tuple(self._nodes), tuple(self._libraries), bytes(self._values) if self._has_values else b""
+        )
 
     def add(self, value: object, where: str) -> None:
         """Adds an object. Its label goes into the values' bytes, so that two that swap places are noticed."""
@@ -109,7 +114,9 @@ class _Objects:
 
     def _module(self, module: types.ModuleType) -> None:
         path = self._graph.finder.first_party_file(getattr(module, "__file__", None) or "")
-        self._values += canonical.constant(module.__name__ if path is None else self._graph.finder.name_of(path))
+        self._values += canonical.constant(
+            module.__name__ if path is None else self._graph.finder.name_of(path)
+        )
         if path is None:
             self._libraries.append(module.__name__.partition(".")[0])
         else:
@@ -149,7 +156,7 @@ class _Objects:
         if top in source.units_of:
             yield Node("name", path, top)
             return
-        names = [sorted(unit.names)[0] for unit in source.units if line in unit.lines and unit.names]
+        names = [min(unit.names) for unit in source.units if line in unit.lines and unit.names]
         yield from (Node("name", path, name) for name in names) if names else [Node("module", path)]
 
     def _class(self, cls: type, where: str) -> None:
@@ -192,8 +199,11 @@ class _Objects:
             self._class(type(value), where)
             self._items("object", [item for pair in sorted(vars(value).items()) for item in pair], where)
         else:
-            raise _unfollowed(f"`{where}` is a {type(value).__module__}.{type(value).__qualname__}, whose content can't be "
-                              "told from its source", where)
+            raise _unfollowed(
+                f"`{where}` is a {type(value).__module__}.{type(value).__qualname__}, whose content can't be "
+                "told from its source",
+                where,
+            )
 
     def _items(self, kind: str, items: list[object], where: str) -> None:
         self._values += canonical.constant(f"{kind}:{len(items)}")
@@ -238,4 +248,6 @@ def _file_of(function: types.FunctionType, finder: Finder) -> Path | None:
 
 
 def _unfollowed(message: str, where: str, hint: str = _REMEDY) -> errors.DefinitionError:
-    return errors.DefinitionError(f"can't fingerprint the code: {message}", where=where, hint=hint, code="Fingerprint")
+    return errors.DefinitionError(
+        f"can't fingerprint the code: {message}", where=where, hint=hint, code="Fingerprint"
+    )

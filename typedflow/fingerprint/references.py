@@ -16,8 +16,19 @@ from typedflow.fingerprint import bindings
 OptionKind = Literal["decorator", "options", "description"]
 
 _DYNAMIC_NAMES = frozenset({"eval", "exec", "globals", "__import__"})
-_DYNAMIC_IMPORTS = frozenset({"import_module", "__import__", "iter_modules", "walk_packages", "run_module", "run_path",
-                              "spec_from_file_location", "exec_module", "load_module"})
+_DYNAMIC_IMPORTS = frozenset(
+    {
+        "import_module",
+        "__import__",
+        "iter_modules",
+        "walk_packages",
+        "run_module",
+        "run_path",
+        "spec_from_file_location",
+        "exec_module",
+        "load_module",
+    }
+)
 _DESCRIPTIONS = frozenset({"description", "title"})
 
 
@@ -121,8 +132,9 @@ class _Collector:
         for node in nodes:
             self.push(node, scope, options)
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: _Scope | None,
-                  options: int) -> None:
+    def _function(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: _Scope | None, options: int
+    ) -> None:
         parameters = bindings.of_parameters(node.args)
         self._children([*node.args.defaults, *node.args.kw_defaults], scope, options)
         body: Sequence[ast.AST]
@@ -151,8 +163,12 @@ class _Collector:
             scope.bound.bind(parameter.name)
             self.push(parameter, scope, options)
 
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, scope: _Scope | None,
-                       options: int) -> None:
+    def _comprehension(
+        self,
+        node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp,
+        scope: _Scope | None,
+        options: int,
+    ) -> None:
         inner = _Scope(bindings.of_block(generator.target for generator in node.generators), scope)
         self.push(node.generators[0].iter, scope, options)
         for index, generator in enumerate(node.generators):
@@ -189,8 +205,14 @@ class _Collector:
             case _:
                 return False
 
-    def _open(self, kind: OptionKind, called: ast.expr, nodes: tuple[ast.AST, ...], scope: _Scope | None,
-              parent: int) -> int:
+    def _open(
+        self,
+        kind: OptionKind,
+        called: ast.expr,
+        nodes: tuple[ast.AST, ...],
+        scope: _Scope | None,
+        parent: int,
+    ) -> int:
         """Starts a group of sub-trees that may not count; gives its index, or the parent's if it surely counts."""
         chain = bindings.chain_of(called)
         trigger = None if chain is None else self._outside(chain, scope)
@@ -211,10 +233,12 @@ class _Collector:
         if reference is None:
             return
         self.found.references[reference, options] = None
-        if not reference.imports and chain[0] in _DYNAMIC_NAMES or chain[-1] == "__subclasses__":
+        if (not reference.imports and chain[0] in _DYNAMIC_NAMES) or chain[-1] == "__subclasses__":
             self.found.is_dynamic = True
 
-    def _outside(self, chain: tuple[str, ...], scope: _Scope | None, is_store: bool = False) -> Reference | None:
+    def _outside(
+        self, chain: tuple[str, ...], scope: _Scope | None, is_store: bool = False
+    ) -> Reference | None:
         """The reference that a chain is, seen from a scope; None if its first name is a local variable."""
         name = chain[0]
         from_class = True
@@ -222,7 +246,11 @@ class _Collector:
             bound = scope.bound
             if name in bound.global_names:
                 break
-            if name in bound.names and name not in bound.nonlocal_names and (from_class or not scope.is_class):
+            if (
+                name in bound.names
+                and name not in bound.nonlocal_names
+                and (from_class or not scope.is_class)
+            ):
                 if name in bound.imports:
                     return Reference(chain, tuple(bound.imports[name]), is_store)
                 if not scope.is_class:
@@ -246,7 +274,9 @@ class _Collector:
                 if name == "Literal":
                     continue
                 is_pair = name == "Annotated" and isinstance(part.slice, ast.Tuple)
-                pending.append(part.slice.elts[0] if is_pair and isinstance(part.slice, ast.Tuple) else part.slice)
+                pending.append(
+                    part.slice.elts[0] if is_pair and isinstance(part.slice, ast.Tuple) else part.slice
+                )
             else:
                 pending.extend(child for child in ast.iter_child_nodes(part) if isinstance(child, ast.expr))
 

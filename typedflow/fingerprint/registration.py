@@ -39,8 +39,12 @@ class Registration:
 
     def is_registering(self, path: Path) -> bool:
         """Whether some definition of a module is handed to something first-party that may keep it."""
-        return any(self._is_registered(path, node) for unit in self._names.source(path).units if not unit.is_script
-                   for node in _definitions(unit.node))
+        return any(
+            self._is_registered(path, node)
+            for unit in self._names.source(path).units
+            if not unit.is_script
+            for node in _definitions(unit.node)
+        )
 
     def is_call(self, path: Path, unit: sources.Unit) -> bool:
         """Whether an assignment calls a first-party function that may keep what it is given."""
@@ -59,7 +63,9 @@ class Registration:
             return False
         bases = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
         metaclasses = [keyword.value for keyword in node.keywords if keyword.arg == "metaclass"]
-        return any(self._has_hook(path, base) for base in bases) or any(self._is_own(path, m) for m in metaclasses)
+        return any(self._has_hook(path, base) for base in bases) or any(
+            self._is_own(path, m) for m in metaclasses
+        )
 
     def _may_keep(self, path: Path, chain: tuple[str, ...], *, is_method_kept: bool) -> bool:
         """Whether what `chain` names may keep what it is called with."""
@@ -104,7 +110,9 @@ class Registration:
                 if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
                     if statement.value is not None and self._is_mutable_value(node.path, statement.value):
                         return True
-                elif not isinstance(statement, (*sources.DEFINITIONS, ast.Expr, ast.Pass, ast.Import, ast.ImportFrom)):
+                elif not isinstance(
+                    statement, (*sources.DEFINITIONS, ast.Expr, ast.Pass, ast.Import, ast.ImportFrom)
+                ):
                     return True
         return False
 
@@ -120,7 +128,10 @@ class Registration:
         tops = [hit.library.partition(".")[0] for hit in hits]
         if not hits:
             return chain[-1] in _MUTABLE_BUILTINS
-        return any(top in _MUTABLE_LIBRARIES or (top not in OWN and top not in sys.stdlib_module_names) for top in tops)
+        return any(
+            top in _MUTABLE_LIBRARIES or (top not in OWN and top not in sys.stdlib_module_names)
+            for top in tops
+        )
 
     def _has_hook(self, path: Path, base: ast.expr) -> bool:
         """Whether a base class, or one of its own first-party bases, defines `__init_subclass__`."""
@@ -144,7 +155,9 @@ class Registration:
 
     def _is_own(self, path: Path, expression: ast.expr) -> bool:
         chain = bindings.chain_of(expression)
-        return chain is None or any(hit.node is not None for hit in self._names.resolve(path, Reference(chain)))
+        return chain is None or any(
+            hit.node is not None for hit in self._names.resolve(path, Reference(chain))
+        )
 
 
 def _definitions(statement: ast.stmt) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:

@@ -70,7 +70,7 @@ def read(path: Path) -> Source:
         raise errors.LoadError(f"can't read the module: {error.strerror}", where=str(path)) from None
     try:
         return _parsed(data)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         raise errors.LoadError(
             f"not valid Python: {getattr(error, 'msg', error)}",
@@ -102,9 +102,14 @@ def _parsed(data: bytes) -> Source:
                 patched[chain] = None
             case _:
                 pass
-    return Source(units, {name: tuple(found) for name, found in units_of.items()},
-                  bindings.of_block(tree.body, frozenset(type_checking)), frozenset(rebound), tuple(patched),
-                  frozenset(mentioned))
+    return Source(
+        units,
+        {name: tuple(found) for name, found in units_of.items()},
+        bindings.of_block(tree.body, frozenset(type_checking)),
+        frozenset(rebound),
+        tuple(patched),
+        frozenset(mentioned),
+    )
 
 
 def _units(tree: ast.Module, unloaded: set[int]) -> Iterator[Unit]:
@@ -113,7 +118,9 @@ def _units(tree: ast.Module, unloaded: set[int]) -> Iterator[Unit]:
         is_script = isinstance(node, ast.If) and _is_script_guard(node.test)
         is_typing = isinstance(node, ast.If) and _is_type_checking(node.test)
         if is_script or is_typing:
-            unloaded.update(id(inner) for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom))
+            unloaded.update(
+                id(inner) for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom)
+            )
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or _is_text(node):
             continue
         bound = bindings.of_block([node])
@@ -127,8 +134,11 @@ def _acts(node: ast.stmt) -> bool:
         return False
     if isinstance(node, _ASSIGNMENTS):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return any(isinstance(inner, ast.Attribute | ast.Subscript) and isinstance(inner.ctx, ast.Store)
-                   for target in targets for inner in ast.walk(target))
+        return any(
+            isinstance(inner, ast.Attribute | ast.Subscript) and isinstance(inner.ctx, ast.Store)
+            for target in targets
+            for inner in ast.walk(target)
+        )
     if isinstance(node, ast.If):
         return any(map(_acts, [*node.body, *node.orelse]))
     if isinstance(node, ast.Try):
@@ -143,7 +153,9 @@ def _is_text(node: ast.stmt) -> bool:
 
 def _is_script_guard(test: ast.expr) -> bool:
     match test:
-        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]):
+        case ast.Compare(
+            left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]
+        ):
             return True
         case _:
             return False
