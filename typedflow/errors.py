@@ -75,9 +75,33 @@ class DefinitionError(UsageError, TypeError):
 
 
 class ConversionError(UsageError, ValueError):
-    """A value that does not fit its type; `where` is the path to it, as in `inputs.config.layers[3].width`."""
+    """A value that does not fit its type; `where` is the path to it, as in `inputs.config.layers[3].width`.
+
+    `problems` has a path and a message for each value that does not fit, where several were looked at together.
+    """
 
     code = "InvalidValue"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str = "",
+        hint: str = "",
+        code: str = "",
+        problems: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(message, where=where, hint=hint, code=code)
+        self.problems = tuple(problems) or ((where, message),)
+
+    @classmethod
+    def of(cls, problems: Sequence[tuple[str, str]]) -> ConversionError:
+        """One error for all of these paths and messages, of which there is at least one."""
+        if len(problems) == 1:
+            where, message = problems[0]
+            return cls(message, where=where)
+        lines = "".join(f"\n  {where}: {message}" for where, message in problems)
+        return cls(f"{len(problems)} values do not fit:{lines}", problems=problems)
 
 
 class BundleError(UsageError):
@@ -148,7 +172,9 @@ class ExecutionFailed(TypedflowError):
     code = "ExecutionFailed"
     exit_code = 1
 
-    def __init__(self, message: str, *, error: ErrorMessage | None = None, where: str = "", hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, error: ErrorMessage | None = None, where: str = "", hint: str = ""
+    ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.error = error
 
