@@ -6,7 +6,8 @@
         run.wait()
         print(run.outputs.accuracy, [n.cache for n in run.nodes])
 
-Synchronous, because its users' code is. It holds no state of its own but the connection: what it shows was asked of the server.
+Synchronous, because its users' code is. It holds no state of its own but the connection: what it shows was asked of the
+server.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import grpc
 
@@ -37,7 +38,6 @@ from typedflow.pb import (
     registry_pb2_grpc,
 )
 
-T = TypeVar("T")
 CHUNK = 1 << 20
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
 
@@ -56,7 +56,12 @@ class Client:
     """
 
     def __init__(
-        self, address: str | None = None, *, token: str | None = None, project: str | None = None, domain: str | None = None
+        self,
+        address: str | None = None,
+        *,
+        token: str | None = None,
+        project: str | None = None,
+        domain: str | None = None,
     ) -> None:
         found = settings.load()
         if address is None:
@@ -64,13 +69,15 @@ class Client:
         self.address = address
         self.project = project or found.project
         self.domain = domain or found.domain
-        self._metadata = (("authorization", f"Bearer {token or found.token}"),) if token or found.token else ()
+        self._metadata = (
+            (("authorization", f"Bearer {token or found.token}"),) if token or found.token else ()
+        )
         self._channel = grpc.insecure_channel(address, options=rpc.channel_options())
         self._registry = registry_pb2_grpc.RegistryStub(self._channel)
         self._executions = executions_pb2_grpc.ExecutionsStub(self._channel)
         self._data = data_pb2_grpc.DataStub(self._channel)
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -99,7 +106,9 @@ class Client:
             CompileError: wrong wiring; every mistake.
             VersionConflict: other content is registered under this version.
         """
-        return self.register_collected(serialize.collect(paths, include=include), version=version, dry_run=dry_run)
+        return self.register_collected(
+            serialize.collect(paths, include=include), version=version, dry_run=dry_run
+        )
 
     def register_collected(
         self, collected: serialize.Registration, *, version: str = "", dry_run: bool = False
@@ -115,7 +124,9 @@ class Client:
     def _register_requests(
         self, collected: serialize.Registration, version: str, dry_run: bool
     ) -> Iterator[registry_pb2.RegisterRequest]:
-        header = registry_pb2.RegisterHeader(project=self.project, domain=self.domain, version=version, dry_run=dry_run)
+        header = registry_pb2.RegisterHeader(
+            project=self.project, domain=self.domain, version=version, dry_run=dry_run
+        )
         yield registry_pb2.RegisterRequest(header=header)
         for task in collected.tasks:
             yield registry_pb2.RegisterRequest(tasks=[task])
@@ -135,17 +146,25 @@ class Client:
             )
             self._data.PutBundle(requests, metadata=self._metadata)
 
-    def entity(self, kind: identifiers_pb2.EntityKind.ValueType, name: str, version: str = "") -> registry_pb2.Entity:
+    def entity(
+        self, kind: identifiers_pb2.EntityKind.ValueType, name: str, version: str = ""
+    ) -> registry_pb2.Entity:
         """One version of a task, workflow or launch plan; the newest when none is named."""
-        id_ = identifiers_pb2.Identifier(kind=kind, project=self.project, domain=self.domain, name=name, version=version)
+        id_ = identifiers_pb2.Identifier(
+            kind=kind, project=self.project, domain=self.domain, name=name, version=version
+        )
         with self._calling():
-            return self._registry.GetEntity(registry_pb2.GetEntityRequest(id=id_), metadata=self._metadata).entity
+            return self._registry.GetEntity(
+                registry_pb2.GetEntityRequest(id=id_), metadata=self._metadata
+            ).entity
 
     def entities(
         self, kind: identifiers_pb2.EntityKind.ValueType, name: str = ""
     ) -> Iterator[registry_pb2.EntitySummary]:
         """The newest version of each entity of a kind, or every version of one name, newest first."""
-        request = registry_pb2.ListEntitiesRequest(kind=kind, project=self.project, domain=self.domain, name=name)
+        request = registry_pb2.ListEntitiesRequest(
+            kind=kind, project=self.project, domain=self.domain, name=name
+        )
         while True:
             with self._calling():
                 page = self._registry.ListEntities(request, metadata=self._metadata)
@@ -175,7 +194,9 @@ class Client:
             id: of the execution, so that a repeated call launches once; empty is chosen by the server.
         """
         request = executions_pb2.CreateExecutionRequest(
-            launch_plan=identifiers.launch_plan(name, project=self.project, domain=self.domain, version=version),
+            launch_plan=identifiers.launch_plan(
+                name, project=self.project, domain=self.domain, version=version
+            ),
             overwrite_cache=overwrite_cache,
             id=id,
         )
@@ -210,9 +231,13 @@ class Client:
             requests = (request for part in (first, rest) for request in part)
             return self._data.PutValue(requests, metadata=self._metadata).blob
 
-    def get_value(self, execution_id: str, variable: str, *, node: str = "", digest: str = "") -> Iterator[bytes]:
+    def get_value(
+        self, execution_id: str, variable: str, *, node: str = "", digest: str = ""
+    ) -> Iterator[bytes]:
         """The bytes of a file, a frame or an offloaded value among an execution's, or a node's, outputs and inputs."""
-        request = data_pb2.GetValueRequest(execution_id=execution_id, node=node, variable=variable, digest=digest)
+        request = data_pb2.GetValueRequest(
+            execution_id=execution_id, node=node, variable=variable, digest=digest
+        )
         with self._calling():
             for response in self._data.GetValue(request, metadata=self._metadata):
                 yield response.data
@@ -220,7 +245,9 @@ class Client:
     def run(self, id: str) -> Run:  # noqa: A002 - the field's name everywhere
         """An execution by its id."""
         with self._calling():
-            got = self._executions.GetExecution(executions_pb2.GetExecutionRequest(id=id), metadata=self._metadata)
+            got = self._executions.GetExecution(
+                executions_pb2.GetExecutionRequest(id=id), metadata=self._metadata
+            )
         return Run(self, got.execution)
 
     def runs(self, *, launch_plan: str = "", phases: Sequence[str] = ()) -> Iterator[Run]:
@@ -250,8 +277,10 @@ class Client:
                 return
             request.page_token = page.next_page_token
 
-    def watch(self, execution_id: str, *, timeout: float | None = None) -> Iterator[executions_pb2.WatchExecutionResponse]:
-        """The execution and its nodes as they are, then every change, until it has ended or `timeout` seconds are over."""
+    def watch(
+        self, execution_id: str, *, timeout: float | None = None
+    ) -> Iterator[executions_pb2.WatchExecutionResponse]:
+        """The execution and its nodes as they are, then every change, until its end or for `timeout` seconds."""
         request = executions_pb2.WatchExecutionRequest(id=execution_id)
         try:
             yield from self._executions.WatchExecution(request, metadata=self._metadata, timeout=timeout)
@@ -265,9 +294,13 @@ class Client:
         with self._calling():
             self._executions.AbortExecution(request, metadata=self._metadata)
 
-    def logs(self, execution_id: str, node: str, *, attempt: int = 0, follow: bool = False) -> Iterator[bytes]:
+    def logs(
+        self, execution_id: str, node: str, *, attempt: int = 0, follow: bool = False
+    ) -> Iterator[bytes]:
         """What an attempt wrote, in chunks; attempt 0 is the latest. `follow` goes on until the attempt has ended."""
-        request = executions_pb2.ReadLogsRequest(execution_id=execution_id, node=node, attempt=attempt, follow=follow)
+        request = executions_pb2.ReadLogsRequest(
+            execution_id=execution_id, node=node, attempt=attempt, follow=follow
+        )
         with self._calling():
             for response in self._executions.ReadLogs(request, metadata=self._metadata):
                 yield response.data
@@ -313,7 +346,9 @@ class Run:
             StateConflict: it has not succeeded.
         """
         if self.phase != "SUCCEEDED":
-            raise errors.StateConflict(f"execution {self.id} is {self.phase}, so it has no outputs", hint="call wait() first")
+            raise errors.StateConflict(
+                f"execution {self.id} is {self.phase}, so it has no outputs", hint="call wait() first"
+            )
         return self._values(self.message.outputs)
 
     @property
@@ -352,7 +387,9 @@ class Run:
         """
         end = None if timeout is None else time.monotonic() + timeout
         while not self.is_done:
-            for change in self._client.watch(self.id, timeout=None if end is None else max(0.0, end - time.monotonic())):
+            for change in self._client.watch(
+                self.id, timeout=None if end is None else max(0.0, end - time.monotonic())
+            ):
                 if change.HasField("execution"):
                     self.message = change.execution
                 if on_change is not None:
@@ -360,7 +397,9 @@ class Run:
             if end is not None and time.monotonic() >= end and not self.is_done:
                 raise TimeoutError(f"execution {self.id} is {self.phase} after {timeout} s")
         if check and self.phase != "SUCCEEDED":
-            raise errors.ExecutionFailed(f"execution {self.id} {self.phase}: {self.error}", error=self.message.error)
+            raise errors.ExecutionFailed(
+                f"execution {self.id} {self.phase}: {self.error}", error=self.message.error
+            )
         return self
 
     def abort(self, reason: str = "") -> None:
@@ -377,7 +416,9 @@ class Run:
             case "union":
                 return self._value(literal.union.value, variable)
             case "record":
-                return SimpleNamespace(**{each.name: self._value(each.value, variable) for each in literal.record.fields})
+                return SimpleNamespace(
+                    **{each.name: self._value(each.value, variable) for each in literal.record.fields}
+                )
             case "list":
                 return [self._value(each, variable) for each in literals.elements(literal.list)]
             case "datetime":
@@ -411,7 +452,9 @@ class Node:
 class RemoteValue:
     """The bytes of a file, a frame or a large value that a server has."""
 
-    def __init__(self, client: Client, execution_id: str, variable: str, literal: literals_pb2.Literal) -> None:
+    def __init__(
+        self, client: Client, execution_id: str, variable: str, literal: literals_pb2.Literal
+    ) -> None:
         self._client = client
         self._execution_id = execution_id
         self._variable = variable
@@ -487,4 +530,6 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
-    raise errors.ConversionError(f"{type(value).__name__} has no plain form", hint="give a plain value, a file or a frame")
+    raise errors.ConversionError(
+        f"{type(value).__name__} has no plain form", hint="give a plain value, a file or a frame"
+    )

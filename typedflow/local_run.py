@@ -62,7 +62,10 @@ class LocalRunner:
         """
         data = self.data()
         given = arguments(task.signature, args, kwargs, f"task `{task.short_name}`")
-        checked = {name: _checked(task.signature.parameters[name], value, name, data) for name, value in given.items()}
+        checked = {
+            name: _checked(task.signature.parameters[name], value, name, data)
+            for name, value in given.items()
+        }
         if context.in_task():
             result = task.function(**checked)
         else:
@@ -70,9 +73,13 @@ class LocalRunner:
                 result = task.function(**checked)
         values = task.signature.values(result, task.short_name)
         outputs = zip(task.signature.outputs, values, strict=True)
-        return task.signature.result([_checked(output, value, output.name, data) for output, value in outputs])
+        return task.signature.result(
+            [_checked(output, value, output.name, data) for output, value in outputs]
+        )
 
-    def call_workflow(self, workflow: Workflow[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def call_workflow(
+        self, workflow: Workflow[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
         """Runs the workflow here and gives its outputs as Python values.
 
         Raises:
@@ -87,11 +94,16 @@ class LocalRunner:
         given = arguments(workflow.signature, args, kwargs, f"workflow `{workflow.short_name}`")
         inputs = literals_pb2.LiteralMap()
         for name, value in given.items():
-            inputs.values.add(name=name, value=workflow.signature.parameters[name].converter.to_literal(value, name, data))
+            inputs.values.add(
+                name=name, value=workflow.signature.parameters[name].converter.to_literal(value, name, data)
+            )
         outputs = _Execution(plan, data, _catalog.get()).run(inputs)
         by_name = {each.name: each.value for each in outputs.values}
         return workflow.signature.result(
-            [each.converter.from_literal(by_name[each.name], f"outputs.{each.name}", data) for each in workflow.signature.outputs]
+            [
+                each.converter.from_literal(by_name[each.name], f"outputs.{each.name}", data)
+                for each in workflow.signature.outputs
+            ]
         )
 
     def data(self) -> type_engine.Data:
@@ -149,7 +161,9 @@ class _Execution:
 
     def run(self, inputs: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
         queue: deque[engine.Action] = deque()
-        queue.extend(self.step(events_pb2.Event(execution_started=events_pb2.ExecutionStarted(inputs=inputs))))
+        queue.extend(
+            self.step(events_pb2.Event(execution_started=events_pb2.ExecutionStarted(inputs=inputs)))
+        )
         while not self.state.done:
             if queue:
                 queue.extend(self.perform(queue.popleft()))
@@ -177,8 +191,12 @@ class _Execution:
                 stopped = events_pb2.AttemptStopped(node=self.graph.ids[action.node], attempt=action.attempt)
                 return self.step(events_pb2.Event(attempt_stopped=stopped))
             case engine.SetTimer():
-                fired = events_pb2.TimerFired(node=self.graph.ids[action.node], attempt=action.attempt, timer=action.timer)
-                heapq.heappush(self.alarms, _Alarm(action.at_us, next(self.order), events_pb2.Event(timer_fired=fired)))
+                fired = events_pb2.TimerFired(
+                    node=self.graph.ids[action.node], attempt=action.attempt, timer=action.timer
+                )
+                heapq.heappush(
+                    self.alarms, _Alarm(action.at_us, next(self.order), events_pb2.Event(timer_fired=fired))
+                )
                 return []
             case engine.FinishExecution():
                 return []
@@ -217,7 +235,7 @@ class _Execution:
         try:
             inputs = engine.inputs(self.graph, self.state, node)
             outputs = call.run(task, inputs, _running(id_, action.attempt, self.data), self.data)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a task may raise anything; run() raises it again
             self.raised[id_] = error
             actions.extend(self.alarms_until(self.now_us()))
             failed = events_pb2.AttemptFailed(node=id_, attempt=action.attempt, error=_failure(error, id_))
@@ -231,7 +249,9 @@ class _Execution:
             succeeded.cache = self.publish(node, action.attempt, succeeded)
         return actions + self.step(events_pb2.Event(attempt_succeeded=succeeded))
 
-    def publish(self, node: int, attempt: int, succeeded: events_pb2.AttemptSucceeded) -> catalog_pb2.CacheStatus.ValueType:
+    def publish(
+        self, node: int, attempt: int, succeeded: events_pb2.AttemptSucceeded
+    ) -> catalog_pb2.CacheStatus.ValueType:
         assert self.cache is not None
         key, manifest = self.keys[node]
         self.cache.publish(
@@ -260,13 +280,17 @@ class _Execution:
             return status.outputs
         raised = self.raised.get(status.error.node)
         if raised is None or status.phase == executions_pb2.PHASE_TIMED_OUT:
-            raise errors.ExecutionFailed(status.error.message, error=status.error, where=f"node {status.error.node}")
+            raise errors.ExecutionFailed(
+                status.error.message, error=status.error, where=f"node {status.error.node}"
+            )
         name = self.graph.workflow.id.name
         raised.add_note(f"in node `{status.error.node}` of workflow `{name}`")
         raise raised
 
 
-def arguments(read: signature.Signature, args: Sequence[Any], kwargs: Mapping[str, Any], what: str) -> dict[str, Any]:
+def arguments(
+    read: signature.Signature, args: Sequence[Any], kwargs: Mapping[str, Any], what: str
+) -> dict[str, Any]:
     """A call's arguments by name, defaults filled in. Raises ConversionError that names everything wrong with them."""
     names = list(read.parameters)
     wrong = []
@@ -290,7 +314,9 @@ def arguments(read: signature.Signature, args: Sequence[Any], kwargs: Mapping[st
     return {name: given[name] for name in names}
 
 
-def _checked(variable: signature.Parameter | signature.Output, value: Any, path: str, data: type_engine.Data) -> Any:
+def _checked(
+    variable: signature.Parameter | signature.Output, value: Any, path: str, data: type_engine.Data
+) -> Any:
     """The value as a task would get it; files and frames, which are dear to copy, as they are."""
     literal = variable.converter.to_literal(value, path, data)
     if literal.WhichOneof("value") in ("file", "frame"):

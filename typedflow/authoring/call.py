@@ -14,7 +14,10 @@ from typedflow.pb import literals_pb2
 
 
 def run(
-    task: Task[..., Any], inputs: literals_pb2.LiteralMap, running: context.TaskContext, data: type_engine.Data
+    task: Task[..., Any],
+    inputs: literals_pb2.LiteralMap,
+    running: context.TaskContext,
+    data: type_engine.Data,
 ) -> literals_pb2.LiteralMap:
     """Runs the task's body and gives its outputs in order. Each call gets its own copy of every value.
 
@@ -26,12 +29,16 @@ def run(
     for name, parameter in task.signature.parameters.items():
         literal = given.get(name)
         if literal is None:
-            raise errors.ConversionError("there is no value", where=f"inputs.{name}", hint="register the workflow again")
+            raise errors.ConversionError(
+                "there is no value", where=f"inputs.{name}", hint="register the workflow again"
+            )
         arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
     with context.entered(running):
         result = task.function(**arguments)
     outputs = literals_pb2.LiteralMap()
     values = task.signature.values(result, task.short_name)
     for output, value in zip(task.signature.outputs, values, strict=True):
-        outputs.values.add(name=output.name, value=output.converter.to_literal(value, f"outputs.{output.name}", data))
+        outputs.values.add(
+            name=output.name, value=output.converter.to_literal(value, f"outputs.{output.name}", data)
+        )
     return outputs

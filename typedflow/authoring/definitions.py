@@ -13,7 +13,9 @@ from contextvars import ContextVar
 from typedflow import errors
 from typedflow.pb import diagnostics_pb2, identifiers_pb2
 
-_noted: ContextVar[list[diagnostics_pb2.Diagnostic] | None] = ContextVar("typedflow_noted_mistakes", default=None)
+_noted: ContextVar[list[diagnostics_pb2.Diagnostic] | None] = ContextVar(
+    "typedflow_noted_mistakes", default=None
+)
 
 
 @contextmanager

@@ -57,10 +57,14 @@ class LaunchPlan:
         self._module = source.calling_module()
         self._mistakes: list[diagnostics_pb2.Diagnostic] = []
         if not isinstance(workflow, Workflow):
-            raise errors.DefinitionError(f"LaunchPlan is given {workflow!r:.80}, which is not a workflow", where=self._where())
+            raise errors.DefinitionError(
+                f"LaunchPlan is given {workflow!r:.80}, which is not a workflow", where=self._where()
+            )
         wrong = identifiers.check_node_id(name)
         if wrong:
-            raise errors.DefinitionError(f"LaunchPlan(name={name!r}): {wrong}", where=self._where(), code="InvalidName")
+            raise errors.DefinitionError(
+                f"LaunchPlan(name={name!r}): {wrong}", where=self._where(), code="InvalidName"
+            )
         if max_parallelism is not None and (isinstance(max_parallelism, bool) or max_parallelism < 1):
             raise errors.DefinitionError(
                 f"LaunchPlan(max_parallelism={max_parallelism!r})",
@@ -109,14 +113,26 @@ class LaunchPlan:
             if parameter is None:
                 nearest = identifiers.nearest(name, list(parameters))
                 hint = f"did you mean `{nearest}`?" if nearest else ""
-                self._mistake("UnknownInput", f"{kind} input `{name}`: `{self.workflow.short_name}` has no such input", hint)
+                self._mistake(
+                    "UnknownInput",
+                    f"{kind} input `{name}`: `{self.workflow.short_name}` has no such input",
+                    hint,
+                )
                 continue
             if kind == "fixed" and name in self.default_inputs:
-                self._mistake("FixedInputOverridden", f"input `{name}` has both a default and a fixed value", "keep one of them")
+                self._mistake(
+                    "FixedInputOverridden",
+                    f"input `{name}` has both a default and a fixed value",
+                    "keep one of them",
+                )
             try:
                 literal = parameter.converter.to_literal(value, name, type_engine.NO_DATA)
             except errors.ConversionError as error:
-                self._mistake("InvalidValue", f"{kind} input `{name}` does not fit its type: {error.message}", error.hint)
+                self._mistake(
+                    "InvalidValue",
+                    f"{kind} input `{name}` does not fit its type: {error.message}",
+                    error.hint,
+                )
             else:
                 made.values.add(name=name, value=literal)
         return made

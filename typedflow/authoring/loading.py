@@ -41,14 +41,18 @@ def load(paths: Sequence[str | Path]) -> Loaded:
     for given in paths:
         path = Path(os.path.abspath(given))
         if not path.exists():
-            raise errors.LoadError(f"there is no file or folder `{given}`", hint="give the path of a Python file or a folder")
+            raise errors.LoadError(
+                f"there is no file or folder `{given}`", hint="give the path of a Python file or a folder"
+            )
         root = root_of(path)
         if root not in roots:
             roots[root] = None
             _prepend(root)
         files = list(_files_of(path)) if path.is_dir() else [path]
         if not files:
-            raise errors.LoadError(f"no Python file under `{given}` mentions typedflow", hint="give the folder of your pipelines")
+            raise errors.LoadError(
+                f"no Python file under `{given}` mentions typedflow", hint="give the folder of your pipelines"
+            )
         for file in files:
             module = _import(file, root)
             modules[module.__name__] = module
@@ -66,7 +70,9 @@ def _files_of(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(
             name
             for name in folders
-            if name not in _SKIPPED and not name.startswith(".") and not Path(parent, name, "pyvenv.cfg").exists()
+            if name not in _SKIPPED
+            and not name.startswith(".")
+            and not Path(parent, name, "pyvenv.cfg").exists()
         )
         for name in sorted(files):
             file = Path(parent, name)
@@ -84,12 +90,15 @@ def _prepend(root: Path) -> None:
 def _import(file: Path, root: Path) -> ModuleType:
     shown = _shown(file)
     if file.suffix != ".py":
-        raise errors.LoadError(f"`{shown}` is not a Python file", hint="give a file whose name ends in .py, or a folder")
+        raise errors.LoadError(
+            f"`{shown}` is not a Python file", hint="give a file whose name ends in .py, or a folder"
+        )
     name = names.module_name(file, [root])
     wrong = [part for part in name.split(".") if not part.isidentifier()]
     if wrong:
         raise errors.LoadError(
-            f"`{shown}` can't be imported: `{wrong[0]}` is not a Python name", hint="use letters, digits and `_` in file names"
+            f"`{shown}` can't be imported: `{wrong[0]}` is not a Python name",
+            hint="use letters, digits and `_` in file names",
         )
     try:
         module = importlib.import_module(name)
@@ -97,7 +106,9 @@ def _import(file: Path, root: Path) -> ModuleType:
         raise
     except SyntaxError as error:
         place = f"{_shown(Path(error.filename))}:{error.lineno}" if error.filename else shown
-        raise errors.LoadError(f"this is not Python: {error.msg}", where=place, hint="correct the syntax") from error
+        raise errors.LoadError(
+            f"this is not Python: {error.msg}", where=place, hint="correct the syntax"
+        ) from error
     except (Exception, SystemExit) as error:
         raise _raised(error, file) from error
     found = getattr(module, "__file__", None)
@@ -123,7 +134,7 @@ def _is_authors(filename: str) -> bool:
     return (
         not filename.startswith("<")
         and not {"site-packages", "dist-packages"} & set(Path(filename).parts)
-        and not filename.startswith((os.path.dirname(os.__file__), os.path.dirname(errors.__file__)))
+        and not filename.startswith((str(Path(os.__file__).parent), str(Path(errors.__file__).parent)))
     )
 
 

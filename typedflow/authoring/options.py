@@ -102,7 +102,7 @@ class Retry:
     """How often, and with what pauses, a task that failed is tried again.
 
     Args:
-        retries: attempts after the first one that failures of its own may take. What the platform breaks is retried apart.
+        retries: attempts after the first that failures of its own may take; what the platform breaks is retried apart.
         backoff: the pause before the first retry.
         factor: each further pause is so many times the one before.
         cap: no pause is longer.
@@ -118,7 +118,11 @@ class Retry:
     cap: timedelta | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.retries, bool) or not isinstance(self.retries, int) or not 0 <= self.retries <= 1000:
+        if (
+            isinstance(self.retries, bool)
+            or not isinstance(self.retries, int)
+            or not 0 <= self.retries <= 1000
+        ):
             raise _invalid(f"retries must be a number from 0 to 1000, not {self.retries!r}")
         if not self.factor >= 0:
             raise _invalid(f"Retry(factor={self.factor!r}) must not be negative")
@@ -183,7 +187,9 @@ def message(
     if retries is not None:
         result.retry.CopyFrom((retries if isinstance(retries, Retry) else Retry(retries)).message())
     if timeout is not None:
-        result.timeouts.CopyFrom((timeout if isinstance(timeout, Timeout) else Timeout(run=timeout)).message())
+        result.timeouts.CopyFrom(
+            (timeout if isinstance(timeout, Timeout) else Timeout(run=timeout)).message()
+        )
     if interruptible is not None:
         result.interruptible = _typed("interruptible", interruptible, bool)
     if image is not None:
@@ -191,7 +197,9 @@ def message(
     for name in sorted(environment or {}):
         value = (environment or {})[name]
         if not isinstance(name, str) or not _VARIABLE.match(name) or not isinstance(value, str):
-            raise _invalid(f"environment has {name!r}: {value!r}; both must be texts, the first a variable's name")
+            raise _invalid(
+                f"environment has {name!r}: {value!r}; both must be texts, the first a variable's name"
+            )
         result.environment.add(name=name, value=value)
     result.secrets.extend(_typed("secret", secret, Secret).message() for secret in secrets or ())
     return result

@@ -1,7 +1,7 @@
 """Values that a workflow's body handles while it is traced: they stand for what a node will give.
 
-A promise may be passed on, taken apart along its type (`.field`, `[0]`), and nothing else: what would need the value now is
-an error that says so.
+A promise may be passed on, taken apart along its type (`.field`, `[0]`), and nothing else: what would need the value
+now is an error that says so.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Promise:
     The message and its type are kept under names that no field of a record is likely to have.
     """
 
-    __slots__ = ("_typedflow_promise", "_typedflow_trace", "_typedflow_type")
+    __slots__ = ("typedflow_promise", "typedflow_trace", "typedflow_type")
 
     def __init__(self, trace: Trace, promise: workflows_pb2.Promise, type_: types_pb2.LiteralType) -> None:
-        self._typedflow_trace = trace
-        self._typedflow_promise = promise
-        self._typedflow_type = type_
+        self.typedflow_trace = trace
+        self.typedflow_promise = promise
+        self.typedflow_type = type_
 
     def __getattr__(self, name: str) -> Promise:
         if name.startswith("_"):
@@ -40,34 +40,34 @@ class Promise:
             return self._step(workflows_pb2.PathStep(field=key))
         if isinstance(key, int) and not isinstance(key, bool):
             return self._step(workflows_pb2.PathStep(index=key))
-        self._refuse(f"indexed by {key!r}", "index it with a number or a field's name")
+        return self._refuse(f"indexed by {key!r}", "index it with a number or a field's name")
 
     def _step(self, step: workflows_pb2.PathStep) -> Promise:
-        type_ = literal_types.step(self._typedflow_type, step)
+        type_ = literal_types.step(self.typedflow_type, step)
         if not isinstance(type_, types_pb2.LiteralType):
             self._raise("FieldNotFound", f"{self!r}: {type_.reason}", type_.hint)
         promise = workflows_pb2.Promise()
-        promise.CopyFrom(self._typedflow_promise)
+        promise.CopyFrom(self.typedflow_promise)
         promise.path.append(step)
-        return Promise(self._typedflow_trace, promise, type_)
+        return Promise(self.typedflow_trace, promise, type_)
 
     def __repr__(self) -> str:
-        promise = self._typedflow_promise
+        promise = self.typedflow_promise
         path = "".join(f".{s.field}" if s.HasField("field") else f"[{s.index}]" for s in promise.path)
         where = f"{promise.node}.{promise.variable}" if promise.node else promise.variable
-        return f"<promise of {where}{path}: {literal_types.text(self._typedflow_type)}>"
+        return f"<promise of {where}{path}: {literal_types.text(self.typedflow_type)}>"
 
     def __hash__(self) -> int:
         return id(self)
 
     def __bool__(self) -> bool:
-        self._refuse("used as a truth value", "decide inside a task")
+        return self._refuse("used as a truth value", "decide inside a task")
 
     def __iter__(self) -> Iterator[Any]:
         self._refuse("iterated over", "loop inside a task")
 
     def __len__(self) -> int:
-        self._refuse("asked for its length", "take it inside a task")
+        return self._refuse("asked for its length", "take it inside a task")
 
     def __format__(self, spec: str) -> str:
         self._refuse("formatted into a text", "make the text inside a task")
@@ -85,7 +85,11 @@ class Promise:
         self._refuse("compared", "compare inside a task")
 
     def _refuse(self, how: str, hint: str) -> NoReturn:
-        self._raise("PromiseUsedAsValue", f"{self!r} is {how}, but its value is known only when the workflow runs", hint)
+        self._raise(
+            "PromiseUsedAsValue",
+            f"{self!r} is {how}, but its value is known only when the workflow runs",
+            hint,
+        )
 
     def _raise(self, code: str, message: str, hint: str) -> NoReturn:
         raise definitions.as_error(
@@ -93,8 +97,8 @@ class Promise:
                 diagnostics_pb2.Diagnostic(
                     code=code,
                     message=message,
-                    workflow=self._typedflow_trace.name,
-                    node=self._typedflow_promise.node,
+                    workflow=self.typedflow_trace.name,
+                    node=self.typedflow_promise.node,
                     position=source.caller(),
                     hint=hint,
                 )

@@ -1,4 +1,4 @@
-"""Who runs what is called outside a workflow's trace: filled by `typedflow/__init__`, so that authoring knows no engine."""
+"""Who runs what is called outside a trace: filled by `typedflow/__init__`, so that authoring knows no engine."""
 
 from __future__ import annotations
 

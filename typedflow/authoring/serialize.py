@@ -1,6 +1,7 @@
 """Authors' modules as templates: entities found, traced, fingerprinted, bundled and compiled.
 
-What comes out is what a server gets; the compiler has seen it, so that whoever registers learns of every mistake without one.
+What comes out is what a server gets; the compiler has seen it, so that whoever registers learns of every mistake
+without one.
 """
 
 from __future__ import annotations
@@ -76,12 +77,17 @@ def collect(paths: Sequence[str | Path], *, include: Sequence[str] = ()) -> Regi
         raise errors.CompileError(mistakes)
     if not (entities.tasks or entities.workflows or entities.launch_plans):
         shown = ", ".join(f"`{path}`" for path in paths)
-        raise errors.UsageError(f"{shown} defines no task, workflow or launch plan", hint="decorate a function with @task or @workflow")
+        raise errors.UsageError(
+            f"{shown} defines no task, workflow or launch plan",
+            hint="decorate a function with @task or @workflow",
+        )
     roots = import_roots(paths)
     bundle = bundles.build(first_party(roots), roots=roots, include=include)
     resolver = fingerprint.Resolver(roots)
     return Registration(
-        tasks=tuple(each.template(code_of(each, resolver), bundle.digest) for each in entities.tasks.values()),
+        tasks=tuple(
+            each.template(code_of(each, resolver), bundle.digest) for each in entities.tasks.values()
+        ),
         workflows=tuple(each.traced.template for each in entities.workflows.values()),
         launch_plans=tuple(each.template() for each in entities.launch_plans.values()),
         bundle=bundle,
@@ -116,7 +122,9 @@ def code_of(task: Task[..., Any], resolver: fingerprint.Resolver) -> tasks_pb2.C
         components=[tasks_pb2.CodeComponent(name=each.name, digest=each.digest) for each in found.components],
         environment=found.environment,
         python=found.python,
-        distributions=[tasks_pb2.Distribution(name=name, version=version) for name, version in found.distributions],
+        distributions=[
+            tasks_pb2.Distribution(name=name, version=version) for name, version in found.distributions
+        ],
     )
 
 
@@ -134,14 +142,18 @@ def first_party(roots: Sequence[Path]) -> list[ModuleType]:
 def _modules_under(root: Path) -> Iterable[ModuleType]:
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file and Path(file).is_relative_to(root) and not {"site-packages", "dist-packages"} & set(Path(file).parts):
+        if (
+            file
+            and Path(file).is_relative_to(root)
+            and not {"site-packages", "dist-packages"} & set(Path(file).parts)
+        ):
             yield module
 
 
 @functools.cache
 def _editable_roots() -> tuple[Path, ...]:
     """Folders of projects that are installed editable, typedflow's own left out."""
-    roots = []
+    roots: list[Path] = []
     for distribution in metadata.distributions():
         text = distribution.read_text("direct_url.json")
         if not text or distribution.name == "typedflow":
@@ -172,7 +184,7 @@ def _is_importable(task: Task[..., Any]) -> bool:
 def _not_importable(task: Task[..., Any]) -> diagnostics_pb2.Diagnostic:
     return diagnostics_pb2.Diagnostic(
         code="InvalidName",
-        message=f"task `{task.short_name}` can't be imported by an attempt: it is not at the top level of `{task.module}` under its name",
+        message=f"task `{task.short_name}` can't be imported: it is not at the top level of `{task.module}` under its name",
         workflow=task.name,
         position=task.template().position,
         hint="define it at the top level of a module, and keep its name",

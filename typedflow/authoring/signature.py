@@ -74,14 +74,22 @@ class Signature:
                 )
             return ()
         if not isinstance(result, tuple) or len(result) != len(self.outputs):
-            got = f"{len(result)} values" if isinstance(result, tuple) else f"{result!r:.80} ({type(result).__name__})"
+            got = (
+                f"{len(result)} values"
+                if isinstance(result, tuple)
+                else f"{result!r:.80} ({type(result).__name__})"
+            )
             names = ", ".join(output.name for output in self.outputs)
-            raise errors.ConversionError(f"`{name}` must return {len(self.outputs)} values ({names}), not {got}", where="outputs")
-        if self.form is not tuple and isinstance(result, tuple) and hasattr(result, "_fields"):
-            if result._fields != tuple(output.name for output in self.outputs):
-                raise errors.ConversionError(
-                    f"`{name}` must return {self.form.__name__}, not {type(result).__name__}", where="outputs"
-                )
+            raise errors.ConversionError(
+                f"`{name}` must return {len(self.outputs)} values ({names}), not {got}", where="outputs"
+            )
+        if self.form is not tuple and getattr(result, "_fields", None) not in {
+            None,
+            tuple(o.name for o in self.outputs),
+        }:
+            raise errors.ConversionError(
+                f"`{name}` must return {self.form.__name__}, not {type(result).__name__}", where="outputs"
+            )
         return result
 
 
@@ -121,7 +129,9 @@ class _Reader:
             read = self.parameter(parameter, hints)
             if read is not None:
                 parameters[read.name] = read
-                variable = interface.inputs.add(name=read.name, type=read.converter.type, description=described.get(read.name, ""))
+                variable = interface.inputs.add(
+                    name=read.name, type=read.converter.type, description=described.get(read.name, "")
+                )
                 self.default(read, variable)
         outputs, form = self.outputs(hints)
         for output in outputs:
@@ -131,11 +141,15 @@ class _Reader:
         return Signature(parameters, outputs, form, interface)
 
     def hints(self) -> dict[str, Any]:
-        scope = dict(zip(self.function.__code__.co_freevars, _cells(self.function), strict=True)) | dict(self.scope)
+        scope = dict(zip(self.function.__code__.co_freevars, _cells(self.function), strict=True)) | dict(
+            self.scope
+        )
         try:
             return typing.get_type_hints(self.function, localns=scope, include_extras=True)
-        except Exception as error:
-            self.mistake("UnsupportedType", f"the annotations of {self.kind} `{self.name}` can't be read: {error}")
+        except Exception as error:  # noqa: BLE001 - an annotation is any expression, and may raise anything
+            self.mistake(
+                "UnsupportedType", f"the annotations of {self.kind} `{self.name}` can't be read: {error}"
+            )
             raise Broken(self.mistakes) from None
 
     def parameter(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> Parameter | None:
@@ -154,18 +168,22 @@ class _Reader:
                 hint=f"annotate it, as in `{parameter.name}: int`",
             )
             return None
-        converter = self.converter(hints[parameter.name], f"parameter `{parameter.name}` of {self.kind} `{self.name}`")
+        converter = self.converter(
+            hints[parameter.name], f"parameter `{parameter.name}` of {self.kind} `{self.name}`"
+        )
         return converter and Parameter(parameter.name, hints[parameter.name], converter, parameter.default)
 
     def default(self, parameter: Parameter, variable: interface_pb2.Variable) -> None:
         if parameter.default is NO_DEFAULT:
             return
         try:
-            variable.default.CopyFrom(parameter.converter.to_literal(parameter.default, parameter.name, type_engine.NO_DATA))
+            variable.default.CopyFrom(
+                parameter.converter.to_literal(parameter.default, parameter.name, type_engine.NO_DATA)
+            )
         except errors.ConversionError as error:
             self.mistake(
                 "InvalidValue",
-                f"the default of parameter `{parameter.name}` of {self.kind} `{self.name}` does not fit its type: {error.message}",
+                f"the default of parameter `{parameter.name}` of {self.kind} `{self.name}` does not fit: {error.message}",
                 given=repr(parameter.default),
                 hint=error.hint,
             )
@@ -185,7 +203,11 @@ class _Reader:
         named, form = _unfold(annotation)
         outputs = []
         for name, part in named.items():
-            what = f"the result of {self.kind} `{self.name}`" if form is None else f"output `{name}` of {self.kind} `{self.name}`"
+            what = (
+                f"the result of {self.kind} `{self.name}`"
+                if form is None
+                else f"output `{name}` of {self.kind} `{self.name}`"
+            )
             converter = self.converter(part, what)
             if converter is not None:
                 outputs.append(Output(name, part, converter))
@@ -195,10 +217,12 @@ class _Reader:
         try:
             return types().converter(annotation)
         except errors.DefinitionError as error:
-            self.mistake(error.code, f"{what}: {error.message}", given=_shown(annotation), hint=error.hint)
+            self.mistake(error.code, f"{what}: {error.message}", given=shown(annotation), hint=error.hint)
             return None
 
-    def mistake(self, code: str, message: str, *, expected: str = "", given: str = "", hint: str = "") -> None:
+    def mistake(
+        self, code: str, message: str, *, expected: str = "", given: str = "", hint: str = ""
+    ) -> None:
         self.mistakes.append(
             diagnostics_pb2.Diagnostic(
                 code=code,
@@ -233,7 +257,8 @@ def _cells(function: FunctionType) -> list[Any]:
     return cells
 
 
-def _shown(annotation: Any) -> str:
+def shown(annotation: Any) -> str:
+    """An annotation as its author may have written it."""
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 

@@ -36,16 +36,22 @@ def definition(function: FunctionType) -> identifiers_pb2.SourcePosition:
     lines = [line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno]
     first = code.co_firstlineno
     return identifiers_pb2.SourcePosition(
-        file=relative(code.co_filename), line=_def_line(code.co_filename, first, min(lines, default=first)), column=1
+        file=relative(code.co_filename),
+        line=_def_line(code.co_filename, first, min(lines, default=first)),
+        column=1,
     )
 
 
 @functools.lru_cache(maxsize=4096)
 def _position(code: CodeType, instruction: int) -> identifiers_pb2.SourcePosition:
-    line, _, column, _ = next(itertools.islice(code.co_positions(), instruction // 2, None), (None, None, None, None))
+    line, _, column, _ = next(
+        itertools.islice(code.co_positions(), instruction // 2, None), (None, None, None, None)
+    )
     if line is None or column is None:
         return identifiers_pb2.SourcePosition(file=relative(code.co_filename), line=line or 0)
-    before = linecache.getline(code.co_filename, line).encode()[:column]  # Python counts bytes, people characters
+    before = linecache.getline(code.co_filename, line).encode()[
+        :column
+    ]  # Python counts bytes, people characters
     column = len(before.decode(errors="replace")) if len(before) == column else column
     return identifiers_pb2.SourcePosition(file=relative(code.co_filename), line=line, column=column + 1)
 

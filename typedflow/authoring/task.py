@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from datetime import timedelta
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from typedflow import errors, identifiers
+from typedflow import errors, identifiers, task_options
 from typedflow.authoring import context, definitions, options, runner, signature, source, trace
 from typedflow.authoring.options import Cache, Resources, Retry, Secret, Timeout
 from typedflow.pb import identifiers_pb2, tasks_pb2
@@ -21,7 +22,8 @@ R = TypeVar("R")
 class Task(Generic[P, R]):
     """A typed function; `@task` makes it.
 
-    In a workflow's body a call makes a node. Elsewhere a call checks the types, runs the function here and gives its result.
+    In a workflow's body a call makes a node. Elsewhere a call checks the types, runs the function here and gives its
+    result.
 
     Attributes:
         function: what the author wrote.
@@ -29,15 +31,19 @@ class Task(Generic[P, R]):
         options: the terms on which it runs.
     """
 
-    def __init__(self, function: Callable[P, R], task_options: tasks_pb2.TaskOptions, cache: Cache | None, scope: Mapping[str, Any]):
+    def __init__(
+        self,
+        function: Callable[P, R],
+        task_options: tasks_pb2.TaskOptions,
+        cache: Cache | None,
+        scope: Mapping[str, Any],
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = cast(FunctionType, function)
         self.options = task_options
         self.cache = cache
         self.short_name = self.function.__name__
-        self._overrides: tasks_pb2.TaskOptions | None = None
-        self._node_name = ""
-        self._after: tuple[str, ...] = ()
+        self._call = trace.Call()
         self._signature: signature.Signature | None = None
         try:
             self._signature = signature.read(self.function, self.short_name, "task", scope)
@@ -79,7 +85,9 @@ class Task(Generic[P, R]):
         return tasks_pb2.TaskTemplate(
             id=self.reference(),
             interface=self.signature.interface,
-            python=tasks_pb2.PythonTarget(module=self.module, qualname=self.function.__qualname__, bundle=bundle),
+            python=tasks_pb2.PythonTarget(
+                module=self.module, qualname=self.function.__qualname__, bundle=bundle
+            ),
             code=code,
             options=self.options,
             position=source.definition(self.function),
@@ -102,7 +110,6 @@ class Task(Generic[P, R]):
 
         What is not given stays as the task has it. `name` becomes the node's name.
         """
-        changed = self._copy()
         overrides = options.message(
             cache=cache,
             resources=resources,
@@ -112,14 +119,8 @@ class Task(Generic[P, R]):
             image=image,
             environment=environment,
         )
-        if self._overrides is not None:
-            merged = tasks_pb2.TaskOptions()
-            merged.CopyFrom(self._overrides)
-            for field, _ in overrides.ListFields():
-                merged.ClearField(field.name)  # type: ignore[arg-type]  # a field's name, by its descriptor
-            merged.MergeFrom(overrides)
-            overrides = merged
-        changed._overrides = overrides
+        if self._call.overrides is not None:
+            overrides = task_options.merge(self._call.overrides, overrides)
         if name is not None:
             wrong = identifiers.check_node_id(name)
             if wrong or "." in name:
@@ -129,25 +130,25 @@ class Task(Generic[P, R]):
                     code="InvalidName",
                     hint="use letters, digits, `_` and `-`, a letter first",
                 )
-            changed._node_name = name
-        return changed
+        return self._called(
+            dataclasses.replace(self._call, overrides=overrides, name=name or self._call.name)
+        )
 
     def after(self, *results: object) -> Task[P, R]:
         """The same task, for one call, to start only once those calls have succeeded: `train.after(checked)(df=df)`."""
-        changed = self._copy()
-        changed._after = self._after + tuple(node for result in results for node in trace.nodes_of(result))
-        return changed
+        nodes = tuple(node for result in results for node in trace.nodes_of(result))
+        return self._called(dataclasses.replace(self._call, after=self._call.after + nodes))
 
-    def _copy(self) -> Task[P, R]:
+    def _called(self, call: trace.Call) -> Task[P, R]:
         copied: Task[P, R] = object.__new__(type(self))
         copied.__dict__.update(self.__dict__)
+        copied.__dict__["_call"] = call
         return copied
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         tracing = context.tracing()
         if tracing is not None:
-            result = tracing.call(self, args, kwargs, self._overrides, self._node_name, self._after)
-            return cast(R, result)
+            return cast(R, tracing.call(self, self._call, args, kwargs))
         return cast(R, runner.current().call_task(self, args, kwargs))
 
     def __repr__(self) -> str:
@@ -201,7 +202,7 @@ def task(
         secrets: what it is given as environment variables; never stored or shown.
 
     Raises:
-        DefinitionError: a parameter without a type, a type that has no place in an interface, an option that is not legal.
+        DefinitionError: a parameter without a type, a type that has no place in an interface, an illegal option.
 
     Example:
         >>> @task(cache=True, retries=2)

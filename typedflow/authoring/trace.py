@@ -8,12 +8,41 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from typedflow import errors, literal_types, type_engine
 from typedflow.authoring import definitions, signature, source
 from typedflow.authoring.promise import Promise, outputs
 from typedflow.pb import diagnostics_pb2, identifiers_pb2, tasks_pb2, types_pb2, workflows_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How one call differs from the task's own terms.
+
+    Attributes:
+        overrides: options that replace the task's.
+        name: the author's for the node, or "".
+        after: nodes that come first although no value comes from them.
+    """
+
+    overrides: tasks_pb2.TaskOptions | None = None
+    name: str = ""
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a mistake is: the node, the author's line, and in words."""
+
+    node: str
+    position: identifiers_pb2.SourcePosition
+    what: str
+
+    def inside(self, index: int) -> Place:
+        """An element of it."""
+        return Place(self.node, self.position, f"{self.what}[{index}]")
 
 
 class Trace:
@@ -35,38 +64,24 @@ class Trace:
         self._open: list[Any] = []
         self._calls: dict[str, int] = {}
 
-    def call(
-        self,
-        task: Any,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        overrides: tasks_pb2.TaskOptions | None,
-        name: str,
-        after: Sequence[str],
-    ) -> Any:
-        """Makes a node of a task's call and gives what the call gives: promises of the task's outputs.
-
-        Args:
-            task: the `Task` that is called.
-            name: the author's for the node, or "".
-            after: nodes that come first although no value comes from them.
-        """
+    def call(self, task: Any, call: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Makes a node of a task's call and gives what the call gives: promises of the task's outputs."""
         position = source.caller()
         read: signature.Signature = task.signature
-        node = workflows_pb2.Node(id=self.node_id(name, task.short_name), position=position)
+        what = f"task `{task.short_name}`"
+        node = workflows_pb2.Node(id=self.node_id(call.name, task.short_name), position=position)
         node.task.task.CopyFrom(task.reference())
-        if overrides is not None:
-            node.task.overrides.CopyFrom(overrides)
-        node.after.extend(dict.fromkeys(after))
-        given = self.arguments(read, args, kwargs, node.id, f"task `{task.short_name}`", position)
-        for variable, value in given.items():
+        if call.overrides is not None:
+            node.task.overrides.CopyFrom(call.overrides)
+        node.after.extend(dict.fromkeys(call.after))
+        for variable, value in self.arguments(read, args, kwargs, Place(node.id, position, what)).items():
             binding = workflows_pb2.Binding(variable=variable)
-            parameter = read.parameters.get(variable)
-            if self.bind(binding.value, value, parameter, node, f"input `{variable}` of task `{task.short_name}`"):
+            place = Place(node.id, position, f"input `{variable}` of {what}")
+            if self.bind(binding.value, value, read.parameters.get(variable), place):
                 node.inputs.append(binding)
         self.nodes.append(node)
         self.tasks[task.name] = task
-        return self.promises(read, node.id, f"task `{task.short_name}`")
+        return self.promises(read, node.id, what)
 
     def node_id(self, name: str, called: str) -> str:
         """The author's name for it, else the called task and its order among the calls of it."""
@@ -76,12 +91,13 @@ class Trace:
         return self._prefix + (called if n == 1 else f"{called}-{n}")
 
     @contextmanager
-    def inside(self, workflow_call: str) -> Iterator[None]:
-        """While it is open, nodes are those of an inlined sub-workflow."""
+    def inside(self, called: str) -> Iterator[str]:
+        """While it is open, nodes are those of an inlined sub-workflow; gives the path before them."""
         before = self._prefix
-        self._prefix = self.node_id("", workflow_call) + "."
+        path = self.node_id("", called)
+        self._prefix = path + "."
         try:
-            yield
+            yield path
         finally:
             self._prefix = before
 
@@ -107,72 +123,72 @@ class Trace:
             self._open.pop()
 
     def arguments(
-        self,
-        read: signature.Signature,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        node: str,
-        what: str,
-        position: identifiers_pb2.SourcePosition,
+        self, read: signature.Signature, args: Sequence[Any], kwargs: Mapping[str, Any], place: Place
     ) -> dict[str, Any]:
         """Arguments by name, positional ones by the order of the parameters."""
         names = list(read.parameters)
         given = dict(zip(names, args, strict=False))
         if len(args) > len(names):
-            self.mistake("VariableNameNotFound", f"{what} takes {len(names)} values, not {len(args)}", node, position)
+            self.mistake(
+                "VariableNameNotFound", f"{place.what} takes {len(names)} values, not {len(args)}", place
+            )
         for name in given.keys() & kwargs.keys():
-            self.mistake("ParameterBoundMoreThanOnce", f"{what} is given `{name}` twice", node, position)
+            self.mistake("ParameterBoundMoreThanOnce", f"{place.what} is given `{name}` twice", place)
         return given | dict(kwargs)
 
     def bind(
         self,
         target: workflows_pb2.BindingValue,
         value: Any,
-        parameter: signature.Parameter | signature.Output | None,
-        node: workflows_pb2.Node,
-        what: str,
+        variable: signature.Parameter | signature.Output | None,
+        place: Place,
     ) -> bool:
         """Writes a value that may hold promises; notes what can't be written and says so by False."""
         if isinstance(value, Promise):
-            target.promise.CopyFrom(value._typedflow_promise)
+            target.promise.CopyFrom(value.typedflow_promise)
             return True
-        if parameter is None:  # there is no such variable: the compiler tells, with the nearest name
+        if variable is None:  # there is no such variable: the compiler tells, with the nearest name
             target.literal.none.SetInParent()
             return True
-        return self._constant(target, value, parameter.annotation, parameter.converter, node, what)
+        if holds_promise(value):
+            return self._bind_list(target, value, variable.annotation, place)
+        return self._bind_constant(target, value, variable.converter, place)
 
-    def _constant(
-        self,
-        target: workflows_pb2.BindingValue,
-        value: Any,
-        annotation: Any,
-        converter: type_engine.Converter,
-        node: workflows_pb2.Node,
-        what: str,
+    def _bind_list(
+        self, target: workflows_pb2.BindingValue, values: Sequence[Any], annotation: Any, place: Place
     ) -> bool:
-        if isinstance(value, (list, tuple)) and holds_promise(value):
-            element = _element(annotation)
-            if element is not None:
-                target.list.SetInParent()
-                return all(
-                    [self._element(target.list.elements.add(), item, element, node, f"{what}[{i}]") for i, item in enumerate(value)]
-                )
+        element = _element(annotation)
+        if element is None:
             self.mistake(
                 "MismatchingTypes",
-                f"{what} expects {literal_types.text(converter.type)}, and is given {type(value).__name__} of promises",
-                node.id,
-                node.position,
-                expected=literal_types.text(converter.type),
+                f"{place.what} is given a {type(values).__name__} of promises, but takes none",
+                place,
+                expected=signature.shown(annotation),
             )
             return False
+        target.list.SetInParent()
+        converter = signature.types().converter(element)
+        written = True
+        for i, value in enumerate(values):
+            each, at = target.list.elements.add(), place.inside(i)
+            if isinstance(value, Promise):
+                each.promise.CopyFrom(value.typedflow_promise)
+            elif holds_promise(value):
+                written &= self._bind_list(each, value, element, at)
+            else:
+                written &= self._bind_constant(each, value, converter, at)
+        return written
+
+    def _bind_constant(
+        self, target: workflows_pb2.BindingValue, value: Any, converter: type_engine.Converter, place: Place
+    ) -> bool:
         try:
             target.literal.CopyFrom(converter.to_literal(value, "", type_engine.NO_DATA))
         except errors.ConversionError as error:
             self.mistake(
                 "InvalidValue",
-                f"{what} does not take this value: {error.message}",
-                node.id,
-                node.position,
+                f"{place.what} does not take this value: {error.message}",
+                place,
                 expected=literal_types.text(converter.type),
                 given=f"{value!r:.100}",
                 hint=error.hint,
@@ -180,18 +196,12 @@ class Trace:
             return False
         return True
 
-    def _element(
-        self, target: workflows_pb2.BindingValue, value: Any, annotation: Any, node: workflows_pb2.Node, what: str
-    ) -> bool:
-        if isinstance(value, Promise):
-            target.promise.CopyFrom(value._typedflow_promise)
-            return True
-        return self._constant(target, value, annotation, signature.types().converter(annotation), node, what)
-
     def promises(self, read: signature.Signature, node: str, what: str) -> Any:
         """What a call gives: promises of the outputs, in the form in which the function returns them."""
         made = {
-            output.name: Promise(self, workflows_pb2.Promise(node=node, variable=output.name), output.converter.type)
+            output.name: Promise(
+                self, workflows_pb2.Promise(node=node, variable=output.name), output.converter.type
+            )
             for output in read.outputs
         }
         if read.form is not None:
@@ -202,21 +212,21 @@ class Trace:
         self,
         code: str,
         message: str,
-        node: str,
-        position: identifiers_pb2.SourcePosition,
+        place: Place,
         *,
         expected: str = "",
         given: str = "",
         label: str = "",
         hint: str = "",
     ) -> None:
+        """Notes what the trace found wrong."""
         self.mistakes.append(
             diagnostics_pb2.Diagnostic(
                 code=code,
                 message=message,
                 workflow=self.name,
-                node=node,
-                position=position,
+                node=place.node,
+                position=place.position,
                 expected=expected,
                 given=given,
                 label=label,
@@ -224,22 +234,21 @@ class Trace:
             )
         )
 
-    def check(self, value: Any, target: types_pb2.LiteralType, what: str, position: identifiers_pb2.SourcePosition) -> None:
-        """Notes a promise that does not fit a sub-workflow's variable: inlining leaves no binding for the compiler to check."""
+    def check(self, value: Any, target: types_pb2.LiteralType, place: Place) -> None:
+        """Notes a promise that does not fit a sub-workflow's variable: inlined, it leaves the compiler no binding to check."""
         if not isinstance(value, Promise):
             return
-        mismatch = literal_types.is_assignable(value._typedflow_type, target)
+        mismatch = literal_types.is_assignable(value.typedflow_type, target)
         if mismatch is not None:
-            given = literal_types.text(value._typedflow_type)
+            given = literal_types.text(value.typedflow_type)
             expected = literal_types.text(target)
             self.mistake(
                 "MismatchingTypes",
-                f"{what} expects {expected}",
-                self._prefix.rstrip("."),
-                position,
+                f"{place.what} expects {expected}",
+                place,
                 expected=expected,
                 given=given,
-                label=f"{value!r} gives {given}: {mismatch.reason}",
+                label=f"`{value.typedflow_promise.node or value.typedflow_promise.variable}` gives {given}: {mismatch.reason}",
                 hint=mismatch.hint,
             )
 
@@ -256,7 +265,7 @@ class Nothing:
 def nodes_of(value: Any) -> list[str]:
     """The nodes that a call's result comes from. Raises DefinitionError for what is not a call's result."""
     if isinstance(value, Promise):
-        return [value._typedflow_promise.node] if value._typedflow_promise.node else []
+        return [value.typedflow_promise.node] if value.typedflow_promise.node else []
     if isinstance(value, Nothing):
         return [value.node]
     if isinstance(value, tuple) and value:

@@ -26,11 +26,13 @@ _POLICIES = {
 class Workflow(Generic[P, R]):
     """A typed function of task calls; `@workflow` makes it.
 
-    A call runs it here, task after task, on the engine that runs it everywhere, and gives real values. In another workflow's
-    body a call puts its nodes there.
+    A call runs it here, task after task, on the engine that runs it everywhere, and gives real values. In another
+    workflow's body a call puts its nodes there.
     """
 
-    def __init__(self, function: Callable[P, R], failure_policy: FailurePolicy, scope: Mapping[str, Any]) -> None:
+    def __init__(
+        self, function: Callable[P, R], failure_policy: FailurePolicy, scope: Mapping[str, Any]
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = cast(FunctionType, function)
         self.short_name = self.function.__name__
@@ -159,50 +161,57 @@ def _bind_outputs(
     workflow: Workflow[Any, Any], tracing: trace.Trace, template: workflows_pb2.WorkflowTemplate, result: Any
 ) -> None:
     read = workflow.signature
-    end = workflows_pb2.Node(position=template.position)
+    what = f"workflow `{workflow.short_name}`"
     if not read.outputs and isinstance(result, (trace.Nothing, Promise)):
         return  # `return last()` of a workflow that gives nothing
     try:
         values = read.values(result, workflow.short_name)
     except errors.ConversionError as error:
-        tracing.mistake("MismatchingTypes", error.message, "", template.position, hint=error.hint)
+        tracing.mistake(
+            "MismatchingTypes", error.message, trace.Place("", template.position, what), hint=error.hint
+        )
         return
     for output, value in zip(read.outputs, values, strict=True):
         binding = workflows_pb2.Binding(variable=output.name)
+        place = trace.Place("", template.position, f"output `{output.name}` of {what}")
         if isinstance(value, trace.Nothing):
             tracing.mistake(
-                "MismatchingTypes",
-                f"output `{output.name}` of workflow `{workflow.short_name}` is bound to `{value.node}`, which gives nothing",
-                value.node,
-                template.position,
+                "MismatchingTypes", f"{place.what} is bound to `{value.node}`, which gives nothing", place
             )
-        elif tracing.bind(binding.value, value, output, end, f"output `{output.name}` of workflow `{workflow.short_name}`"):
+        elif tracing.bind(binding.value, value, output, place):
             template.outputs.append(binding)
 
 
-def _inline(workflow: Workflow[Any, Any], tracing: trace.Trace, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _inline(
+    workflow: Workflow[Any, Any], tracing: trace.Trace, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
     read = workflow.signature
-    position = source.caller()
     what = f"workflow `{workflow.short_name}`"
-    with tracing.inside(workflow.short_name), tracing.entering(workflow):
-        given = tracing.arguments(read, args, kwargs, "", what, position)
+    position = source.caller()
+    with tracing.inside(workflow.short_name) as node, tracing.entering(workflow):
+        place = trace.Place(node, position, what)
+        given = tracing.arguments(read, args, kwargs, place)
         for name in [name for name in given if name not in read.parameters]:
             nearest = identifiers.nearest(name, list(read.parameters))
             hint = f"did you mean `{nearest}`?" if nearest else ""
-            tracing.mistake("VariableNameNotFound", f"{what} has no input `{name}`", "", position, given=name, hint=hint)
+            tracing.mistake(
+                "VariableNameNotFound", f"{what} has no input `{name}`", place, given=name, hint=hint
+            )
             del given[name]
         for name, parameter in read.parameters.items():
             if name in given:
-                tracing.check(given[name], parameter.converter.type, f"input `{name}` of {what}", position)
+                at = trace.Place(node, position, f"input `{name}` of {what}")
+                tracing.check(given[name], parameter.converter.type, at)
             elif parameter.default is not signature.NO_DEFAULT:
                 given[name] = parameter.default
             else:
-                tracing.mistake("ParameterNotBound", f"input `{name}` of {what} is not given", "", position)
+                tracing.mistake("ParameterNotBound", f"input `{name}` of {what} is not given", place)
                 given[name] = Promise(tracing, workflows_pb2.Promise(variable=name), parameter.converter.type)
         result = workflow.function(**given)
         if read.outputs:
             for output, value in zip(read.outputs, read.values(result, workflow.short_name), strict=True):
-                tracing.check(value, output.converter.type, f"output `{output.name}` of {what}", position)
+                at = trace.Place(node, position, f"output `{output.name}` of {what}")
+                tracing.check(value, output.converter.type, at)
         return result
 
 
@@ -211,7 +220,9 @@ def workflow(function: Callable[P, R], /) -> Workflow[P, R]: ...
 
 
 @overload
-def workflow(*, failure_policy: FailurePolicy = "fail_fast") -> Callable[[Callable[P, R]], Workflow[P, R]]: ...
+def workflow(
+    *, failure_policy: FailurePolicy = "fail_fast"
+) -> Callable[[Callable[P, R]], Workflow[P, R]]: ...
 
 
 def workflow(
@@ -219,10 +230,10 @@ def workflow(
 ) -> Workflow[P, R] | Callable[[Callable[P, R]], Workflow[P, R]]:
     """Makes a workflow of a typed function whose body calls tasks.
 
-    The body runs once, with promises in place of values, when the workflow is first needed; it should do nothing but wire.
+    The body runs once, with promises in place of values, when the workflow is first needed; it should only wire.
 
     Args:
-        failure_policy: `fail_fast` aborts the rest at the first failed node, `fail_after_running` lets finish what still can.
+        failure_policy: `fail_fast` aborts the rest at the first failed node, `fail_after_running` lets finish what can.
 
     Raises:
         DefinitionError: a parameter without a type, a type that has no place in an interface.
