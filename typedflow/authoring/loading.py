@@ -126,7 +126,7 @@ def _raised(error: BaseException, file: Path) -> errors.LoadError:
     return errors.LoadError(
         f"importing {_shown(file)} raised {type(error).__name__}: {error}",
         where=where,
-        hint="a file is imported to find its tasks; keep what should only run as a script under `if __name__ == '__main__':`",
+        hint="files are imported to find their tasks; keep what only a script does under `if __name__ == '__main__':`",
     )
 
 

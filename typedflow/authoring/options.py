@@ -118,11 +118,7 @@ class Retry:
     cap: timedelta | None = None
 
     def __post_init__(self) -> None:
-        if (
-            isinstance(self.retries, bool)
-            or not isinstance(self.retries, int)
-            or not 0 <= self.retries <= 1000
-        ):
+        if type(self.retries) is not int or not 0 <= self.retries <= 1000:
             raise _invalid(f"retries must be a number from 0 to 1000, not {self.retries!r}")
         if not self.factor >= 0:
             raise _invalid(f"Retry(factor={self.factor!r}) must not be negative")
@@ -196,10 +192,9 @@ def message(
         result.image = _typed("image", image, str)
     for name in sorted(environment or {}):
         value = (environment or {})[name]
-        if not isinstance(name, str) or not _VARIABLE.match(name) or not isinstance(value, str):
-            raise _invalid(
-                f"environment has {name!r}: {value!r}; both must be texts, the first a variable's name"
-            )
+        if not _VARIABLE.match(_typed("an environment variable's name", name, str)):
+            raise _invalid(f"environment has {name!r}, which is no variable's name")
+        _typed(f"environment variable {name}", value, str)
         result.environment.add(name=name, value=value)
     result.secrets.extend(_typed("secret", secret, Secret).message() for secret in secrets or ())
     return result
@@ -251,8 +246,8 @@ def _gpu(value: str | int) -> tuple[str, str]:
 def _milliseconds(name: str, value: timedelta | None) -> int:
     if value is None:
         return 0
-    if not isinstance(value, timedelta) or value < timedelta(0):
-        raise _invalid(f"{name} must be a timedelta that is not negative, not {value!r}")
+    if _typed(name, value, timedelta) < timedelta(0):
+        raise _invalid(f"{name} must not be negative, as {value!r} is")
     return round(value / timedelta(milliseconds=1))
 
 

@@ -43,13 +43,10 @@ class Promise:
         return self._refuse(f"indexed by {key!r}", "index it with a number or a field's name")
 
     def _step(self, step: workflows_pb2.PathStep) -> Promise:
-        type_ = literal_types.step(self.typedflow_type, step)
-        if not isinstance(type_, types_pb2.LiteralType):
-            self._raise("FieldNotFound", f"{self!r}: {type_.reason}", type_.hint)
         promise = workflows_pb2.Promise()
         promise.CopyFrom(self.typedflow_promise)
         promise.path.append(step)
-        return Promise(self.typedflow_trace, promise, type_)
+        return Promise(self.typedflow_trace, promise, _at(self.typedflow_type, step))
 
     def __repr__(self) -> str:
         promise = self.typedflow_promise
@@ -75,9 +72,6 @@ class Promise:
     def __contains__(self, item: object) -> bool:
         self._refuse("searched", "search inside a task")
 
-    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
-        self._refuse("called", "call it inside a task")
-
     def __eq__(self, other: object) -> bool:
         self._refuse("compared", "compare inside a task")
 
@@ -85,13 +79,13 @@ class Promise:
         self._refuse("compared", "compare inside a task")
 
     def _refuse(self, how: str, hint: str) -> NoReturn:
-        self._raise(
+        self.typedflow_fail(
             "PromiseUsedAsValue",
             f"{self!r} is {how}, but its value is known only when the workflow runs",
             hint,
         )
 
-    def _raise(self, code: str, message: str, hint: str) -> NoReturn:
+    def typedflow_fail(self, code: str, message: str, hint: str) -> NoReturn:
         raise definitions.as_error(
             [
                 diagnostics_pb2.Diagnostic(
@@ -106,8 +100,16 @@ class Promise:
         )
 
 
+def _at(type_: types_pb2.LiteralType, step: workflows_pb2.PathStep) -> types_pb2.LiteralType:
+    """The type one step further; the one that nothing has where the step leads nowhere, which the compiler tells."""
+    if step.HasField("field"):
+        found = literal_types.field(type_, step.field)
+        return found.type if found else types_pb2.LiteralType()
+    return type_.list.element
+
+
 def _refuses(how: str) -> Any:
-    def refuse(self: Promise, *args: object) -> NoReturn:
+    def refuse(self: Promise, *_: object, **__: object) -> NoReturn:
         self._refuse(how, "do it inside a task")
 
     return refuse
@@ -118,6 +120,7 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"
     setattr(Promise, f"__r{_name}__", _refuses("used in arithmetic"))
 for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "round"):
     setattr(Promise, f"__{_name}__", _refuses("used in arithmetic"))
+Promise.__call__ = _refuses("called")  # type: ignore[attr-defined]  # not for callers to see
 for _name in ("lt", "le", "gt", "ge"):
     setattr(Promise, f"__{_name}__", _refuses("compared"))
 
@@ -127,11 +130,11 @@ def outputs(form: type, promises: Mapping[str, Promise], what: str) -> Any:
     if form is tuple:
         return tuple(promises.values())
 
-    def missing(self: Any, name: str) -> NoReturn:
+    def missing(_: object, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
         nearest = identifiers.nearest(name, list(promises))
-        next(iter(promises.values()))._raise(
+        next(iter(promises.values())).typedflow_fail(
             "FieldNotFound",
             f"{what} gives {', '.join(f'`{n}`' for n in promises)}, not `{name}`",
             f"did you mean `{nearest}`?" if nearest else "",

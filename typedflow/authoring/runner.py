@@ -7,25 +7,32 @@ from typing import Any, Protocol
 
 
 class Runner(Protocol):
-    def call_task(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any: ...
+    """Runs tasks and workflows in this process."""
 
-    def call_workflow(self, workflow: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any: ...
+    def call_task(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What the task's body gives for these arguments, all of it checked against its types."""
+
+    def call_workflow(self, workflow: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What the workflow gives for these arguments."""
 
 
-_make: Callable[[], Runner] | None = None
-_made: Runner | None = None
+class _Slot:
+    def __init__(self) -> None:
+        self.make: Callable[[], Runner] | None = None
+        self.made: Runner | None = None
+
+
+_slot = _Slot()
 
 
 def install(make: Callable[[], Runner]) -> None:
     """Says who makes the runner when the first call needs one."""
-    global _make, _made
-    _make, _made = make, None
+    _slot.make, _slot.made = make, None
 
 
 def current() -> Runner:
     """The runner of this process."""
-    global _made
-    if _made is None:
-        assert _make is not None, "typedflow/__init__ installs the runner"
-        _made = _make()
-    return _made
+    if _slot.made is None:
+        assert _slot.make is not None, "typedflow/__init__ installs the runner"
+        _slot.made = _slot.make()
+    return _slot.made

@@ -184,7 +184,7 @@ def _is_importable(task: Task[..., Any]) -> bool:
 def _not_importable(task: Task[..., Any]) -> diagnostics_pb2.Diagnostic:
     return diagnostics_pb2.Diagnostic(
         code="InvalidName",
-        message=f"task `{task.short_name}` can't be imported: it is not at the top level of `{task.module}` under its name",
+        message=f"task `{task.short_name}` can't be imported: `{task.module}` does not have it under its name",
         workflow=task.name,
         position=task.template().position,
         hint="define it at the top level of a module, and keep its name",

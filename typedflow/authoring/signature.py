@@ -171,7 +171,9 @@ class _Reader:
         converter = self.converter(
             hints[parameter.name], f"parameter `{parameter.name}` of {self.kind} `{self.name}`"
         )
-        return converter and Parameter(parameter.name, hints[parameter.name], converter, parameter.default)
+        if converter is None:
+            return None
+        return Parameter(parameter.name, hints[parameter.name], converter, parameter.default)
 
     def default(self, parameter: Parameter, variable: interface_pb2.Variable) -> None:
         if parameter.default is NO_DEFAULT:
@@ -183,7 +185,7 @@ class _Reader:
         except errors.ConversionError as error:
             self.mistake(
                 "InvalidValue",
-                f"the default of parameter `{parameter.name}` of {self.kind} `{self.name}` does not fit: {error.message}",
+                f"the default of parameter `{parameter.name}` of {self.kind} `{self.name}` is wrong: {error.message}",
                 given=repr(parameter.default),
                 hint=error.hint,
             )

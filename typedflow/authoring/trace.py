@@ -235,12 +235,13 @@ class Trace:
         )
 
     def check(self, value: Any, target: types_pb2.LiteralType, place: Place) -> None:
-        """Notes a promise that does not fit a sub-workflow's variable: inlined, it leaves the compiler no binding to check."""
+        """Notes a promise that does not fit a sub-workflow's variable, of which inlining leaves nothing to compile."""
         if not isinstance(value, Promise):
             return
         mismatch = literal_types.is_assignable(value.typedflow_type, target)
         if mismatch is not None:
             given = literal_types.text(value.typedflow_type)
+            origin = value.typedflow_promise.node or value.typedflow_promise.variable
             expected = literal_types.text(target)
             self.mistake(
                 "MismatchingTypes",
@@ -248,7 +249,7 @@ class Trace:
                 place,
                 expected=expected,
                 given=given,
-                label=f"`{value.typedflow_promise.node or value.typedflow_promise.variable}` gives {given}: {mismatch.reason}",
+                label=f"`{origin}` gives {given}: {mismatch.reason}",
                 hint=mismatch.hint,
             )
 
