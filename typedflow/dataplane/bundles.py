@@ -1,9 +1,9 @@
 """Code bundles: the author's own modules and their data files, as one reproducible archive named by its content.
 
-The same files give the same bytes, wherever, whenever and by whom they are bundled. A bundle is a gzipped tar whose digest
-is that of the tar; under `roots/<n>/` lie the files of each import root, and `bundle.json` lists the roots. Secrets never
-get in (`.env`, keys, `.git`), and what comes out is checked before it is unpacked. Nothing here imports or runs what it
-packs.
+The same files give the same bytes, wherever, whenever and by whom they are bundled. A bundle is a gzipped tar whose
+digest is that of the tar; under `roots/<n>/` lie the files of each import root, and `bundle.json` lists the roots.
+Secrets never get in (`.env`, keys, `.git`), and what comes out is checked before it is unpacked. Nothing here imports
+or runs what it packs.
 """
 
 from __future__ import annotations
@@ -195,8 +195,9 @@ def _check_size(sizes: Sequence[tuple[str, int]]) -> None:
         return
     largest = sorted(sizes, key=lambda item: (-item[1], item[0]))[:10]
     lines = "".join(f"\n    {size / 2**20:8.1f} MiB  {name.split('/', 2)[2]}" for name, size in largest)
+    limit = SIZE_LIMIT // 2**20
     raise errors.BundleError(
-        f"the code bundle is {total / 2**20:.1f} MiB, more than {SIZE_LIMIT // 2**20} MiB; the largest files are:{lines}",
+        f"the code bundle is {total / 2**20:.1f} MiB, more than {limit} MiB; the largest files are:{lines}",
         hint="keep data out of the packages' folders and pass it to tasks as File inputs",
         code="BundleTooLarge",
     )

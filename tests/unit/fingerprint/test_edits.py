@@ -131,7 +131,7 @@ KEEPS = [
     Edit("a script's block", TASKS, "print(train(1))", "print(train(2))"),
     Edit("a module beside an exact import", "pipeline/shapes.py", "3 * radius", "4 * radius", "exact_module"),
     Edit("a file that is not named", "conf/a.yaml", "lr: 1", "lr: 9"),
-    Edit("a re-export that is taken apart", TASKS, "from .facade import deep", "from .deeper import really_deep as deep"),
+    Edit("a re-export taken apart", TASKS, "from .facade import deep", "from .deeper import really_deep as deep"),
 ]  # fmt: skip
 
 

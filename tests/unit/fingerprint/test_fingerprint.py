@@ -24,7 +24,7 @@ def made_here(tmp_path, text, name="f", file="module.py"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     namespace = {"__name__": path.stem, "__file__": str(path)}
-    exec(compile(text, str(path), "exec"), namespace)  # noqa: S102
+    exec(compile(text, str(path), "exec"), namespace)
     return namespace[name]
 
 
@@ -121,7 +121,7 @@ def test_c2_what_a_nested_function_closed_over_counts(tmp_path, value, monkeypat
 
     def made(expression):
         namespace = {"__name__": "module"}
-        exec(compile(text + f"f = make({expression})\n", str(path), "exec"), namespace)  # noqa: S102
+        exec(compile(text + f"f = make({expression})\n", str(path), "exec"), namespace)
         return fingerprint.fingerprint(namespace["f"], roots=[tmp_path]).digest
 
     assert made(value) == made(value)
@@ -144,14 +144,15 @@ def test_a_closed_over_object_without_a_source_is_refused_by_name(tmp_path):
 
 def test_a_wrapper_made_with_wraps_is_the_function_that_it_wraps(tmp_path):
     plain = "def f(x):\n    return x\n"
-    wrapped = "import functools\ndef twice(g):\n    @functools.wraps(g)\n    def inner(x):\n        return g(g(x))\n    return inner\n"
-    found = of(tmp_path, wrapped + "@twice\n" + plain)
+    twice = "def twice(g):\n    @functools.wraps(g)\n    def inner(x):\n        return g(g(x))\n    return inner\n"
+    found = of(tmp_path, "import functools\n" + twice + "@twice\n" + plain)
     assert names(found) == ["module.f", "module.twice"]
 
 
 def test_a_wrapper_made_without_wraps_counts_what_it_wraps(tmp_path):
-    wrapped = "def twice(g):\n    def inner(x):\n        return g(g(x))\n    return inner\n@twice\ndef f(x):\n    return x\n"
-    assert {"module.f", "module.twice"} <= set(names(of(tmp_path, wrapped)))
+    twice = "def twice(g):\n    def inner(x):\n        return g(g(x))\n    return inner\n"
+    found = of(tmp_path, twice + "@twice\ndef f(x):\n    return x\n")
+    assert {"module.f", "module.twice"} <= set(names(found))
 
 
 # --- depends_on
@@ -213,7 +214,7 @@ def test_an_import_that_nothing_uses_counts_for_its_effect(tmp_path):
 def test_the_environment_is_apart_from_the_code(tmp_path, monkeypatch):
     text = "def f():\n    import blake3\n    return blake3\n"
     before = of(tmp_path, text)
-    monkeypatch.setattr("typedflow.fingerprint.environment._version", lambda name: "0.0")
+    monkeypatch.setattr("typedflow.fingerprint.environment._version", lambda _name: "0.0")
     after = of(tmp_path, text)
     assert after.digest == before.digest
     assert after.environment != before.environment
@@ -323,7 +324,7 @@ def test_many_tasks_of_a_project_look_at_each_definition_once(tmp_path, monkeypa
     )
     (tmp_path / "module.py").write_text(text)
     namespace = {"__name__": "module"}
-    exec(compile(text, str(tmp_path / "module.py"), "exec"), namespace)  # noqa: S102
+    exec(compile(text, str(tmp_path / "module.py"), "exec"), namespace)
     resolver = fingerprint.Resolver([tmp_path])
     sizes = [len(resolver.fingerprint(namespace[f"t{i}"]).components) for i in range(300)]
     assert sizes == list(range(1, 301))
