@@ -13,7 +13,7 @@ import tempfile
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from typedflow.dataplane import objects
 from typedflow.pb import catalog_pb2, errors_pb2, events_pb2, executions_pb2, literals_pb2, tasks_pb2
 
 _catalog: ContextVar[catalog.Catalog | None] = ContextVar("typedflow_local_catalog", default=None)
+_mocks: ContextVar[Mapping[str, Callable[..., Any]]] = ContextVar("typedflow_local_mocks", default={})  # noqa: B039 - read only
 
 
 @contextlib.contextmanager
@@ -43,6 +44,16 @@ def local(*, cache: catalog.Catalog | None = None) -> Iterator[None]:
         yield
     finally:
         _catalog.reset(token)
+
+
+@contextlib.contextmanager
+def mocked(task: Task[..., Any], function: Callable[..., Any]) -> Iterator[None]:
+    """While it is open, direct calls of workflows call this function in place of the task's."""
+    token = _mocks.set({**_mocks.get(), task.name: function})
+    try:
+        yield
+    finally:
+        _mocks.reset(token)
 
 
 class LocalRunner:
@@ -153,6 +164,7 @@ class _Execution:
         self.state = engine.State(plan.graph)
         self.data = data
         self.cache = cache
+        self.mocks = _mocks.get()
         self.alarms: list[_Alarm] = []
         self.order = itertools.count()
         self.ahead_us = 0  # how far virtual pauses put this run's clock before the real one
@@ -234,7 +246,8 @@ class _Execution:
         began = time.monotonic()
         try:
             inputs = engine.inputs(self.graph, self.state, node)
-            outputs = call.run(task, inputs, _running(id_, action.attempt, self.data), self.data)
+            function = self.mocks.get(task.name, task.function) if self.mocks else task.function
+            outputs = call.run(task, function, inputs, _running(id_, action.attempt, self.data), self.data)
         except Exception as error:  # noqa: BLE001 - a task may raise anything; run() raises it again
             self.raised[id_] = error
             actions.extend(self.alarms_until(self.now_us()))

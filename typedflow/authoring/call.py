@@ -5,6 +5,7 @@ The one way in which a task's body is run with typed values, in this process and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from typedflow import errors, type_engine
@@ -34,7 +35,7 @@ def run(
             )
         arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
     with context.entered(running):
-        result = task.function(**arguments)
+        result = function(**arguments)
     outputs = literals_pb2.LiteralMap()
     values = task.signature.values(result, task.short_name)
     for output, value in zip(task.signature.outputs, values, strict=True):
