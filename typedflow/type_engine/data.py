@@ -1,0 +1,74 @@
+"""Where bytes go to and come from while values are converted.
+
+The one place where the type engine meets an object store. It never keeps bytes of its own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from typedflow import errors
+
+if TYPE_CHECKING:
+    from typedflow.dataplane import objects
+    from typedflow.pb import literals_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The object store of a conversion, and the folder where fetched files are laid.
+
+    The folder belongs to one attempt: what is laid there is private to the task and may be written to.
+    """
+
+    store: objects.ObjectStore
+    folder: Path
+
+    def put_file(self, path: Path) -> literals_pb2.Blob:
+        """Publishes a file's bytes."""
+        return self.store.put_file(path)
+
+    def put_bytes(self, content: bytes) -> literals_pb2.Blob:
+        """Publishes bytes."""
+        return self.store.put_bytes(content)
+
+    def open(self, blob: literals_pb2.Blob) -> BinaryIO:
+        """A published object's bytes, unchecked, without reading all of them first."""
+        return self.store.open(blob)
+
+    def fetch(self, blob: literals_pb2.Blob, destination: Path) -> None:
+        """Copies an object to a file, checked against its digest. Raises IntegrityError."""
+        self.store.fetch(blob, destination)
+
+    def local_path(self, blob: literals_pb2.Blob) -> Path | None:
+        """The store's own file of this object, for reading only, if it has one on this machine."""
+        return self.store.local_path(blob)
+
+    def new_folder(self) -> Path:
+        """An empty folder of its own, so that files of one base name do not meet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self.folder, prefix="value-"))
+
+    def require(self, path: str, what: str) -> None:
+        """Raises ConversionError where there is no store: while a workflow is defined, only plain values can be bound."""
+        if isinstance(self.store, _NoStore):
+            raise errors.ConversionError(
+                f"{what} can't be written here as a constant",
+                where=path,
+                hint="have a task return it, or pass it when the workflow is launched or called",
+            )
+
+
+class _NoStore:
+    """Stands where there is no store. `Data.require` is asked before any byte moves, so nothing here is reached."""
+
+    def __getattr__(self, name: str) -> object:
+        raise errors.ConversionError("there is no object store here", hint="convert files and frames inside a run")
+
+
+NO_DATA = Data(_NoStore(), Path())  # type: ignore[arg-type]  # an ObjectStore that refuses everything
+"""For constants in definitions: plain values convert, files and frames are refused."""
+

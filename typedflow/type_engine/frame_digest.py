@@ -1,0 +1,254 @@
+"""The content digest of a frame: what it means, and not how it lies in memory.
+
+Two tables have one digest when they have the same columns in the same order (name, logical type, which values are
+null, the others' values) and the same `described` bytes, which say what a library adds to the columns, such as an
+index. Chunks, slices, bytes under nulls, schema metadata, the width of offsets and of dictionary indices play no part;
+NaN is one value and is not null; -0.0 is not 0.0. The rule has a number and golden vectors: see docs/types.md.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from blake3 import blake3
+
+FORMAT = 1
+
+_SHORT_NAMES = {
+    "large_string": "string",
+    "string_view": "string",
+    "large_binary": "binary",
+    "binary_view": "binary",
+}
+
+
+class Unsupported(Exception):
+    """A type whose values have no canonical form here; the message names it."""
+
+
+def of_table(table: Any, described: bytes = b"") -> str:
+    """`b3:` and the digest of a pyarrow.Table.
+
+    Raises:
+        Unsupported: a column of a type such as a union's.
+    """
+    whole = blake3(f"typedflow:frame:{FORMAT}\n".encode())
+    whole.update(struct.pack("<QQ", table.num_rows, table.num_columns))
+    for field, column in zip(table.schema, table.columns, strict=True):
+        _put(whole, field.name.encode("utf-8", "surrogatepass"))
+        _put(whole, of_column(column).encode())
+    _put(whole, described)
+    return "b3:" + whole.hexdigest()
+
+
+def of_column(column: Any) -> str:
+    """The digest of one column's type and values, a pyarrow.ChunkedArray."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type) and column.num_chunks > 1:
+        column = column.unify_dictionaries()
+    if column.num_chunks == 1:
+        array = column.chunk(0)
+    else:
+        array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    hasher = blake3()
+    _put(hasher, logical_type(column.type).encode())
+    _values(hasher, array)
+    return hasher.hexdigest()
+
+
+def logical_type(t: Any) -> str:
+    """The name of an Arrow type without what is only layout: `int64`, `string`, `timestamp[us, tz=UTC]`, `dictionary<string>`."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_dictionary(t):
+        return f"dictionary<{logical_type(t.value_type)}{', ordered' if t.ordered else ''}>"
+    if types.is_map(t):
+        return f"map<{logical_type(t.key_type)}, {logical_type(t.item_type)}>"
+    if types.is_fixed_size_list(t):
+        return f"list<{logical_type(t.value_type)}>[{t.list_size}]"
+    if _is_list(t):
+        return f"list<{logical_type(t.value_type)}>"
+    if types.is_struct(t):
+        return f"struct<{', '.join(f'{field.name}: {logical_type(field.type)}' for field in t)}>"
+    if types.is_run_end_encoded(t):
+        return logical_type(t.value_type)
+    if isinstance(t, pa.BaseExtensionType):
+        return f"extension<{t.extension_name}: {logical_type(t.storage_type)}>"
+    return _SHORT_NAMES.get(str(t), str(t))
+
+
+def _values(hasher: Any, array: Any) -> None:
+    """Feeds which values are null, then the values."""
+    import pyarrow as pa
+
+    if pa.types.is_run_end_encoded(array.type):
+        import pyarrow.compute as pc
+
+        return _values(hasher, pc.run_end_decode(array))
+    if isinstance(array.type, pa.BaseExtensionType):
+        _put(hasher, array.type.__arrow_ext_serialize__() if hasattr(array.type, "__arrow_ext_serialize__") else b"")
+        return _values(hasher, array.storage)
+    hasher.update(struct.pack("<Q", len(array)))
+    if pa.types.is_null(array.type):
+        return None
+    if pa.types.is_dictionary(array.type):
+        return _dictionary(hasher, array)
+    _validity(hasher, array)
+    _writer(array.type)(hasher, array)
+    return None
+
+
+def _validity(hasher: Any, array: Any) -> None:
+    if array.null_count == 0:
+        _put(hasher, b"")
+        return
+    import numpy as np
+
+    _put(hasher, np.packbits(_nulls(array), bitorder="little"))
+
+
+def _nulls(array: Any) -> Any:
+    """A NumPy mask: True where the value is null."""
+    return array.is_null().to_numpy(zero_copy_only=False)
+
+
+def _writer(t: Any) -> Callable[[Any, Any], None]:
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_boolean(t):
+        return _booleans
+    if types.is_string(t) or types.is_large_string(t) or types.is_binary(t) or types.is_large_binary(t):
+        return _strings
+    if types.is_string_view(t) or types.is_binary_view(t):
+        return _string_views
+    if types.is_map(t) or types.is_fixed_size_list(t) or _is_list(t):
+        return _lists
+    if types.is_struct(t):
+        return _struct
+    if types.is_union(t):
+        raise Unsupported(f"Arrow's {t}")
+    return _fixed_width
+
+
+def _fixed_width(hasher: Any, array: Any) -> None:
+    """Numbers, dates, times, decimals: their bytes in order, null ones zeroed, every NaN the same."""
+    import numpy as np
+    import pyarrow as pa
+
+    try:
+        width = array.type.bit_width // 8
+    except ValueError:
+        raise Unsupported(f"Arrow's {array.type}") from None
+    if pa.types.is_floating(array.type):
+        dtype = np.dtype(f"<f{width}")
+    elif width in (1, 2, 4, 8):
+        dtype = np.dtype(f"<u{width}")
+    else:
+        dtype = np.dtype((np.void, width))
+    buffer = array.buffers()[1]
+    if buffer is None or not len(array):
+        _put(hasher, b"")
+        return
+    values = np.frombuffer(buffer, dtype, count=len(array), offset=array.offset * width)
+    zeroed = _nulls(array) if array.null_count else None
+    nan = np.isnan(values) if dtype.kind == "f" else None
+    if zeroed is not None or (nan is not None and nan.any()):
+        values = values.copy()
+        if nan is not None:
+            values[nan] = np.nan
+        if zeroed is not None:
+            values[zeroed] = np.zeros((), dtype)
+    _put(hasher, values.view(np.uint8))
+
+
+def _booleans(hasher: Any, array: Any) -> None:
+    import numpy as np
+    import pyarrow.compute as pc
+
+    filled = pc.fill_null(array, fill_value=False) if array.null_count else array
+    _put(hasher, np.packbits(filled.to_numpy(zero_copy_only=False), bitorder="little"))
+
+
+def _strings(hasher: Any, array: Any) -> None:
+    """Lengths of 64 bits, then the bytes one after another."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if array.null_count:
+        empty: Any = b"" if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type) else ""
+        array = pc.fill_null(array, pa.scalar(empty, array.type))
+    if not len(array):
+        _put(hasher, b"")
+        _put(hasher, b"")
+        return
+    wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+    dtype = np.dtype("<i8") if wide else np.dtype("<i4")
+    _, offsets_buffer, data = array.buffers()
+    offsets = np.frombuffer(offsets_buffer, dtype, count=len(array) + 1, offset=array.offset * dtype.itemsize)
+    _put(hasher, np.diff(offsets).astype("<i8").view(np.uint8))
+    _put(hasher, memoryview(data)[int(offsets[0]) : int(offsets[-1])] if data is not None else b"")
+
+
+def _string_views(hasher: Any, array: Any) -> None:
+    import pyarrow as pa
+
+    _strings(hasher, array.cast(pa.large_string() if pa.types.is_string_view(array.type) else pa.large_binary()))
+
+
+def _lists(hasher: Any, array: Any) -> None:
+    """Lengths of 64 bits, then the elements of lists that are not null, one after another."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_map(array.type):
+        entries = pa.struct([pa.field("key", array.type.key_type), pa.field("value", array.type.item_type)])
+        array = array.cast(pa.list_(entries))
+    lengths = pc.fill_null(pc.list_value_length(array), 0)
+    _put(hasher, lengths.to_numpy(zero_copy_only=False).astype("<i8").view(np.uint8))
+    _values(hasher, array.flatten())
+
+
+def _struct(hasher: Any, array: Any) -> None:
+    for field, values in zip(array.type, array.flatten(), strict=True):
+        _put(hasher, field.name.encode("utf-8", "surrogatepass"))
+        _values(hasher, values)
+
+
+def _dictionary(hasher: Any, array: Any) -> None:
+    """The categories in order, then each value's place among them."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    categories, indices = array.dictionary, array.indices
+    distinct = pc.unique(categories.drop_null())
+    if len(distinct) != len(categories):
+        places = pc.index_in(categories, value_set=distinct)
+        indices = places.take(indices)
+    if len(indices) and indices.null_count < len(indices):
+        codes = pc.fill_null(indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    else:
+        codes = np.full(len(indices), -1, dtype="<i8")
+    _values(hasher, distinct)
+    _put(hasher, np.ascontiguousarray(codes, dtype="<i8").view(np.uint8))
+
+
+def _is_list(t: Any) -> bool:
+    import pyarrow as pa
+
+    types = pa.types
+    return bool(types.is_list(t) or types.is_large_list(t) or types.is_list_view(t) or types.is_large_list_view(t))
+
+
+def _put(hasher: Any, data: Any) -> None:
+    """Feeds bytes after their length, so that no two sequences of them look alike."""
+    view = memoryview(data).cast("B")
+    hasher.update(struct.pack("<Q", view.nbytes))
+    hasher.update(view)

@@ -1,0 +1,81 @@
+"""Frames as Arrow IPC files in the store.
+
+Written uncompressed, so that a reader on the same machine maps the file and copies nothing. Bytes are checked against
+their digest before Arrow sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from typing import Any
+
+from typedflow import errors
+from typedflow.dataplane import digests
+from typedflow.pb import literals_pb2
+from typedflow.type_engine.data import Data
+
+FORMAT = "arrow"
+_IN_MEMORY = 4 * 1024 * 1024
+
+
+def write(table: Any, data: Data) -> literals_pb2.Blob:
+    """Publishes a pyarrow.Table. A large one goes through a file: memory does not hold it twice."""
+    import pyarrow as pa
+
+    if table.nbytes <= _IN_MEMORY:
+        sink = pa.BufferOutputStream()
+        _write(table, sink)
+        return data.put_bytes(sink.getvalue().to_pybytes())
+    folder = data.new_folder()
+    path = folder / "frame.arrow"
+    try:
+        with pa.OSFile(str(path), "wb") as file:
+            _write(table, file)
+        return data.put_file(path)
+    finally:
+        path.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def read(
+    frame: literals_pb2.Frame, path: str, data: Data, wanted: Callable[[Any], Container[str]] | None = None
+) -> Any:
+    """The pyarrow.Table of a frame, mapped from a file.
+
+    Args:
+        wanted: given the pyarrow.Schema, says which columns to read; None reads all.
+
+    Raises:
+        ConversionError: it is in a format that is not read here.
+        IntegrityError: its bytes are gone, damaged, or no Arrow file.
+    """
+    import pyarrow as pa
+
+    if frame.format != FORMAT:
+        raise errors.ConversionError(f"the frame is stored as {frame.format!r}, which is not read here", where=path)
+    local = data.local_path(frame.blob)
+    if local is None:
+        local = data.new_folder() / "frame.arrow"
+        data.fetch(frame.blob, local)
+    elif digests.of_file(local).digest != frame.blob.digest:
+        hint = "the stored file was changed or damaged: delete it, and what made it is run again"
+        raise errors.IntegrityError("the stored frame is not what its digest says", where=frame.blob.uri, hint=hint)
+    try:
+        source = pa.memory_map(str(local))
+        reader = pa.ipc.open_file(source)
+        if wanted is not None:
+            names = wanted(reader.schema)
+            chosen = [i for i, name in enumerate(reader.schema.names) if name in names]
+            source.seek(0)
+            reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=chosen))
+        return reader.read_all()
+    except pa.ArrowInvalid as error:
+        raise errors.IntegrityError(f"the stored frame can't be read: {error}", where=frame.blob.uri) from None
+
+
+def _write(table: Any, sink: Any) -> None:
+    import pyarrow as pa
+
+    # Arrow's file format has one dictionary per column.
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table.unify_dictionaries())

@@ -1,0 +1,235 @@
+"""pandas frames as Arrow tables and back, exactly.
+
+Arrow's pandas metadata carries index and labels; what it would bring back as something else is written down beside it
+(`typedflow.pandas` in the schema's metadata) and restored from there. Whether all comes back is checked before a frame is
+stored: what would not is an error that names the column. A frame's `attrs` and `flags` do not travel.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from typedflow import errors
+from typedflow.type_engine import conversion
+
+_KEY = b"typedflow.pandas"
+_HINT = "give the column one type that Arrow has, as with astype(...)"
+
+
+def to_table(frame: Any, path: str) -> Any:
+    """A pandas.DataFrame as a pyarrow.Table. Raises ConversionError naming what can't be carried exactly."""
+    import pyarrow as pa
+
+    _check_labels(frame, path)
+    if frame.attrs:
+        frame = frame.copy(deep=False)
+        frame.attrs = {}
+    try:
+        table = pa.Table.from_pandas(frame)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        reason = "; ".join(str(each) for each in error.args)
+        raise errors.ConversionError(f"the frame can't be carried exactly: {reason}", where=path, hint=_HINT) from None
+    restore: dict[str, Any] = {"columns": {}, "index": {}}
+    for i, label in enumerate(frame.columns):
+        _note(restore["columns"], table.schema.names[i], frame.iloc[:, i], f"{path}[{label!r}]")
+    for level in range(frame.index.nlevels):
+        values = frame.index.get_level_values(level)
+        _note(restore["index"], str(level), values, f"{path}.index")
+    if (freq := getattr(frame.index, "freq", None)) is not None:
+        restore["freq"] = freq.freqstr
+    metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(restore, sort_keys=True).encode()}
+    table = table.replace_schema_metadata(metadata)
+    _check_restored(frame, table, path)
+    return table
+
+
+def to_frame(table: Any) -> Any:
+    """A private, writable pandas.DataFrame of a table's values, as it was when it was stored."""
+    import pandas as pd
+
+    table, columns, index, freq = _with_notes(table)
+    frame = table.to_pandas(split_blocks=False)
+    if any(not block.values.flags.writeable for block in frame._mgr.blocks if hasattr(block.values, "flags")):  # noqa: SLF001
+        frame = frame.copy()
+    for i, name in enumerate(table.schema.names):
+        if name in columns:  # a frame's columns are the table's first
+            frame.isetitem(i, _restored(table.column(name), columns[name], frame.index))
+    if index:
+        names = table.schema.pandas_metadata["index_columns"]
+        levels = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]
+        for level, note in index.items():
+            values = _restored(table.column(names[int(level)]), note, None)
+            levels[int(level)] = pd.Index(values, dtype=values.dtype, name=levels[int(level)].name)
+        frame.index = levels[0] if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
+    if freq is not None and len(frame.index):
+        frame.index.freq = freq
+    return frame
+
+
+def described(table: Any) -> bytes:
+    """What pandas adds to a table's columns, in canonical form; nothing where a plain Arrow table would give the same frame.
+
+    The index, labels that are not plain strings, and dtypes other than those that Arrow's types give by themselves.
+    Without versions of libraries.
+    """
+    metadata = table.schema.pandas_metadata or {}
+    if not metadata:
+        return b""
+    told: dict[str, Any] = {}
+    index = [_index_column(each, table.num_rows) for each in metadata.get("index_columns", ())]
+    if index != ["default"]:
+        told["index"] = index
+        told["index_names"] = _index_names(metadata)
+    labels = [(each.get("name"), each.get("pandas_type")) for each in metadata.get("column_indexes", ())]
+    if labels not in ([], [(None, "unicode")], [(None, "string")]):
+        told["labels"] = labels
+    plain = table.replace_schema_metadata(None).slice(0, 0).to_pandas()
+    given = to_frame(table.slice(0, 0))
+    if dtypes := {i: str(dtype) for i, dtype in enumerate(given.dtypes) if dtype != plain.dtypes.iloc[i]}:
+        told["dtypes"] = dtypes
+    notes = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+    told |= {key: value for key, value in notes.items() if value}
+    return json.dumps(told, sort_keys=True).encode() if told else b""
+
+
+def index_columns(table: Any) -> list[str]:
+    """The names of the columns of a table, or of its schema, that are a pandas index and no columns of the frame."""
+    metadata = getattr(table, "schema", table).pandas_metadata or {}
+    return [each for each in metadata.get("index_columns", ()) if isinstance(each, str)]
+
+
+def _index_column(described_index: Any, rows: int) -> Any:
+    if isinstance(described_index, str):
+        return described_index
+    start, stop, step = (described_index[key] for key in ("start", "stop", "step"))
+    return "default" if (start, stop, step, described_index["name"]) == (0, rows, 1, None) else [start, stop, step]
+
+
+def _index_names(metadata: dict[str, Any]) -> list[Any]:
+    names = {column["field_name"]: column["name"] for column in metadata.get("columns", ())}
+    return [names.get(each) if isinstance(each, str) else each["name"] for each in metadata["index_columns"]]
+
+
+def _check_labels(frame: Any, path: str) -> None:
+    labels = frame.columns
+    if not labels.is_unique:
+        twice = labels[labels.duplicated()][0]
+        raise errors.ConversionError(f"there are several columns {twice!r}", where=path, hint="give each a name of its own")
+    kinds = {type(label).__name__ for label in labels}
+    if len(kinds) > 1:
+        message = f"the columns' labels are of several types: {', '.join(sorted(kinds))}"
+        raise errors.ConversionError(message, where=path, hint="make them strings: df.columns = df.columns.map(str)")
+
+
+def _note(notes: dict[str, Any], key: str, values: Any, where: str) -> None:
+    """Writes down a dtype that Arrow's metadata would not restore."""
+    import pandas as pd
+
+    dtype = values.dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        notes[key] = {"arrow": True}
+    elif isinstance(dtype, pd.StringDtype) and (dtype.storage != "pyarrow" or dtype.na_value is pd.NA):
+        notes[key] = {"string": [dtype.storage, "NA" if dtype.na_value is pd.NA else "nan"]}
+    elif dtype == object:
+        notes[key] = {"object": _missing(values, where)}
+
+
+def _missing(values: Any, where: str) -> str:
+    """How an object column says that a value is missing, which Arrow does not keep."""
+    import pandas as pd
+
+    found = {_missing_name(value, pd) for value in values[values.isna()]}
+    if len(found) > 1:
+        message = f"missing values are written in several ways: {', '.join(sorted(found))}"
+        raise errors.ConversionError(message, where=where, hint="write them in one way, as with .where(x.notna(), None)")
+    return found.pop() if found else "None"
+
+
+def _missing_name(value: Any, pd: Any) -> str:
+    if value is None:
+        return "None"
+    if value is pd.NA:
+        return "NA"
+    return "NaT" if value is pd.NaT else "nan"
+
+
+def _restored(column: Any, note: dict[str, Any], index: Any) -> Any:
+    import pandas as pd
+
+    if "arrow" in note:
+        return pd.Series(pd.arrays.ArrowExtensionArray(column), index=index)
+    if "string" in note:
+        storage, missing = note["string"]
+        dtype = pd.StringDtype(storage, na_value=pd.NA if missing == "NA" else float("nan"))
+        return pd.Series(dtype.__from_arrow__(column), index=index)
+    marker = {"None": None, "nan": float("nan"), "NA": pd.NA, "NaT": pd.NaT}[note["object"]]
+    values = column.to_pylist()
+    if marker is not None:
+        values = [marker if value is None else value for value in values]
+    return pd.Series(_objects(values), index=index, dtype=object)
+
+
+def _objects(values: list[Any]) -> Any:
+    import numpy as np
+
+    array = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        array[i] = value
+    return array
+
+
+def _with_notes(table: Any) -> tuple[Any, dict[str, Any], dict[str, Any], str | None]:
+    notes = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+    return table, notes.get("columns", {}), notes.get("index", {}), notes.get("freq")
+
+
+def _check_restored(frame: Any, table: Any, path: str) -> None:
+    """Compares what would come back with what is there: all types and labels, and the values where Arrow has to guess."""
+    back = to_frame(table.slice(0, 0))
+    if not back.columns.equals(frame.columns) or list(back.columns.names) != list(frame.columns.names):
+        message = f"the columns' labels would come back as {conversion.shown(list(back.columns))}"
+        raise errors.ConversionError(message, where=path, hint="make them strings: df.columns = df.columns.map(str)")
+    for i, label in enumerate(frame.columns):
+        _check_dtype(frame.dtypes.iloc[i], back.dtypes.iloc[i], f"{path}[{label!r}]")
+    objects = [i for i, dtype in enumerate(frame.dtypes) if dtype == object]
+    for i in objects:
+        _check_objects(frame.iloc[:, i], table.column(i), f"{path}[{frame.columns[i]!r}]")
+    _check_index(frame, back, table, f"{path}.index")
+
+
+def _check_index(frame: Any, back: Any, table: Any, where: str) -> None:
+    names = list(frame.index.names)
+    columns = index_columns(table)
+    # A range is a line of metadata, and is not made again for a table without rows.
+    back_names = list(back.index.names) if columns else [name if isinstance(name, str) else None for name in names]
+    if back_names != names:
+        message = f"the index's names {names} would come back as {back_names}"
+        raise errors.ConversionError(message, where=where, hint="make them strings: df.index.names = ...")
+    for level, column in enumerate(columns):
+        _check_dtype(_level(frame, level).dtype, _level(back, level).dtype, where)
+        if _level(frame, level).dtype == object:
+            _check_objects(_level(frame, level), table.column(column), where)
+
+
+def _level(frame: Any, level: int) -> Any:
+    return frame.index.get_level_values(level)
+
+
+def _check_dtype(dtype: Any, back: Any, where: str) -> None:
+    if dtype != back:
+        message = f"{dtype} can't be carried exactly: Arrow would give back {back}"
+        raise errors.ConversionError(message, where=where, hint=_HINT)
+
+
+def _check_objects(values: Any, column: Any, where: str) -> None:
+    import pandas as pd
+
+    if pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty"):
+        return
+    for i, (value, back) in enumerate(zip(values, column.to_pylist(), strict=True)):
+        if back is None:
+            continue
+        if type(value) is not type(back) or not bool(value == back):
+            message = f"{conversion.shown(value)} ({type(value).__name__}) would come back as {conversion.shown(back)} ({type(back).__name__})"
+            raise errors.ConversionError(message, where=f"{where}[{i}]", hint=_HINT)

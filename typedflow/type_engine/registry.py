@@ -1,0 +1,141 @@
+"""The registry: which converter an annotation has.
+
+An annotation is looked up by itself, then by the qualified name of its class, then by its origin (`list` of
+`list[int]`), then by predicates in the order of their registration. What is registered is a factory of converters;
+the converter of an annotation is made once. Must never import a library for the sake of its types: those are
+registered by name.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, get_args, get_origin
+
+from typedflow import errors, literal_types
+from typedflow.type_engine import alternatives
+from typedflow.type_engine.conversion import Converter
+
+MOST_LEVELS = 24
+"""How deep a type may be nested."""
+
+Factory = Callable[[Any, "TypeEngine"], Converter]
+"""Makes the converter of an annotation; asks the engine for those of its parts. Raises DefinitionError."""
+
+
+class Marker:
+    """Derive what goes into `Annotated[T, ...]` and means something to converters from this. All else there is ignored."""
+
+
+class TypeEngine:
+    """Converters by annotation. An instance stands alone: what is registered in one is unknown to others.
+
+        engine = TypeEngine()
+        engine.register(int, lambda annotation, engine: IntConverter())
+        engine.converter(int).type    # literal_types.INT
+    """
+
+    def __init__(self) -> None:
+        self._exact: dict[Any, Factory] = {}
+        self._named: dict[str, Factory] = {}
+        self._origins: dict[Any, Factory] = {}
+        self._predicates: list[tuple[Callable[[Any], bool], Factory]] = []
+        self._markers: dict[Factory, tuple[type[Marker], ...]] = {}
+        self._made: dict[tuple[Any, str], Converter] = {}
+        self._under_way: list[Any] = []
+        self._lock = threading.RLock()
+
+    def register(self, annotation: Any, factory: Factory, *, markers: Sequence[type[Marker]] = ()) -> None:
+        """Gives one annotation a converter.
+
+        Args:
+            markers: what the factory understands in `Annotated[annotation, ...]`; it is then handed the whole of it.
+        """
+        self._exact[annotation] = factory
+        self._markers[factory] = tuple(markers)
+
+    def register_name(self, qualified: str, factory: Factory) -> None:
+        """The same by the class's module and qualified name, `pandas.DataFrame`, generic or not, without importing it."""
+        self._named[qualified] = factory
+
+    def register_origin(self, origin: Any, factory: Factory) -> None:
+        """Gives all annotations of one origin converters: `list` is that of `list[int]`."""
+        self._origins[origin] = factory
+
+    def register_predicate(self, accepts: Callable[[Any], bool], factory: Factory) -> None:
+        """Gives converters to the annotations for which `accepts` is true and which nothing else takes."""
+        self._predicates.append((accepts, factory))
+
+    def converter(self, annotation: Any) -> Converter:
+        """The converter of an annotation, the same one each time.
+
+        Raises:
+            DefinitionError: it is not supported (code UnsupportedType) or too deep (NestingTooDeep).
+        """
+        # `int | str` equals `str | int`, but their variants are tagged in declared order; their texts differ.
+        key = (annotation, repr(annotation))
+        try:
+            made = self._made.get(key)
+        except TypeError:
+            raise _unsupported(annotation) from None
+        if made is not None:
+            return made
+        with self._lock:
+            made = self._make(annotation)
+            self._made[key] = made
+        return made
+
+    def _make(self, annotation: Any) -> Converter:
+        if any(each is annotation for each in self._under_way):
+            message = f"{alternatives.text(annotation)} holds itself"
+            raise errors.DefinitionError(message, hint="keep ids in place of objects", code="UnsupportedType")
+        self._under_way.append(annotation)
+        try:
+            factory, whole = self._factory(annotation)
+            made = factory(whole, self)
+        except RecursionError:
+            raise _too_deep(annotation) from None
+        finally:
+            self._under_way.pop()
+        if literal_types.depth(made.type) > MOST_LEVELS:
+            raise _too_deep(annotation)
+        return made
+
+    def _factory(self, annotation: Any) -> tuple[Factory, Any]:
+        """The factory that takes the annotation, and what to hand it."""
+        whole, marked = annotation, ()
+        if get_origin(annotation) is Annotated:
+            annotation, *metadata = get_args(annotation)
+            marked = tuple(each for each in metadata if isinstance(each, Marker) or _is_marker_class(each))
+        factory = self._find(annotation)
+        if factory is None:
+            raise _unsupported(annotation)
+        understood = self._markers.get(factory, ())
+        for each in marked:
+            if not isinstance(each, understood):
+                message = f"{each!r} says nothing about {alternatives.text(annotation)}"
+                raise errors.DefinitionError(message, hint=f"leave it out of {alternatives.text(whole)}", code="UnsupportedType")
+        return factory, whole if marked else annotation
+
+    def _find(self, annotation: Any) -> Factory | None:
+        origin = get_origin(annotation)
+        factory = self._exact.get(annotation) or self._named.get(alternatives.qualified_name(origin or annotation))
+        if factory is None:
+            factory = self._origins.get(origin or annotation)
+        if factory is None:
+            factory = next((factory for accepts, factory in self._predicates if accepts(annotation)), None)
+        return factory
+
+
+def _is_marker_class(metadata: Any) -> bool:
+    return isinstance(metadata, type) and issubclass(metadata, Marker)
+
+
+def _unsupported(annotation: Any) -> errors.DefinitionError:
+    message = f"{alternatives.text(annotation)} is not a supported type"
+    return errors.DefinitionError(message, hint=alternatives.hint(annotation), code="UnsupportedType")
+
+
+def _too_deep(annotation: Any) -> errors.DefinitionError:
+    message = f"{alternatives.text(annotation)[:80]} is nested deeper than {MOST_LEVELS} levels"
+    return errors.DefinitionError(message, hint="flatten it, or keep it in a File", code="NestingTooDeep")
