@@ -7,6 +7,7 @@ change a key. What a digest is of is said by the tag that comes first, so no two
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from typing import TYPE_CHECKING, TypeAlias
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import FieldDescriptor
 
-    from typedflow.pb.literals_pb2 import List, LiteralMap
+    from typedflow.pb.literals_pb2 import List, Lists, LiteralMap, Records, Union
     from typedflow.pb.tasks_pb2 import TaskOptions, TaskTemplate
     from typedflow.pb.types_pb2 import LiteralType
 
@@ -36,8 +37,9 @@ FORMAT = 1
 
 _PREFIX = "b3:"
 _DIGEST_SIZE = 32
-_FIXED = frozenset(("none", "boolean", "integer", "float", "datetime"))
-_PACKED = frozenset(("none", "boolean", "integer", "float", "string", "record", "list"))
+# A string that is longer than so many bytes is inside another literal by its digest: far below the size at which
+# literals are offloaded, so that every string that may be offloaded is.
+_LONGEST_INSIDE = 64 * 1024
 _NAN = struct.pack("<Q", 0x7FF8000000000000)
 
 # What a digest is of: the first bytes that are hashed.
@@ -78,10 +80,12 @@ def manifest(task: TaskTemplate, options: TaskOptions, inputs: LiteralMap) -> Ke
         salt=policy.salt,
         environment="" if policy.version else _environment(task, options),
     )
-    made.variables.extend(_parts((v.name, v.value) for v in options.environment))
-    made.input_types.extend(_parts((v.name, of_type(v.type)) for v in task.interface.inputs))
-    made.output_types.extend(_parts((v.name, of_type(v.type)) for v in task.interface.outputs))
-    made.inputs.extend(_parts((v.name, of_literal(v.value)) for v in inputs.values if v.name not in ignored))
+    made.variables.extend(_key_parts((v.name, v.value) for v in options.environment))
+    made.input_types.extend(_key_parts((v.name, of_type(v.type)) for v in task.interface.inputs))
+    made.output_types.extend(_key_parts((v.name, of_type(v.type)) for v in task.interface.outputs))
+    made.inputs.extend(
+        _key_parts((v.name, of_literal(v.value)) for v in inputs.values if v.name not in ignored)
+    )
     return made
 
 
@@ -117,7 +121,7 @@ def _environment(task: TaskTemplate, options: TaskOptions) -> str:
     return task.code.environment
 
 
-def _parts(pairs: Iterable[tuple[str, str]]) -> list[KeyPart]:
+def _key_parts(pairs: Iterable[tuple[str, str]]) -> list[KeyPart]:
     return [KeyPart(name=name, value=value) for name, value in sorted(pairs)]
 
 
@@ -225,35 +229,28 @@ def _literal(literal: Literal) -> bytes:
         case "offloaded":
             return _parse(literal.offloaded.content)
         case "list":
-            hasher = blake3(_LITERAL + b"l")
-            _column(literal.list, hasher.update)
-            return hasher.digest()
+            return _list(literals.length(literal.list), _joined(literal.list))
         case "record":
-            hasher = blake3(_LITERAL + b"r" + struct.pack("<Q", len(literal.record.fields)))
-            for field in literal.record.fields:
-                hasher.update(_text(field.name) + _part(field.value))
-            return hasher.digest()
+            fields = literal.record.fields
+            return _record(len(fields), b"".join([_text(f.name) + _part(f.value) for f in fields]))
         case "union":
-            return blake3(_LITERAL + _tag(literal) + _part(literal.union.value)).digest()
+            return blake3(_LITERAL + _tag(literal.union) + _part(literal.union.value)).digest()
         case _:
             return blake3(_LITERAL + _scalar(literal)).digest()
 
 
 def _part(literal: Literal) -> bytes:
-    """A literal inside another: itself when it is of a fixed size, else its digest, so that it may be offloaded."""
+    """A literal inside another: itself when it is surely small, else its digest, which it may be offloaded behind."""
     match literal.WhichOneof("value"):
-        case "string" | "file" | "frame" | "offloaded" | "list" | "record":
-            return b"#" + _literal(literal)
+        case "string":
+            return _string(literal.string)
         case "union":
-            if literal.union.value.WhichOneof("value") in _FIXED:
-                return _tag(literal) + _scalar(literal.union.value)
+            inner = _part(literal.union.value)
+            return b"#" + _literal(literal) if inner.startswith(b"#") else _tag(literal.union) + inner
+        case "file" | "frame" | "offloaded" | "list" | "record":
             return b"#" + _literal(literal)
         case _:
             return _scalar(literal)
-
-
-def _tag(literal: Literal) -> bytes:
-    return b"u" + struct.pack("<I", literal.union.variant)
 
 
 def _scalar(literal: Literal) -> bytes:
@@ -273,65 +270,105 @@ def _scalar(literal: Literal) -> bytes:
             raise errors.ConversionError("a literal without a value has no digest")
 
 
-def _column(of: List, write: Callable[[bytes], object]) -> None:
-    """A list by columns, whatever it was packed in: its kind, how many, and all its values together."""
-    count = literals.length(of)
-    if not count:
-        write(b"0")
-        return
-    size = struct.pack("<Q", count)
+def _list(count: int, parts: bytes) -> bytes:
+    return blake3(_LITERAL + b"l" + struct.pack("<Q", count) + parts).digest()
+
+
+def _record(count: int, fields: bytes) -> bytes:
+    return blake3(_LITERAL + b"r" + struct.pack("<Q", count) + fields).digest()
+
+
+def _tag(union: Union) -> bytes:
+    return b"u" + struct.pack("<I", union.variant)
+
+
+def _joined(of: List) -> bytes:
+    """The parts of all elements, one after another."""
+    fixed = _fixed(of)
+    return b"".join(_parts(of)) if fixed is None else fixed[0]
+
+
+def _fixed(of: List) -> tuple[bytes, int] | None:
+    """The parts of all elements and the size of each, made at once; None where they differ in size."""
     match of.WhichOneof("column"):
         case "nones":
-            write(b"n" + size)
+            return b"n" * of.nones, 1
         case "booleans":
-            write(b"b" + size + bytes(of.booleans.values))
+            return _interleaved(b"b", bytes(of.booleans.values), 1), 2
         case "integers":
-            write(b"i" + size)
-            write(struct.pack(f"<{count}q", *of.integers.values))
+            values = of.integers.values
+            return _interleaved(b"i", struct.pack(f"<{len(values)}q", *values), 8), 9
         case "floats":
-            write(b"f" + size)
-            write(_floats(of.floats.values))
-        case "strings":
-            _strings(of.strings.values, size, write)
-        case "records":
-            write(b"r" + size + struct.pack("<Q", len(of.records.columns)))
-            for column in of.records.columns:
-                write(_text(column.name))
-                _column(column.values, write)
-        case "lists":
-            write(b"l" + size + struct.pack(f"<{count}Q", *of.lists.lengths))
-            _column(of.lists.elements, write)
+            return _interleaved(b"f", _floats(of.floats.values), 8), 9
         case _:
-            _mixed(of.literals.values, size, write)
+            return None
 
 
-def _mixed(values: Sequence[Literal], size: bytes, write: Callable[[bytes], object]) -> None:
-    if values[0].WhichOneof("value") in _PACKED:
-        packed = literals.pack(values)
-        if not packed.HasField("literals"):
-            _column(packed, write)
-            return
-    write(b"v" + size)
-    write(b"".join(map(_part, values)))
+def _parts(of: List) -> Sequence[bytes]:
+    """The part of each element."""
+    match of.WhichOneof("column"):
+        case "strings":
+            return [_string(v) for v in of.strings.values]
+        case "records":
+            return _record_parts(of.records)
+        case "lists":
+            return _list_parts(of.lists)
+        case "literals":
+            return [_part(v) for v in of.literals.values]
+        case _:
+            parts, size = _fixed(of) or (b"", 1)
+            return [parts[at : at + size] for at in range(0, len(parts), size)]
 
 
-def _strings(values: Iterable[str], size: bytes, write: Callable[[bytes], object]) -> None:
-    encoded = [v.encode() for v in values]
-    write(b"s" + size + struct.pack(f"<{len(encoded)}Q", *map(len, encoded)))
-    write(b"".join(encoded))
+def _record_parts(of: Records) -> Sequence[bytes]:
+    count = len(of.columns)
+    if not count:
+        return [b"#" + _record(0, b"")] * of.length
+    columns = []
+    for column in of.columns:
+        name = _text(column.name)
+        columns.append([name + part for part in _parts(column.values)])
+    return [b"#" + _record(count, b"".join(row)) for row in zip(*columns, strict=True)]
+
+
+def _list_parts(of: Lists) -> Sequence[bytes]:
+    spans = list(itertools.pairwise(itertools.chain((0,), itertools.accumulate(of.lengths))))
+    fixed = _fixed(of.elements)
+    if fixed is None:
+        loose = _parts(of.elements)
+        return [b"#" + _list(end - start, b"".join(loose[start:end])) for start, end in spans]
+    parts, size = fixed
+    return [b"#" + _list(end - start, parts[start * size : end * size]) for start, end in spans]
+
+
+def _interleaved(kind: bytes, packed: bytes, size: int) -> bytes:
+    """Values of one size with their kind before each: as fast as copying, where a loop over them is not."""
+    step = size + 1
+    made = bytearray(len(packed) // size * step)
+    made[::step] = kind * (len(packed) // size)
+    for i in range(size):
+        made[i + 1 :: step] = packed[i::size]
+    return bytes(made)
 
 
 def _floats(values: Iterable[float]) -> bytes:
     """Bit for bit, with one NaN for all."""
     column = list(values)
-    # A sum is NaN when a NaN is in it (or both infinities are, which costs no more than the slow way).
+    # A sum is NaN when one of them is (or both infinities are among them, which takes the slow way for nothing).
     if math.isnan(sum(column)):
         return b"".join(map(_float, column))
     return struct.pack(f"<{len(column)}d", *column)
 
 
 def _float(value: float) -> bytes:
-    return _NAN if value != value else struct.pack("<d", value)  # noqa: PLR0124 - only NaN differs from itself
+    return _NAN if math.isnan(value) else struct.pack("<d", value)
+
+
+def _string(value: str) -> bytes:
+    encoded = value.encode()
+    if len(encoded) > _LONGEST_INSIDE:
+        return b"#" + blake3(_LITERAL + b"s" + encoded).digest()
+    return b"s" + struct.pack("<Q", len(encoded)) + encoded
 
 
 def _text(value: str) -> bytes:

@@ -48,8 +48,6 @@ def follow(literal: Literal, path: Iterable[PathStep]) -> Literal:
     where = ""
     current = literal
     for step in path:
-        while current.HasField("union"):
-            current = current.union.value
         if step.WhichOneof("step") == "index":
             current = _at_index(current, step.index, where)
             where += f"[{step.index}]"
@@ -175,12 +173,12 @@ def constant(literal: Literal, target: LiteralType, path: str) -> Literal:
     """A constant as a value of `target`: T to T | None, an int that is exact to a float, and the like.
 
     A union's value takes the variant that it names, else the equal one, else the first that takes it without loss.
-    Raises ConversionError that names the path to the first part that does not fit.
+    The same message when nothing changes. Raises ConversionError with the path to the first part that does not fit.
     """
     made = _fit(literal, target, path, exact=False)
     if isinstance(made, errors.ConversionError):
         raise made
-    return made
+    return literal if made == literal else made
 
 
 def _fit(
@@ -226,6 +224,9 @@ def _fit_simple(
 def _fit_list(
     literal: Literal, target: LiteralType, path: str, *, exact: bool
 ) -> Literal | errors.ConversionError:
+    wrong = lists.malformed(literal.list)
+    if wrong:
+        return errors.ConversionError(f"a list that contradicts itself: {wrong}", where=path)
     element = target.list.element
     column = literal.list.WhichOneof("column")
     if not lists.length(literal.list) or (

@@ -30,6 +30,9 @@ from typedflow.pb.literals_pb2 import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+# A count is a few bytes of a message however large it is; a list of more than this is an attack, not a value.
+_MOST_COUNTED = 2**24
+
 
 # Straight from Python values, without a literal for each
 
@@ -148,8 +151,41 @@ def concatenate(pieces: Iterable[List]) -> List:
     return pack([e for piece in filled for e in elements(piece)])
 
 
+def malformed(of: List) -> str:
+    """How the columns of a list that somebody sent contradict each other; empty when they do not.
+
+    Of a list for which nothing is said, the other functions here are sure to take time and space as its message does.
+    What is in a `literals` column is not looked at.
+    """
+    match of.WhichOneof("column"):
+        case "nones" if of.nones > _MOST_COUNTED:
+            return f"{of.nones} times None"
+        case "records":
+            count = of.records.length
+            if count > _MOST_COUNTED and not of.records.columns:
+                return f"{count} records without fields"
+            if len({c.name for c in of.records.columns}) < len(of.records.columns):
+                return "a field has two columns"
+            for column in of.records.columns:
+                wrong = malformed(column.values)
+                if wrong:
+                    return wrong
+                if length(column.values) != count:
+                    return f"{length(column.values)} values of field `{column.name}` for {count} records"
+        case "lists":
+            wrong = malformed(of.lists.elements)
+            if wrong:
+                return wrong
+            expected, actual = sum(of.lists.lengths), length(of.lists.elements)
+            if expected != actual:
+                return f"{actual} elements for lists that have {expected} together"
+        case _:
+            pass
+    return ""
+
+
 def length(of: List) -> int:
-    """How many elements it has. Raises ConversionError for a column that is longer than anything that was written."""
+    """How many elements it has."""
     match of.WhichOneof("column"):
         case "nones":
             return of.nones
