@@ -182,7 +182,7 @@ def resolve(bound: Sequence[Bound], given: Given, load: Load | None) -> LiteralM
         except StoredElsewhere as error:
             raise StoredElsewhere(error.message, where=each.variable, hint=error.hint) from None
         except errors.ConversionError as error:
-            where = f"{each.variable}{error.where}" if error.where.startswith("[") else each.variable
+            where = f"{each.variable}{error.where}"
             raise errors.ConversionError(
                 error.message, where=where, hint=error.hint, code=error.code
             ) from error

@@ -242,9 +242,7 @@ class _Change:
                 state.results = _resolve(state, self.graph.output_bindings)
                 state.phase = executions_pb2.PHASE_SUCCEEDED
             except errors.ConversionError as error:
-                state.error = _error(
-                    errors_pb2.ERROR_KIND_USER, error.code, f"the workflow's outputs: {error}"
-                )
+                state.error = _misfit("outputs", error)
                 state.phase = executions_pb2.PHASE_FAILED
         self.actions.append(actions.FinishExecution())
 
@@ -268,9 +266,7 @@ class _Change:
             except bindings.StoredElsewhere:
                 pass  # `inputs` will tell
             except errors.ConversionError as error:
-                self._fail(
-                    node, stages.FAILED, _error(errors_pb2.ERROR_KIND_USER, error.code, f"inputs.{error}")
-                )
+                self._fail(node, stages.FAILED, _misfit("inputs", error))
                 return
         if graph.timed[node]:
             deadline_ms = graph.options[node].timeouts.deadline_ms
@@ -313,6 +309,8 @@ class _Change:
     def _attempt_ended(self, node: int, error: ExecutionError) -> None:
         """Without outputs."""
         state = self.state
+        if state.stages[node] == stages.STARTING:
+            state.reasons.pop(node, None)  # of the attempt before it
         state.in_flight -= 1
         self._forget_attempt_timers(node)
         stop = state.stops.pop(node, None)
@@ -430,3 +428,8 @@ class _Change:
 
 def _error(kind: errors_pb2.ErrorKind.ValueType, code: str, message: str) -> ExecutionError:
     return errors_pb2.ExecutionError(kind=kind, code=code, message=message)
+
+
+def _misfit(what: str, error: errors.ConversionError) -> ExecutionError:
+    hint = f"; {error.hint}" if error.hint else ""
+    return _error(errors_pb2.ERROR_KIND_USER, error.code, f"{what}.{error.where}: {error.message}{hint}")
