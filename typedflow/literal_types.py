@@ -27,8 +27,6 @@ from typedflow.pb.types_pb2 import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from typedflow.pb.workflows_pb2 import PathStep
-
 # Shared messages: never mutate them.
 NONE = LiteralType(simple=types_pb2.SIMPLE_TYPE_NONE)
 BOOL = LiteralType(simple=types_pb2.SIMPLE_TYPE_BOOL)
@@ -167,21 +165,9 @@ def _children(t: LiteralType) -> list[LiteralType]:
             return []
 
 
-def step(t: LiteralType, to: PathStep) -> LiteralType | Mismatch:
-    """The type of a part of a value: of a record's field or a list's element. A mismatch says why there is none."""
-    if t.HasField("union"):
-        hint = "take it apart in a task: which of the union's variants it is, is known only when it has run"
-    elif to.WhichOneof("step") == "index":
-        if t.HasField("list") and t.list.element.WhichOneof("type") is not None:
-            return t.list.element
-        hint = ""
-    else:
-        fields = {f.name: f.type for f in t.record.fields}
-        if to.field in fields:
-            return fields[to.field]
-        hint = _did_you_mean([to.field], fields)
-    part = f"element [{to.index}]" if to.HasField("index") else f"field `{to.field}`"
-    return Mismatch(f"{text(t)} has no {part}", hint=hint)
+def field(t: LiteralType, name: str) -> Field | None:
+    """The field of a record type; None when there is none of the name."""
+    return next((f for f in t.record.fields if f.name == name), None)
 
 
 def text(t: LiteralType) -> str:

@@ -17,6 +17,7 @@ from typedflow.pb.literals_pb2 import FieldValue, Literal, Record, Union
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from typedflow.pb.literals_pb2 import List, Records
     from typedflow.pb.types_pb2 import LiteralType, RecordType, UnionType
     from typedflow.pb.workflows_pb2 import PathStep
 
@@ -237,6 +238,10 @@ def _fit_list(
         values = literal.list.integers.values
         if min(values) >= -_EXACT_INTS and max(values) <= _EXACT_INTS:
             return scalars.from_list(lists.floats(map(float, values)))
+    if element.HasField("record") and column == "records":
+        fitted_columns = _fit_columns(literal.list.records, element.record, exact=exact)
+        if fitted_columns is not None:
+            return scalars.from_list(fitted_columns)
     made: list[Literal] = []
     for i, item in enumerate(lists.elements(literal.list)):
         fitted = _fit(item, element, f"{path}[{i}]", exact=exact)
@@ -244,6 +249,22 @@ def _fit_list(
             return fitted
         made.append(fitted)
     return scalars.from_list(lists.pack(made))
+
+
+def _fit_columns(found: Records, target: RecordType, *, exact: bool) -> List | None:
+    """All records at once; None when one does not fit, which to say where is for a look at each."""
+    given = {c.name: c.values for c in found.columns}
+    made: list[tuple[str, List]] = []
+    for field in target.fields:
+        if field.name in given:
+            column = scalars.from_list(given[field.name])
+            fitted = _fit_list(column, literal_types.list_of(field.type), "", exact=exact)
+            if isinstance(fitted, errors.ConversionError):
+                return None
+            made.append((field.name, fitted.list))
+        elif not field.has_default:
+            return None
+    return lists.records(found.length, made)
 
 
 def _fit_record(
