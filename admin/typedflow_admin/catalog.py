@@ -1,0 +1,95 @@
+"""The cache: finds results by key, and publishes those of committed attempts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from typedflow.dataplane.objects import ObjectStore
+from typedflow.pb.attempt_pb2 import AttemptSpec, Outcome
+from typedflow.pb.catalog_pb2 import (
+    CACHE_STATUS_DISABLED,
+    CACHE_STATUS_POPULATED,
+    CACHE_STATUS_PUT_FAILED,
+    CacheStatus,
+    CatalogEntry,
+    ListEntriesRequest,
+    ListEntriesResponse,
+    LookupResult,
+)
+from typedflow_admin import pages, store, values
+
+ABSENT = "absent"
+STALE = "stale"
+
+
+class Catalog:
+    """Finds results by key."""
+
+    def __init__(self, database: store.Store, objects: ObjectStore) -> None:
+        self._database = database
+        self._objects = objects
+
+    async def lookup(self, keys: Sequence[str]) -> list[LookupResult]:
+        """An answer for each key; an entry whose objects are gone is none."""
+        found = await self._database.read(lambda transaction: transaction.catalog.find(frozenset(keys)))
+        entries = {key: CatalogEntry.FromString(entry) for key, entry in found.items()}
+        wanted = {
+            key: {blob.uri: blob for blob in values.blobs(entry.outputs)} for key, entry in entries.items()
+        }
+        blobs = {uri: blob for part in wanted.values() for uri, blob in part.items()}
+        exist = await asyncio.to_thread(self._objects.exists, list(blobs.values())) if blobs else []
+        there = {uri for uri, exists in zip(blobs, exist, strict=True) if exists}
+        return [
+            LookupResult(reason=ABSENT)
+            if key not in entries
+            else LookupResult(entry=entries[key])
+            if wanted[key].keys() <= there
+            else LookupResult(reason=STALE)
+            for key in keys
+        ]
+
+    async def page(self, request: ListEntriesRequest) -> ListEntriesResponse:
+        """A page of entries, newest first, without outputs."""
+        limit = pages.size(request.page_size)
+        filters = ("entries", request.project, request.domain, request.task)
+        before = pages.number(request.page_token, *filters)
+        rows = await self._database.read(
+            lambda transaction: transaction.catalog.page(
+                request.project, request.domain, request.task, before, limit + 1
+            )
+        )
+        page, token = pages.cut(rows, limit, lambda row: row.number, *filters)
+        entries = [CatalogEntry.FromString(row.entry) for row in page]
+        for entry in entries:
+            entry.ClearField("outputs")
+        return ListEntriesResponse(entries=entries, next_page_token=token)
+
+
+def publish(
+    transaction: store.Transaction, spec: AttemptSpec, outcome: Outcome, at_us: int
+) -> tuple[CacheStatus.ValueType, str]:
+    """Publishes a success, inside the transaction that commits it; gives the cache's status and why.
+
+    A put that fails is a status, not an error: the attempt has its outputs all the same.
+    """
+    if not spec.options.cache.enabled or not spec.cache_key:
+        return CACHE_STATUS_DISABLED, ""
+    entry = CatalogEntry(
+        key=spec.cache_key,
+        manifest=spec.manifest,
+        outputs=outcome.outputs,
+        execution_id=spec.id.execution_id,
+        node=spec.id.node,
+        attempt=spec.id.attempt,
+        usage=outcome.usage,
+        created_at_us=at_us,
+    )
+    row = store.CatalogRow(
+        spec.cache_key, spec.project, spec.domain, spec.task, entry.SerializeToString(deterministic=True)
+    )
+    try:
+        transaction.catalog.put(row)
+    except store.StoreError as error:
+        return CACHE_STATUS_PUT_FAILED, str(error)
+    return CACHE_STATUS_POPULATED, ""

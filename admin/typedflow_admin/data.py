@@ -1,0 +1,193 @@
+"""Bytes: code bundles, and the values of executions. Every object is written whole and under its digest, or not at all.
+
+A value is given to who may read the execution that it belongs to; an object is never given out by its digest alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from typedflow import errors, literals
+from typedflow.dataplane import digests
+from typedflow.dataplane.objects import ObjectStore
+from typedflow.pb.attempt_pb2 import AttemptSpec
+from typedflow.pb.data_pb2 import GetValueRequest, PutBundleRequest, PutValueRequest
+from typedflow.pb.executions_pb2 import NodeExecution
+from typedflow.pb.literals_pb2 import Blob, Literal, LiteralMap
+from typedflow_admin import principals, store, values
+
+MAX_BUNDLE_BYTES = 64 * 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
+
+
+class Data:
+    """Keeps and gives bytes. `folder` is where they are gathered, on the same file system as the objects."""
+
+    def __init__(
+        self, database: store.Store, objects: ObjectStore, folder: Path, clock_us: Callable[[], int]
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._folder = folder
+        self._clock_us = clock_us
+
+    async def missing_bundles(self, wanted: Sequence[str]) -> list[str]:
+        """Those that are not here, in the order asked."""
+        for digest in wanted:
+            _check_digest(digest, "digests")
+        there = await self._database.read(lambda transaction: transaction.entities.bundles(wanted))
+        missing = set(wanted) - there.keys()
+        if there:
+            found = await asyncio.to_thread(self._objects.exists, [_blob_of(row) for row in there.values()])
+            missing |= {digest for digest, exists in zip(there, found, strict=True) if not exists}
+        return [digest for digest in dict.fromkeys(wanted) if digest in missing]
+
+    async def put_bundle(self, requests: AsyncIterable[PutBundleRequest]) -> None:
+        """Keeps a bundle.
+
+        Raises:
+            UsageError: no digest, or more than 64 MiB.
+            IntegrityError: the bytes are not what the digest says.
+        """
+        stream = aiter(requests)
+        first = await anext(stream, PutBundleRequest())
+        _check_digest(first.digest, "digest")
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield first.data
+            async for request in stream:
+                yield request.data
+
+        with tempfile.TemporaryFile(dir=self._folder) as file:
+            found = await _gather(chunks(), file, MAX_BUNDLE_BYTES)
+            if found.digest != first.digest:
+                raise errors.IntegrityError(
+                    f"the bundle is not what its digest says: {found.size} bytes of {found.digest}",
+                    where=first.digest,
+                    hint="send it again",
+                )
+            file.seek(0)
+            blob = await asyncio.to_thread(lambda: self._objects.put_bytes(file.read()))
+        row = store.BundleRow(blob.digest, blob.uri, blob.size, self._clock_us(), principals.current())
+        await self._database.write(lambda transaction: transaction.entities.insert_bundle(row))
+
+    async def get_bundle(self, digest: str) -> AsyncIterator[bytes]:
+        """A bundle's bytes.
+
+        Raises:
+            NotFound: it is not here.
+        """
+        _check_digest(digest, "digest")
+        there = await self._database.read(lambda transaction: transaction.entities.bundles([digest]))
+        if not there or not self._objects.exists([_blob_of(there[digest])])[0]:
+            raise errors.NotFound(f"the code bundle {digest} is not here", hint="register again to upload it")
+        async for chunk in self._read(_blob_of(there[digest])):
+            yield chunk
+
+    async def put_value(self, requests: AsyncIterable[PutValueRequest]) -> Blob:
+        """Keeps the bytes of an input, of any size."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            async for request in requests:
+                yield request.data
+
+        with tempfile.NamedTemporaryFile(dir=self._folder) as file:
+            await _gather(chunks(), file, None)
+            file.flush()
+            return await asyncio.to_thread(self._objects.put_file, file.name)
+
+    async def get_value(self, request: GetValueRequest) -> AsyncIterator[bytes]:
+        """The bytes behind an execution's input or output.
+
+        Raises:
+            NotFound: there is no such execution, node, variable or object in it.
+            IntegrityError: the object is gone.
+        """
+        literal = await self._database.read(lambda transaction: _value(transaction, request))
+        blob = _blob(literal, request)
+        if not self._objects.exists([blob])[0]:
+            raise errors.IntegrityError("the bytes are no longer there", where=blob.uri)
+        async for chunk in self._read(blob):
+            yield chunk
+
+    async def _read(self, blob: Blob) -> AsyncIterator[bytes]:
+        file = await asyncio.to_thread(self._objects.open, blob)
+        try:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
+        finally:
+            file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    digest: str
+    size: int
+
+
+async def _gather(chunks: AsyncIterable[bytes], file: IO[bytes], limit: int | None) -> _Gathered:
+    """Writes the chunks to a file, and says what they are."""
+    hasher, size = digests.Hasher(), 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if limit is not None and size > limit:
+            raise errors.UsageError(f"a bundle has at most {limit >> 20} MiB", code="BundleTooLarge")
+        hasher.update(chunk)
+        file.write(chunk)
+    found = hasher.finish()
+    return _Gathered(found.digest, found.size)
+
+
+def _blob_of(row: store.BundleRow) -> Blob:
+    return Blob(uri=row.uri, digest=row.digest, size=row.size)
+
+
+def _check_digest(digest: str, where: str) -> None:
+    if not digests.is_digest(digest):
+        raise errors.UsageError(
+            "this is no digest: `b3:` and 64 hexadecimal digits", where=where, code="InvalidDigest"
+        )
+
+
+def _value(transaction: store.Transaction, request: GetValueRequest) -> Literal:
+    found = transaction.executions.find(request.execution_id)
+    if found is None:
+        raise errors.NotFound(f"there is no execution `{request.execution_id}`")
+    execution, launch = found
+    inputs, outputs = LiteralMap.FromString(launch.inputs), LiteralMap.FromString(execution.outputs or b"")
+    if request.node:
+        row = transaction.executions.node(request.execution_id, request.node)
+        if row is None:
+            raise errors.NotFound(f"execution `{request.execution_id}` has no node `{request.node}`")
+        outputs = NodeExecution.FromString(row.state).outputs
+        attempt = transaction.attempts.find(request.execution_id, request.node, 0)
+        inputs = AttemptSpec.FromString(attempt[0].spec).inputs if attempt else LiteralMap()
+    value = literals.get(outputs, request.variable) or literals.get(inputs, request.variable)
+    if value is None:
+        names = [one.name for one in (*outputs.values, *inputs.values)]
+        raise errors.NotFound(
+            f"there is no value `{request.variable}`",
+            where="variable",
+            hint=f"there are {', '.join(names)}" if names else "it has no values yet",
+        )
+    return value
+
+
+def _blob(literal: Literal, request: GetValueRequest) -> Blob:
+    there = list(values.blobs_of(literal))
+    if request.digest:
+        there = [blob for blob in there if blob.digest == request.digest]
+    if not there or (len(there) > 1 and not request.digest):
+        raise errors.NotFound(
+            f"`{request.variable}` points at {len(there)} objects"
+            if there
+            else "there are no such bytes in the value",
+            where="digest",
+            hint="give the digest of one of them" if there else "its value is in the execution itself",
+        )
+    return there[0]

@@ -1,0 +1,93 @@
+"""What becomes of an exception in a call: a status that the caller can act on, never a traceback.
+
+Errors of `typedflow.errors` say themselves what they are. Everything else is a mistake of this server: it is logged
+with an incident id, and the id is all that the caller gets.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NoReturn, Protocol, TypeVar, cast
+
+import grpc
+
+from typedflow import errors, rpc
+
+_log = logging.getLogger(__name__)
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Context = grpc.aio.ServicerContext[object, object]
+
+
+def incident(error: Exception, where: str) -> str:
+    """Logs an exception that nobody expected; gives the message that a client may see."""
+    number = secrets.token_hex(4)
+    _log.error("incident %s in %s", number, where, exc_info=error)
+    return f"the server failed; its log has the details under incident {number}"
+
+
+class Translation(grpc.aio.ServerInterceptor):
+    """Ends calls whose handler raises with the status that says why."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Request, Response] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Request, Response] | None:
+        """The handler, with its errors translated."""
+        handler = await continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith("/typedflow."):
+            return handler
+        return _translated(handler, handler_call_details.method)
+
+
+class _Behaviour(Protocol):
+    """A handler's function: an awaitable, or an async iterator when the response is a stream."""
+
+    def __call__(self, request: object, context: Context) -> Awaitable[object] | AsyncIterator[object]: ...
+
+
+def _translated(
+    handler: grpc.RpcMethodHandler[Request, Response], where: str
+) -> grpc.RpcMethodHandler[Request, Response]:
+    # The stubs describe the blocking server, whose handlers are plain functions.
+    found = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
+    inner = cast("_Behaviour", found)
+
+    async def respond(request: object, context: Context) -> object:
+        try:
+            return await cast("Awaitable[object]", inner(request, context))
+        except Exception as error:  # noqa: BLE001 - translated, whatever it is
+            return await _end(error, where, context)
+
+    async def stream(request: object, context: Context) -> AsyncIterator[object]:
+        try:
+            async for response in cast("AsyncIterator[object]", inner(request, context)):
+                yield response
+        except Exception as error:  # noqa: BLE001 - translated, whatever it is
+            await _end(error, where, context)
+
+    make = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[handler.request_streaming, handler.response_streaming]
+    return make(
+        stream if handler.response_streaming else respond,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+async def _end(error: Exception, where: str, context: Context) -> NoReturn:
+    if isinstance(error, errors.TypedflowError):
+        await rpc.abort_from(error, context)
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    await context.abort(grpc.StatusCode.INTERNAL, incident(error, where))

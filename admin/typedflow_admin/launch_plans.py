@@ -1,0 +1,78 @@
+"""What a launch starts with: the inputs given, the launch plan's defaults and its fixed inputs, put together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from typedflow import errors, identifiers, interface, literals
+from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
+from typedflow.pb.literals_pb2 import LiteralMap, NamedLiteral
+from typedflow.pb.workflows_pb2 import CompiledWorkflow
+
+
+def parse_json(text: str) -> Mapping[str, object]:
+    """The JSON object that a client sent as inputs; empty for no text.
+
+    Raises:
+        ConversionError: it is no JSON, or no object.
+    """
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise errors.ConversionError(f"the inputs are no JSON: {error}", where="inputs_json") from None
+    if not isinstance(value, dict):
+        raise errors.ConversionError(
+            "the inputs are no JSON object", where="inputs_json", hint='write {"name": value, ...}'
+        )
+    return value
+
+
+def bind(
+    plan: CompiledLaunchPlan, workflow: CompiledWorkflow, given: LiteralMap, plain: Mapping[str, object]
+) -> LiteralMap:
+    """The workflow's inputs, complete, converted and in order; defaults where nothing is given.
+
+    Raises:
+        ConversionError: names everything that is unknown, fixed, missing or mistyped.
+    """
+    fixed = {value.name: value.value for value in plan.launch_plan.fixed_inputs.values}
+    refused = {value.name for value in given.values if value.name in fixed} | (fixed.keys() & plain.keys())
+    problems = [
+        (f"inputs.{name}", "fixed by the launch plan: it can't be given") for name in fixed if name in refused
+    ]
+    free = LiteralMap(values=[value for value in given.values if value.name not in fixed])
+    bound = LiteralMap()
+    try:
+        bound = interface.bind(
+            plan.interface, free, json={name: value for name, value in plain.items() if name not in fixed}
+        )
+    except errors.ConversionError as error:
+        problems += error.problems
+    if problems:
+        raise errors.ConversionError.of(problems)
+    values = []
+    for variable in workflow.workflow.interface.inputs:
+        value = fixed.get(variable.name) or literals.get(bound, variable.name)
+        assert value is not None, variable.name
+        values.append(NamedLiteral(name=variable.name, value=value))
+    return LiteralMap(values=values)
+
+
+def check_nodes(workflow: CompiledWorkflow, nodes: Iterable[str]) -> None:
+    """Refuses node ids that the workflow does not have; `*` is all.
+
+    Raises:
+        NotFound: names the first, and the nearest that there is.
+    """
+    there = {node.id for node in workflow.workflow.nodes}
+    for node in nodes:
+        if node != "*" and node not in there:
+            near = identifiers.nearest(node, sorted(there))
+            raise errors.NotFound(
+                f"workflow `{workflow.workflow.id.name}` has no node `{node}`",
+                where="overwrite_cache",
+                hint=f"did you mean `{near}`?" if near else "",
+            )

@@ -1,0 +1,225 @@
+"""Tasks, workflows and launch plans in all their versions: registers whole sets of them, finds and lists them.
+
+A version never changes: the same content again changes nothing, other content under the same version is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Sequence
+
+from typedflow import errors, identifiers
+from typedflow.pb.identifiers_pb2 import ENTITY_KIND_TASK, ENTITY_KIND_WORKFLOW, EntityKind, Identifier
+from typedflow.pb.registry_pb2 import (
+    CHANGE_CHANGED,
+    CHANGE_NEW,
+    CHANGE_UNCHANGED,
+    Change,
+    Entity,
+    EntitySummary,
+    ListEntitiesRequest,
+    ListEntitiesResponse,
+    RegisteredEntity,
+    RegisterRequest,
+    RegisterResponse,
+)
+from typedflow.pb.tasks_pb2 import TaskTemplate
+from typedflow.pb.workflows_pb2 import CompiledWorkflow
+from typedflow_admin import differences, names, pages, principals, registration, store
+
+
+class Registry:
+    """Registers, finds and lists entities."""
+
+    def __init__(self, database: store.Store, clock_us: Callable[[], int]) -> None:
+        self._database = database
+        self._clock_us = clock_us
+
+    async def register(self, requests: AsyncIterable[RegisterRequest]) -> RegisterResponse:
+        """Registers everything in the stream, or nothing.
+
+        Raises:
+            UsageError: what was sent is no registration.
+            CompileError: with every mistake in it.
+            StateConflict: a bundle that is not there.
+            VersionConflict: other content under a version that exists.
+        """
+        sent = await registration.receive(requests)
+        version = await asyncio.to_thread(registration.complete, sent)
+        wanted = registration.references(sent)
+        known = await self._database.read(
+            lambda transaction: _known(transaction, wanted, sent.header.project, sent.header.domain)
+        )
+        checked = await asyncio.to_thread(registration.compile_all, sent, known)
+        rows = await asyncio.to_thread(self._rows, checked)
+        bundles = sorted({task.python.bundle for task in sent.tasks if task.python.bundle})
+
+        def store_all(transaction: store.Transaction) -> list[Change.ValueType]:
+            _check_bundles(transaction, bundles)
+            new = _new(transaction, checked, rows)
+            changes = _changes(transaction, rows)
+            if not sent.header.dry_run:
+                transaction.entities.insert(new)
+            return changes
+
+        run = self._database.read if sent.header.dry_run else self._database.write
+        changes = await run(store_all)
+        entities = [
+            RegisteredEntity(id=one.id, change=change) for one, change in zip(checked, changes, strict=True)
+        ]
+        return RegisterResponse(version=version, entities=entities)
+
+    async def get(self, id_: Identifier) -> Entity:
+        """The entity that `id_` names.
+
+        Raises:
+            NotFound: there is none.
+            UsageError: the name is the last part of several, or malformed.
+        """
+        row = await self._database.read(lambda transaction: names.find(transaction, id_))
+        return _entity(row)
+
+    async def page(self, request: ListEntitiesRequest) -> ListEntitiesResponse:
+        """A page of the newest versions of each name, or of the versions of one."""
+        if request.kind == 0:
+            raise errors.UsageError("say which kind of entity to list", where="kind", code="InvalidRequest")
+        limit = pages.size(request.page_size)
+        filters = ("entities", request.kind, request.project, request.domain, request.name)
+        if request.name:
+            before = pages.number(request.page_token, *filters)
+            rows = await self._database.read(
+                lambda transaction: _versions(transaction, request, before, limit + 1)
+            )
+            page, token = pages.cut(rows, limit, lambda row: row.number, *filters)
+        else:
+            after = pages.text(request.page_token, *filters)
+            rows = await self._database.read(
+                lambda transaction: transaction.entities.newest(
+                    request.kind, request.project, request.domain, after, limit + 1
+                )
+            )
+            page, token = pages.cut(rows, limit, lambda row: row.name, *filters)
+        return ListEntitiesResponse(entities=[_summary(row) for row in page], next_page_token=token)
+
+    def _rows(self, checked: Sequence[registration.Checked]) -> list[store.EntityRow]:
+        now, principal = self._clock_us(), principals.current()
+        return [
+            store.EntityRow(
+                kind=one.id.kind,
+                project=one.id.project,
+                domain=one.id.domain,
+                name=one.id.name,
+                version=one.id.version,
+                digest=one.digest,
+                content=one.content,
+                template=one.compiled.SerializeToString(deterministic=True),
+                description=one.template.description,
+                signature=one.signature,
+                created_at_us=now,
+                principal=principal,
+            )
+            for one in checked
+        ]
+
+
+def _known(
+    transaction: store.Transaction, wanted: Sequence[Identifier], project: str, domain: str
+) -> registration.Known:
+    keys = [(store.EntityKey(id_.kind, id_.project, id_.domain, id_.name), id_.version) for id_ in wanted]
+    tasks, workflows = {}, {}
+    for row in transaction.entities.exact(keys):
+        key = identifiers.key(_identifier(row))
+        if row.kind == ENTITY_KIND_TASK:
+            tasks[key] = TaskTemplate.FromString(row.template)
+        else:
+            workflows[key] = CompiledWorkflow.FromString(row.template)
+    missing = len(tasks) + len(workflows) < len(wanted)
+    return registration.Known(
+        tasks, workflows, transaction.entities.names(ENTITY_KIND_TASK, project, domain) if missing else ()
+    )
+
+
+def _check_bundles(transaction: store.Transaction, digests: Sequence[str]) -> None:
+    there = transaction.entities.bundles(digests)
+    missing = [digest for digest in digests if digest not in there]
+    if missing:
+        raise errors.StateConflict(
+            f"the code bundle {missing[0]} is not here",
+            hint="upload it with Data.PutBundle first",
+            code="BundleMissing",
+        )
+
+
+def _new(
+    transaction: store.Transaction,
+    checked: Sequence[registration.Checked],
+    rows: Sequence[store.EntityRow],
+) -> list[store.EntityRow]:
+    """The rows that are not there yet; raises VersionConflict for those that are there with other content."""
+    there = {
+        (row.key, row.version): row
+        for row in transaction.entities.exact([(row.key, row.version) for row in rows])
+    }
+    new = []
+    for one, row in zip(checked, rows, strict=True):
+        old = there.get((row.key, row.version))
+        if old is None:
+            new.append(row)
+        elif old.content != row.content:
+            difference = differences.describe(type(one.compiled).FromString(old.template), one.compiled)
+            raise errors.VersionConflict(
+                f"version `{row.version}` of {names.word(one.id.kind)} `{row.name}` exists with other content"
+                + (f": {difference}" if difference else ""),
+                hint="versions never change: register under a new one, or without one to have it made of the content",
+            )
+    return new
+
+
+def _changes(transaction: store.Transaction, rows: Sequence[store.EntityRow]) -> list[Change.ValueType]:
+    newest = transaction.entities.newest_digests([row.key for row in rows])
+    return [
+        CHANGE_NEW
+        if row.key not in newest
+        else CHANGE_UNCHANGED
+        if newest[row.key] == row.digest
+        else CHANGE_CHANGED
+        for row in rows
+    ]
+
+
+def _versions(
+    transaction: store.Transaction, request: ListEntitiesRequest, before: int, limit: int
+) -> list[store.EntityRow]:
+    row = names.find(
+        transaction,
+        Identifier(kind=request.kind, project=request.project, domain=request.domain, name=request.name),
+        "name",
+    )
+    return transaction.entities.versions(row.key, before, limit)
+
+
+def _identifier(row: store.EntityRow) -> Identifier:
+    kind = EntityKind.ValueType(row.kind)
+    return Identifier(kind=kind, project=row.project, domain=row.domain, name=row.name, version=row.version)
+
+
+def _entity(row: store.EntityRow) -> Entity:
+    entity = Entity(
+        id=_identifier(row), digest=row.digest, created_at_us=row.created_at_us, principal=row.principal
+    )
+    if row.kind == ENTITY_KIND_TASK:
+        entity.task.MergeFromString(row.template)
+    elif row.kind == ENTITY_KIND_WORKFLOW:
+        entity.workflow.MergeFromString(row.template)
+    else:
+        entity.launch_plan.MergeFromString(row.template)
+    return entity
+
+
+def _summary(row: store.EntityRow) -> EntitySummary:
+    return EntitySummary(
+        id=_identifier(row),
+        description=row.description,
+        signature=row.signature,
+        created_at_us=row.created_at_us,
+    )

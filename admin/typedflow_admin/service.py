@@ -1,0 +1,200 @@
+"""The services of `idl/`: takes a request apart, calls the room that knows, puts the answer together. No logic.
+
+Methods do not use gRPC's context, so that HTTP calls the same ones; what they raise is translated in front of them.
+"""
+
+# ruff: noqa: N802 - methods are called what the .proto calls them
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from typedflow.pb import (
+    attempt_pb2,
+    attempt_pb2_grpc,
+    catalog_pb2,
+    catalog_pb2_grpc,
+    data_pb2,
+    data_pb2_grpc,
+    executions_pb2,
+    executions_pb2_grpc,
+    propeller_pb2,
+    propeller_pb2_grpc,
+    registry_pb2,
+    registry_pb2_grpc,
+)
+from typedflow_admin.attempts import Attempts
+from typedflow_admin.catalog import Catalog
+from typedflow_admin.data import Data
+from typedflow_admin.executions import Executions
+from typedflow_admin.logs import Logs
+from typedflow_admin.registry import Registry
+from typedflow_admin.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Everything that the services call."""
+
+    registry: Registry
+    executions: Executions
+    logs: Logs
+    catalog: Catalog
+    data: Data
+    work: Work
+    attempts: Attempts
+
+
+class RegistryService(registry_pb2_grpc.RegistryServicer):
+    """typedflow.v1.Registry"""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._registry = rooms.registry
+
+    async def Register(
+        self, request_iterator: AsyncIterator[registry_pb2.RegisterRequest], _context: object
+    ) -> registry_pb2.RegisterResponse:
+        return await self._registry.register(request_iterator)
+
+    async def GetEntity(
+        self, request: registry_pb2.GetEntityRequest, _context: object
+    ) -> registry_pb2.GetEntityResponse:
+        return registry_pb2.GetEntityResponse(entity=await self._registry.get(request.id))
+
+    async def ListEntities(
+        self, request: registry_pb2.ListEntitiesRequest, _context: object
+    ) -> registry_pb2.ListEntitiesResponse:
+        return await self._registry.page(request)
+
+
+class ExecutionsService(executions_pb2_grpc.ExecutionsServicer):
+    """typedflow.v1.Executions"""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._executions = rooms.executions
+        self._logs = rooms.logs
+
+    async def CreateExecution(
+        self, request: executions_pb2.CreateExecutionRequest, _context: object
+    ) -> executions_pb2.CreateExecutionResponse:
+        return executions_pb2.CreateExecutionResponse(execution=await self._executions.create(request))
+
+    async def GetExecution(
+        self, request: executions_pb2.GetExecutionRequest, _context: object
+    ) -> executions_pb2.GetExecutionResponse:
+        return executions_pb2.GetExecutionResponse(execution=await self._executions.get(request.id))
+
+    async def ListExecutions(
+        self, request: executions_pb2.ListExecutionsRequest, _context: object
+    ) -> executions_pb2.ListExecutionsResponse:
+        return await self._executions.page(request)
+
+    async def ListNodes(
+        self, request: executions_pb2.ListNodesRequest, _context: object
+    ) -> executions_pb2.ListNodesResponse:
+        return await self._executions.list_nodes(request)
+
+    async def WatchExecution(
+        self, request: executions_pb2.WatchExecutionRequest, _context: object
+    ) -> AsyncIterator[executions_pb2.WatchExecutionResponse]:
+        async for response in self._executions.watch(request.id):
+            yield response
+
+    async def AbortExecution(
+        self, request: executions_pb2.AbortExecutionRequest, _context: object
+    ) -> executions_pb2.AbortExecutionResponse:
+        execution = await self._executions.abort(request.id, request.reason)
+        return executions_pb2.AbortExecutionResponse(execution=execution)
+
+    async def ReadLogs(
+        self, request: executions_pb2.ReadLogsRequest, _context: object
+    ) -> AsyncIterator[executions_pb2.ReadLogsResponse]:
+        async for response in self._logs.read(request):
+            yield response
+
+
+class CatalogService(catalog_pb2_grpc.CatalogServicer):
+    """typedflow.v1.Catalog"""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._catalog = rooms.catalog
+
+    async def Lookup(
+        self, request: catalog_pb2.LookupRequest, _context: object
+    ) -> catalog_pb2.LookupResponse:
+        return catalog_pb2.LookupResponse(results=await self._catalog.lookup(request.keys))
+
+    async def ListEntries(
+        self, request: catalog_pb2.ListEntriesRequest, _context: object
+    ) -> catalog_pb2.ListEntriesResponse:
+        return await self._catalog.page(request)
+
+
+class DataService(data_pb2_grpc.DataServicer):
+    """typedflow.v1.Data"""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._data = rooms.data
+
+    async def FindMissingBundles(
+        self, request: data_pb2.FindMissingBundlesRequest, _context: object
+    ) -> data_pb2.FindMissingBundlesResponse:
+        return data_pb2.FindMissingBundlesResponse(digests=await self._data.missing_bundles(request.digests))
+
+    async def PutBundle(
+        self, request_iterator: AsyncIterator[data_pb2.PutBundleRequest], _context: object
+    ) -> data_pb2.PutBundleResponse:
+        await self._data.put_bundle(request_iterator)
+        return data_pb2.PutBundleResponse()
+
+    async def GetBundle(
+        self, request: data_pb2.GetBundleRequest, _context: object
+    ) -> AsyncIterator[data_pb2.GetBundleResponse]:
+        async for chunk in self._data.get_bundle(request.digest):
+            yield data_pb2.GetBundleResponse(data=chunk)
+
+    async def PutValue(
+        self, request_iterator: AsyncIterator[data_pb2.PutValueRequest], _context: object
+    ) -> data_pb2.PutValueResponse:
+        return data_pb2.PutValueResponse(blob=await self._data.put_value(request_iterator))
+
+    async def GetValue(
+        self, request: data_pb2.GetValueRequest, _context: object
+    ) -> AsyncIterator[data_pb2.GetValueResponse]:
+        async for chunk in self._data.get_value(request):
+            yield data_pb2.GetValueResponse(data=chunk)
+
+
+class PropellerService(propeller_pb2_grpc.PropellerServicer):
+    """typedflow.v1.Propeller"""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._work = rooms.work
+
+    async def Work(
+        self, request_iterator: AsyncIterator[propeller_pb2.WorkRequest], _context: object
+    ) -> AsyncIterator[propeller_pb2.WorkResponse]:
+        async for response in self._work.serve(request_iterator):
+            yield response
+
+    async def Load(
+        self, request: propeller_pb2.LoadRequest, _context: object
+    ) -> AsyncIterator[propeller_pb2.LoadResponse]:
+        async for response in self._work.load(request.execution_id):
+            yield response
+
+
+class AttemptService(attempt_pb2_grpc.AttemptServicer):
+    """typedflow.v1.Attempt"""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._attempts = rooms.attempts
+
+    async def Begin(self, request: attempt_pb2.BeginRequest, _context: object) -> attempt_pb2.BeginResponse:
+        return attempt_pb2.BeginResponse(spec=await self._attempts.begin(request))
+
+    async def Finish(
+        self, request: attempt_pb2.FinishRequest, _context: object
+    ) -> attempt_pb2.FinishResponse:
+        await self._attempts.finish(request)
+        return attempt_pb2.FinishResponse()

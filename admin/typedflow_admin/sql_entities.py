@@ -1,0 +1,215 @@
+"""Entities, bundles and the catalog in SQL; see `store.Entities` and `store.Catalog` for what each method promises."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
+from typing import TypeVar
+
+from sqlalchemy import Connection, bindparam, func, insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from typedflow_admin import store, tables
+
+T = TypeVar("T")
+
+# SQLite takes at most 32,766 variables in a statement; a list is asked for in parts of so many.
+_PART = 500
+
+_entities = tables.entities.c
+_ENTITY = [
+    _entities.kind, _entities.project, _entities.domain, _entities.name, _entities.version, _entities.digest,
+    _entities.content, _entities.template, _entities.description, _entities.signature, _entities.created_at_us,
+    _entities.principal, _entities.number,
+]  # fmt: skip
+_SUMMARY = [literal(b"").label("template") if c is _entities.template else c for c in _ENTITY]
+
+_OF_KEY = (
+    (_entities.kind == bindparam("kind"))
+    & (_entities.project == bindparam("project"))
+    & (_entities.domain == bindparam("domain"))
+    & (_entities.name == bindparam("name"))
+)
+_FIND_VERSION = select(*_ENTITY).where(_OF_KEY, _entities.version == bindparam("version"))
+_FIND_NEWEST = select(*_ENTITY).where(_OF_KEY).order_by(_entities.number.desc()).limit(1)
+_BY_NUMBER = select(*_ENTITY).where(_entities.number == bindparam("number"))
+_OF_NAMES = (
+    (_entities.kind == bindparam("kind"))
+    & (_entities.project == bindparam("project"))
+    & (_entities.domain == bindparam("domain"))
+    & (_entities.name.in_(bindparam("names", expanding=True)))
+)
+_EXACT = select(*_ENTITY).where(_OF_NAMES, _entities.version == bindparam("version"))
+_NEWEST_NUMBERS = select(func.max(_entities.number)).where(_OF_NAMES).group_by(_entities.name)
+_NEWEST_DIGESTS = select(_entities.name, _entities.digest).where(_entities.number.in_(_NEWEST_NUMBERS))
+_OF_PROJECT = (
+    (_entities.kind == bindparam("kind"))
+    & (_entities.project == bindparam("project"))
+    & (_entities.domain == bindparam("domain"))
+)
+_NAMES = select(_entities.name).distinct().where(_OF_PROJECT).order_by(_entities.name)
+_LIST_NEWEST = (
+    select(*_SUMMARY)
+    .where(
+        _entities.number.in_(
+            select(func.max(_entities.number))
+            .where(_OF_PROJECT, _entities.name > bindparam("after"))
+            .group_by(_entities.name)
+            .order_by(_entities.name)
+            .limit(bindparam("limit"))
+        )
+    )
+    .order_by(_entities.name)
+)
+_LIST_VERSIONS = (
+    select(*_SUMMARY)
+    .where(_OF_KEY, _entities.number < bindparam("before"))
+    .order_by(_entities.number.desc())
+    .limit(bindparam("limit"))
+)
+_INSERT = insert(tables.entities)
+_bundles = tables.bundles.c
+_BUNDLE = [_bundles.digest, _bundles.uri, _bundles.size, _bundles.created_at_us, _bundles.principal]
+_BUNDLES = select(*_BUNDLE).where(tables.bundles.c.digest.in_(bindparam("digests", expanding=True)))
+
+_catalog = tables.catalog.c
+_ENTRY = [_catalog.key, _catalog.project, _catalog.domain, _catalog.task, _catalog.entry, _catalog.number]
+_ENTRIES = select(_catalog.key, _catalog.entry).where(_catalog.key.in_(bindparam("keys", expanding=True)))
+
+# Above every number that a row can have.
+LAST = 2**62
+
+
+class SqlEntities:
+    """See `store.Entities`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, key: store.EntityKey, version: str) -> store.EntityRow | None:
+        """See `store.Entities.find`."""
+        statement = _FIND_VERSION if version else _FIND_NEWEST
+        parameters = asdict(key) | ({"version": version} if version else {})
+        row = self._connection.execute(statement, parameters).first()
+        return store.EntityRow(*row) if row is not None else None
+
+    def by_number(self, number: int) -> store.EntityRow | None:
+        """See `store.Entities.by_number`."""
+        row = self._connection.execute(_BY_NUMBER, {"number": number}).first()
+        return store.EntityRow(*row) if row is not None else None
+
+    def exact(self, keys: Collection[tuple[store.EntityKey, str]]) -> list[store.EntityRow]:
+        """See `store.Entities.exact`."""
+        groups: defaultdict[tuple[int, str, str, str], list[str]] = defaultdict(list)
+        for key, version in keys:
+            groups[key.kind, key.project, key.domain, version].append(key.name)
+        found = []
+        for (kind, project, domain, version), names in groups.items():
+            for part in parts(names):
+                parameters = {
+                    "kind": kind,
+                    "project": project,
+                    "domain": domain,
+                    "version": version,
+                    "names": part,
+                }
+                found += [store.EntityRow(*row) for row in self._connection.execute(_EXACT, parameters)]
+        return found
+
+    def newest_digests(self, keys: Collection[store.EntityKey]) -> dict[store.EntityKey, str]:
+        """See `store.Entities.newest_digests`."""
+        groups: defaultdict[tuple[int, str, str], list[str]] = defaultdict(list)
+        for key in keys:
+            groups[key.kind, key.project, key.domain].append(key.name)
+        found = {}
+        for (kind, project, domain), names in groups.items():
+            for part in parts(names):
+                parameters = {"kind": kind, "project": project, "domain": domain, "names": part}
+                for name, digest in self._connection.execute(_NEWEST_DIGESTS, parameters):
+                    found[store.EntityKey(kind, project, domain, name)] = digest
+        return found
+
+    def names(self, kind: int, project: str, domain: str) -> list[str]:
+        """See `store.Entities.names`."""
+        parameters = {"kind": kind, "project": project, "domain": domain}
+        return list(self._connection.execute(_NAMES, parameters).scalars())
+
+    def insert(self, rows: Sequence[store.EntityRow]) -> None:
+        """See `store.Entities.insert`."""
+        if rows:
+            self._connection.execute(_INSERT, [_without_number(asdict(row)) for row in rows])
+
+    def newest(self, kind: int, project: str, domain: str, after: str, limit: int) -> list[store.EntityRow]:
+        """See `store.Entities.newest`."""
+        parameters = {"kind": kind, "project": project, "domain": domain, "after": after, "limit": limit}
+        return [store.EntityRow(*row) for row in self._connection.execute(_LIST_NEWEST, parameters)]
+
+    def versions(self, key: store.EntityKey, before: int, limit: int) -> list[store.EntityRow]:
+        """See `store.Entities.versions`."""
+        parameters = asdict(key) | {"before": before or LAST, "limit": limit}
+        return [store.EntityRow(*row) for row in self._connection.execute(_LIST_VERSIONS, parameters)]
+
+    def bundles(self, digests: Collection[str]) -> dict[str, store.BundleRow]:
+        """See `store.Entities.bundles`."""
+        found = {}
+        for part in parts(list(digests)):
+            for row in self._connection.execute(_BUNDLES, {"digests": part}):
+                found[row.digest] = store.BundleRow(*row)
+        return found
+
+    def insert_bundle(self, row: store.BundleRow) -> None:
+        """See `store.Entities.insert_bundle`."""
+        statement = upsert(self._connection)(tables.bundles).on_conflict_do_nothing()
+        self._connection.execute(statement, asdict(row))
+
+
+class SqlCatalog:
+    """See `store.Catalog`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, keys: Collection[str]) -> dict[str, bytes]:
+        """See `store.Catalog.find`."""
+        found: dict[str, bytes] = {}
+        for part in parts(list(keys)):
+            found |= {row.key: row.entry for row in self._connection.execute(_ENTRIES, {"keys": part})}
+        return found
+
+    def put(self, row: store.CatalogRow) -> None:
+        """See `store.Catalog.put`."""
+        statement = upsert(self._connection)(tables.catalog)
+        statement = statement.on_conflict_do_update(
+            index_elements=["key"], set_={"entry": statement.excluded.entry, "task": statement.excluded.task}
+        )
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(statement, _without_number(asdict(row)))
+        except SQLAlchemyError as error:
+            raise store.StoreError(str(error)) from error
+
+    def page(self, project: str, domain: str, task: str, before: int, limit: int) -> list[store.CatalogRow]:
+        """See `store.Catalog.page`."""
+        statement = select(*_ENTRY).where(_catalog.number < (before or LAST))
+        for column, wanted in ((_catalog.project, project), (_catalog.domain, domain), (_catalog.task, task)):
+            if wanted:
+                statement = statement.where(column == wanted)
+        statement = statement.order_by(_catalog.number.desc()).limit(limit)
+        return [store.CatalogRow(*row) for row in self._connection.execute(statement)]
+
+
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in parts that are small enough for one statement."""
+    return (values[start : start + _PART] for start in range(0, len(values), _PART))
+
+
+def upsert(connection: Connection) -> type[sqlite.Insert | postgresql.Insert]:
+    """The kind of INSERT that can say what to do about a row that is there already."""
+    return sqlite.Insert if connection.dialect.name == "sqlite" else postgresql.Insert
+
+
+def _without_number(values: dict[str, object]) -> dict[str, object]:
+    del values["number"]
+    return values

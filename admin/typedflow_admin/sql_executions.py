@@ -1,0 +1,373 @@
+"""Executions, leases and attempts in SQL; see the protocols in `store` for what each method promises."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, select, update
+from sqlalchemy.dialects.postgresql.base import PGCompiler
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from typedflow_admin import store, tables
+from typedflow_admin.sql_entities import LAST, parts, upsert
+
+
+class now_ms(FunctionElement[int]):  # noqa: N801 - named as SQL functions are
+    """The database's clock, in milliseconds since 1970."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(now_ms, "sqlite")
+def _now_sqlite(_element: now_ms, _compiler: SQLiteCompiler, **_options: object) -> str:
+    return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+
+
+@compiles(now_ms, "postgresql")
+def _now_postgresql(_element: now_ms, _compiler: PGCompiler, **_options: object) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+_executions, _launches = tables.executions.c, tables.launches.c
+_leases, _events, _inbox = tables.leases.c, tables.events.c, tables.inbox.c
+_nodes, _attempts = tables.nodes.c, tables.attempts.c
+
+_EXECUTION = [
+    _executions.id, _executions.project, _executions.domain, _executions.launch_plan, _executions.launch_plan_version,
+    _executions.phase, _executions.outputs, _executions.error, _executions.created_at_us, _executions.started_at_us,
+    _executions.ended_at_us, _executions.revision, _executions.number,
+]  # fmt: skip
+_LAUNCH = [
+    _launches.execution_id, _launches.workflow_number, _launches.workflow, _launches.workflow_version, _launches.inputs,
+    _launches.interface, _launches.request, _launches.secret, _launches.principal,
+]  # fmt: skip
+_NODE = [_nodes.node, _nodes.position, _nodes.revision, _nodes.state]
+_LEASE = [_leases.execution_id, _leases.holder, _leases.epoch, _leases.version, _leases.last_sequence]
+_ATTEMPT = [
+    _attempts.execution_id, _attempts.node, _attempts.attempt, _attempts.holder, _attempts.spec, _attempts.runner_uid,
+    _attempts.begun_at_us, _attempts.ended_at_us, _attempts.outcome,
+]  # fmt: skip
+
+_BOTH = select(*_EXECUTION, *_LAUNCH).join(tables.launches, _launches.execution_id == _executions.id)
+_FIND = _BOTH.where(_executions.id == bindparam("id"))
+_INSERT_EXECUTION, _INSERT_LAUNCH = insert(tables.executions), insert(tables.launches)
+_INSERT_LEASE, _INSERT_NODE, _INSERT_INBOX = insert(tables.leases), insert(tables.nodes), insert(tables.inbox)
+_INSERT_EVENT = insert(tables.events)
+_FIND_NODE = select(*_NODE).where(_nodes.execution_id == bindparam("id"), _nodes.node == bindparam("name"))
+_PAGE_OF_NODES = (
+    select(*_NODE)
+    .where(_nodes.execution_id == bindparam("id"), _nodes.position > bindparam("after"))
+    .order_by(_nodes.position)
+    .limit(bindparam("limit"))
+)
+_CHANGED_NODES = (
+    select(*_NODE)
+    .where(_nodes.execution_id == bindparam("id"), _nodes.revision > bindparam("since"))
+    .order_by(_nodes.position)
+)
+_JOURNAL = select(_events.event).where(_events.execution_id == bindparam("id")).order_by(_events.position)
+
+_CLAIMABLE = (
+    select(*_LEASE, _launches.secret, _executions.project, _executions.domain)
+    .join(tables.executions, _executions.id == _leases.execution_id)
+    .join(tables.launches, _launches.execution_id == _leases.execution_id)
+    .where(_leases.expires_at_ms <= now_ms())
+    .order_by(_executions.number)
+    .limit(bindparam("limit"))
+)
+_CLAIM = (
+    update(tables.leases)
+    .where(_leases.execution_id == bindparam("id"))
+    .values(holder=bindparam("by"), epoch=_leases.epoch + 1, expires_at_ms=now_ms() + bindparam("lease_ms"))
+)
+_HELD = select(*_LEASE).where(_leases.holder == bindparam("by"))
+_RENEW = (
+    update(tables.leases)
+    .where(_leases.execution_id == bindparam("id"))
+    .values(expires_at_ms=now_ms() + bindparam("lease_ms"))
+)
+_RELEASE = update(tables.leases).where(_leases.holder == bindparam("by")).values(holder="", expires_at_ms=0)
+_RELEASE_PREFIX = (
+    update(tables.leases)
+    .where(_leases.holder.startswith(bindparam("prefix"), autoescape=False))
+    .values(holder="", expires_at_ms=0)
+)
+_FIND_LEASES = select(*_LEASE).where(_leases.execution_id.in_(bindparam("ids", expanding=True)))
+_NEXT_SEQUENCE = (
+    update(tables.leases)
+    .where(_leases.execution_id == bindparam("id"))
+    .values(last_sequence=_leases.last_sequence + 1)
+    .returning(_leases.last_sequence)
+)
+_WAITING = (
+    select(_inbox.execution_id, _inbox.sequence, _inbox.event)
+    .where(_inbox.execution_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_inbox.execution_id, _inbox.sequence)
+)
+_CONSUME = delete(tables.inbox).where(
+    _inbox.execution_id == bindparam("id"), _inbox.sequence == bindparam("number")
+)
+_EMPTY_INBOX = delete(tables.inbox).where(_inbox.execution_id == bindparam("id"))
+_END_LEASE = delete(tables.leases).where(_leases.execution_id == bindparam("id"))
+_ADVANCE = (
+    update(tables.leases)
+    .where(_leases.execution_id == bindparam("id"))
+    .values(version=bindparam("new_version"))
+)
+_REVISE = (
+    update(tables.executions)
+    .where(_executions.id == bindparam("key"))
+    .values(revision=_executions.revision + 1)
+    .returning(_executions.revision)
+)
+_CHANGE_STATUS = (
+    update(tables.executions)
+    .where(_executions.id == bindparam("key"))
+    .values(
+        phase=bindparam("new_phase"),
+        outputs=bindparam("new_outputs"),
+        error=bindparam("new_error"),
+        started_at_us=bindparam("new_started"),
+        ended_at_us=bindparam("new_ended"),
+    )
+)
+_CHANGE_NODE = (
+    update(tables.nodes)
+    .where(_nodes.execution_id == bindparam("id"), _nodes.node == bindparam("name"))
+    .values(revision=bindparam("new_revision"), state=bindparam("new_state"))
+)
+
+_OF_NODE = (_attempts.execution_id == bindparam("id")) & (_attempts.node == bindparam("name"))
+_OF_ATTEMPT = _OF_NODE & (_attempts.attempt == bindparam("try"))
+_WITH_SECRET = select(*_ATTEMPT, _launches.secret).join(
+    tables.launches, _launches.execution_id == _attempts.execution_id
+)
+_FIND_ATTEMPT = _WITH_SECRET.where(_OF_ATTEMPT)
+_LATEST_ATTEMPT = _WITH_SECRET.where(_OF_NODE).order_by(_attempts.attempt.desc()).limit(1)
+_ADMIT = (
+    update(tables.attempts)
+    .where(_OF_ATTEMPT)
+    .values(runner_uid=bindparam("uid"), begun_at_us=bindparam("at"))
+)
+_FINISH = (
+    update(tables.attempts)
+    .where(_OF_ATTEMPT)
+    .values(outcome=bindparam("result"), ended_at_us=bindparam("at"))
+)
+
+
+class SqlExecutions:
+    """See `store.Executions`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def insert(
+        self,
+        execution: store.ExecutionRow,
+        launch: store.LaunchRow,
+        nodes: Sequence[store.NodeRow],
+        event: bytes,
+    ) -> None:
+        """See `store.Executions.insert`."""
+        values = asdict(execution)
+        del values["number"]
+        self._connection.execute(_INSERT_EXECUTION, values)
+        self._connection.execute(_INSERT_LAUNCH, asdict(launch))
+        lease = {"holder": "", "epoch": 0, "expires_at_ms": 0, "version": 0, "last_sequence": 1}
+        self._connection.execute(_INSERT_LEASE, lease | {"execution_id": execution.id})
+        if nodes:
+            self._connection.execute(
+                _INSERT_NODE, [asdict(node) | {"execution_id": execution.id} for node in nodes]
+            )
+        self._connection.execute(_INSERT_INBOX, {"execution_id": execution.id, "sequence": 1, "event": event})
+
+    def find(self, execution_id: str) -> tuple[store.ExecutionRow, store.LaunchRow] | None:
+        """See `store.Executions.find`."""
+        row = self._connection.execute(_FIND, {"id": execution_id}).first()
+        return _both(row) if row is not None else None
+
+    def page(
+        self, wanted: store.ExecutionFilter, before: int, limit: int
+    ) -> list[tuple[store.ExecutionRow, store.LaunchRow]]:
+        """See `store.Executions.page`."""
+        statement = _BOTH.where(_executions.number < (before or LAST))
+        if wanted.project:
+            statement = statement.where(_executions.project == wanted.project)
+        if wanted.domain:
+            statement = statement.where(_executions.domain == wanted.domain)
+        if wanted.launch_plan:
+            statement = statement.where(_executions.launch_plan == wanted.launch_plan)
+        if wanted.phases:
+            statement = statement.where(_executions.phase.in_(wanted.phases))
+        rows = self._connection.execute(statement.order_by(_executions.number.desc()).limit(limit))
+        return [_both(row) for row in rows]
+
+    def node(self, execution_id: str, node: str) -> store.NodeRow | None:
+        """See `store.Executions.node`."""
+        row = self._connection.execute(_FIND_NODE, {"id": execution_id, "name": node}).first()
+        return store.NodeRow(*row) if row is not None else None
+
+    def nodes(self, execution_id: str, after: int, limit: int) -> list[store.NodeRow]:
+        """See `store.Executions.nodes`."""
+        rows = self._connection.execute(_PAGE_OF_NODES, {"id": execution_id, "after": after, "limit": limit})
+        return [store.NodeRow(*row) for row in rows]
+
+    def changed_nodes(self, execution_id: str, since: int) -> list[store.NodeRow]:
+        """See `store.Executions.changed_nodes`."""
+        rows = self._connection.execute(_CHANGED_NODES, {"id": execution_id, "since": since})
+        return [store.NodeRow(*row) for row in rows]
+
+    def events(self, execution_id: str) -> list[bytes]:
+        """See `store.Executions.events`."""
+        return list(self._connection.execute(_JOURNAL, {"id": execution_id}).scalars())
+
+
+class SqlLeases:
+    """See `store.Leases`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def claim(self, holder: str, limit: int, lease_ms: int) -> list[store.ClaimRow]:
+        """See `store.Leases.claim`."""
+        rows = self._connection.execute(_CLAIMABLE, {"limit": limit}).all()
+        if rows:
+            self._connection.execute(
+                _CLAIM, [{"id": row.execution_id, "by": holder, "lease_ms": lease_ms} for row in rows]
+            )
+        return [
+            store.ClaimRow(row.execution_id, row.epoch + 1, row.version, row.secret, row.project, row.domain)
+            for row in rows
+        ]
+
+    def renew(self, holder: str, held: Sequence[tuple[str, int]], lease_ms: int) -> list[str]:
+        """See `store.Leases.renew`."""
+        there = {(lease.execution_id, lease.epoch) for lease in self.held(holder)}
+        kept = [{"id": lease[0], "lease_ms": lease_ms} for lease in held if lease in there]
+        if kept:
+            self._connection.execute(_RENEW, kept)
+        return [lease[0] for lease in held if lease not in there]
+
+    def release(self, holder: str) -> int:
+        """See `store.Leases.release`."""
+        return self._connection.execute(_RELEASE, {"by": holder}).rowcount
+
+    def release_prefix(self, prefix: str) -> int:
+        """See `store.Leases.release_prefix`."""
+        return self._connection.execute(_RELEASE_PREFIX, {"prefix": prefix}).rowcount
+
+    def held(self, holder: str) -> list[store.LeaseRow]:
+        """See `store.Leases.held`."""
+        return [store.LeaseRow(*row) for row in self._connection.execute(_HELD, {"by": holder})]
+
+    def find(self, execution_ids: Collection[str]) -> dict[str, store.LeaseRow]:
+        """See `store.Leases.find`."""
+        found = {}
+        for part in parts(list(execution_ids)):
+            for row in self._connection.execute(_FIND_LEASES, {"ids": part}):
+                found[row.execution_id] = store.LeaseRow(*row)
+        return found
+
+    def post(self, execution_id: str, event: bytes) -> bool:
+        """See `store.Leases.post`."""
+        sequence = self._connection.execute(_NEXT_SEQUENCE, {"id": execution_id}).scalar()
+        if sequence is None:
+            return False
+        values = {"execution_id": execution_id, "sequence": sequence, "event": event}
+        self._connection.execute(_INSERT_INBOX, values)
+        return True
+
+    def inbox(self, execution_ids: Collection[str]) -> list[store.InboxRow]:
+        """See `store.Leases.inbox`."""
+        found = []
+        for part in parts(list(execution_ids)):
+            found += [store.InboxRow(*row) for row in self._connection.execute(_WAITING, {"ids": part})]
+        return found
+
+    def apply(self, steps: Sequence[store.Step]) -> None:
+        """See `store.Leases.apply`. One statement for each table, however many steps there are."""
+        writes: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
+        for step in steps:
+            revision = self._connection.execute(_REVISE, {"key": step.execution_id}).scalar_one()
+            _gather(step, revision, writes)
+        execute = self._connection.execute
+        if writes["events"]:
+            execute(_INSERT_EVENT, writes["events"])
+        if writes["consumed"]:
+            execute(_CONSUME, writes["consumed"])
+        if writes["nodes"]:
+            execute(_CHANGE_NODE, writes["nodes"])
+        if writes["attempts"]:
+            # The same attempt again, after a crash between a commit and its answer, is the same row.
+            execute(upsert(self._connection)(tables.attempts).on_conflict_do_nothing(), writes["attempts"])
+        if writes["leases"]:
+            execute(_ADVANCE, writes["leases"])
+        if writes["statuses"]:
+            execute(_CHANGE_STATUS, writes["statuses"])
+        if writes["ended"]:
+            execute(_END_LEASE, writes["ended"])
+            execute(_EMPTY_INBOX, writes["ended"])
+
+
+class SqlAttempts:
+    """See `store.Attempts`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, execution_id: str, node: str, attempt: int) -> tuple[store.AttemptRow, bytes] | None:
+        """See `store.Attempts.find`."""
+        parameters: dict[str, object] = {"id": execution_id, "name": node}
+        if attempt:
+            parameters["try"] = attempt
+        row = self._connection.execute(_FIND_ATTEMPT if attempt else _LATEST_ATTEMPT, parameters).first()
+        return (store.AttemptRow(*row[:-1]), row.secret) if row is not None else None
+
+    def admit(self, execution_id: str, node: str, attempt: int, runner_uid: str, at_us: int) -> None:
+        """See `store.Attempts.admit`."""
+        parameters = {"id": execution_id, "name": node, "try": attempt, "uid": runner_uid, "at": at_us}
+        self._connection.execute(_ADMIT, parameters)
+
+    def finish(self, execution_id: str, node: str, attempt: int, outcome: bytes, at_us: int) -> None:
+        """See `store.Attempts.finish`."""
+        parameters = {"id": execution_id, "name": node, "try": attempt, "result": outcome, "at": at_us}
+        self._connection.execute(_FINISH, parameters)
+
+
+def _both(row: Sequence[object]) -> tuple[store.ExecutionRow, store.LaunchRow]:
+    count = len(_EXECUTION)
+    return store.ExecutionRow(*row[:count]), store.LaunchRow(*row[count:])  # type: ignore[arg-type]
+
+
+def _gather(step: store.Step, revision: int, writes: dict[str, list[dict[str, object]]]) -> None:
+    """Adds the rows that a step writes to those of each table."""
+    id_ = step.execution_id
+    for position, event in enumerate(step.events, step.first_position):
+        writes["events"].append({"execution_id": id_, "position": position, "event": event})
+    writes["consumed"] += [{"id": id_, "number": number} for number in step.consumed]
+    writes["nodes"] += [
+        {"id": id_, "name": node, "new_revision": revision, "new_state": state} for node, state in step.nodes
+    ]
+    writes["attempts"] += [asdict(attempt) for attempt in step.attempts]
+    writes["leases"].append({"id": id_, "new_version": step.version})
+    status = step.status
+    if status is None:
+        return
+    writes["statuses"].append(
+        {
+            "key": id_,
+            "new_phase": status.phase,
+            "new_outputs": status.outputs,
+            "new_error": status.error,
+            "new_started": status.started_at_us,
+            "new_ended": status.ended_at_us,
+        }
+    )
+    if status.ended:
+        writes["ended"].append({"id": id_})

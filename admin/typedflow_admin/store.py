@@ -1,0 +1,354 @@
+"""What the rooms of this service need of a database, said by them.
+
+A `Store` runs a whole transaction at a time: a function that gets the tables and returns a value. Rows are what the
+functions pass around; templates, events and values in them are the bytes of protobuf messages. Nothing here knows
+SQL, and nothing here decides: the rules are in the rooms, and hold because a transaction is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class EntityKey:
+    """A name in a project and domain, whatever its version."""
+
+    kind: int
+    project: str
+    domain: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRow:
+    """One version of a task, workflow or launch plan. `number` is 0 until it is stored."""
+
+    kind: int
+    project: str
+    domain: str
+    name: str
+    version: str
+    digest: str
+    content: str
+    template: bytes
+    description: str
+    signature: str
+    created_at_us: int
+    principal: str
+    number: int = 0
+
+    @property
+    def key(self) -> EntityKey:
+        """Its name without the version."""
+        return EntityKey(self.kind, self.project, self.domain, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRow:
+    """A code bundle whose bytes are in the object store."""
+
+    digest: str
+    uri: str
+    size: int
+    created_at_us: int
+    principal: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRow:
+    """What was launched; never changes."""
+
+    execution_id: str
+    workflow_number: int
+    workflow: str
+    workflow_version: str
+    inputs: bytes
+    interface: bytes
+    request: str
+    secret: bytes
+    principal: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRow:
+    """What became of a launch. `number` is 0 until it is stored."""
+
+    id: str
+    project: str
+    domain: str
+    launch_plan: str
+    launch_plan_version: str
+    phase: int
+    outputs: bytes | None
+    error: bytes | None
+    created_at_us: int
+    started_at_us: int
+    ended_at_us: int
+    revision: int
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A node as it was after its last change. `state` is a NodeExecution."""
+
+    node: str
+    position: int
+    revision: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """Who drives an execution that has not ended, and how far its journal is."""
+
+    execution_id: str
+    holder: str
+    epoch: int
+    version: int
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """An execution that was just leased."""
+
+    execution_id: str
+    epoch: int
+    version: int
+    secret: bytes
+    project: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """Something that an execution's holder has to take."""
+
+    execution_id: str
+    sequence: int
+    event: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One attempt, and whom it was given to."""
+
+    execution_id: str
+    node: str
+    attempt: int
+    holder: str
+    spec: bytes
+    runner_uid: str = ""
+    begun_at_us: int = 0
+    ended_at_us: int = 0
+    outcome: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """An execution's new status; `ended` gives up its lease."""
+
+    phase: int
+    outputs: bytes | None
+    error: bytes | None
+    started_at_us: int
+    ended_at_us: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one commit changes of one execution. Its `version` and `revision` are those after it."""
+
+    execution_id: str
+    version: int
+    first_position: int
+    events: Sequence[bytes]
+    consumed: Sequence[int]
+    nodes: Sequence[tuple[str, bytes]]
+    attempts: Sequence[AttemptRow]
+    status: StatusChange | None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRow:
+    """A cached result. `entry` is a CatalogEntry."""
+
+    key: str
+    project: str
+    domain: str
+    task: str
+    entry: bytes
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    """Which executions are listed; empty fields ask for all."""
+
+    project: str = ""
+    domain: str = ""
+    launch_plan: str = ""
+    phases: Sequence[int] = field(default=())
+
+
+class Entities(Protocol):
+    """Versions of tasks, workflows and launch plans; bundles."""
+
+    def find(self, key: EntityKey, version: str) -> EntityRow | None:
+        """The version, or the newest when `version` is empty."""
+
+    def by_number(self, number: int) -> EntityRow | None:
+        """The row that got this number."""
+
+    def exact(self, keys: Collection[tuple[EntityKey, str]]) -> list[EntityRow]:
+        """Those of many versions that there are."""
+
+    def newest_digests(self, keys: Collection[EntityKey]) -> dict[EntityKey, str]:
+        """The digest of the newest version of each name that there is."""
+
+    def names(self, kind: int, project: str, domain: str) -> list[str]:
+        """Every name once, sorted."""
+
+    def insert(self, rows: Sequence[EntityRow]) -> None:
+        """Stores new versions in this order."""
+
+    def newest(self, kind: int, project: str, domain: str, after: str, limit: int) -> list[EntityRow]:
+        """The newest version of each name after `after`, by name; without templates."""
+
+    def versions(self, key: EntityKey, before: int, limit: int) -> list[EntityRow]:
+        """The versions of a name, newest first, from those below number `before` (0: all); without templates."""
+
+    def bundles(self, digests: Collection[str]) -> dict[str, BundleRow]:
+        """Those of the digests that are bundles."""
+
+    def insert_bundle(self, row: BundleRow) -> None:
+        """Records a bundle; does nothing if there is one."""
+
+
+class Executions(Protocol):
+    """Launches, what became of them, their nodes and journals."""
+
+    def insert(
+        self, execution: ExecutionRow, launch: LaunchRow, nodes: Sequence[NodeRow], event: bytes
+    ) -> None:
+        """Stores a launch with a free lease, an empty journal, and its first inbox row."""
+
+    def find(self, execution_id: str) -> tuple[ExecutionRow, LaunchRow] | None:
+        """An execution and what was launched."""
+
+    def page(self, wanted: ExecutionFilter, before: int, limit: int) -> list[tuple[ExecutionRow, LaunchRow]]:
+        """Newest first, from those below number `before` (0: all)."""
+
+    def node(self, execution_id: str, node: str) -> NodeRow | None:
+        """One node."""
+
+    def nodes(self, execution_id: str, after: int, limit: int) -> list[NodeRow]:
+        """In order, from those after position `after` (-1: all)."""
+
+    def changed_nodes(self, execution_id: str, since: int) -> list[NodeRow]:
+        """Those whose revision is above `since`, in order."""
+
+    def events(self, execution_id: str) -> list[bytes]:
+        """The journal."""
+
+
+class Leases(Protocol):
+    """Who drives what, and what waits for them."""
+
+    def claim(self, holder: str, limit: int, lease_ms: int) -> list[ClaimRow]:
+        """Leases executions that are nobody's or whose lease has ended, oldest first."""
+
+    def renew(self, holder: str, held: Sequence[tuple[str, int]], lease_ms: int) -> list[str]:
+        """Renews leases by execution and epoch; gives the executions that are the holder's no longer."""
+
+    def release(self, holder: str) -> int:
+        """Ends all leases of a holder; says how many."""
+
+    def release_prefix(self, prefix: str) -> int:
+        """Ends all leases of holders whose name begins with `prefix`; says how many."""
+
+    def held(self, holder: str) -> list[LeaseRow]:
+        """The leases of a holder that have not ended."""
+
+    def find(self, execution_ids: Collection[str]) -> dict[str, LeaseRow]:
+        """The leases of executions that have not ended."""
+
+    def post(self, execution_id: str, event: bytes) -> bool:
+        """Puts an event into the inbox; False if the execution has ended."""
+
+    def inbox(self, execution_ids: Collection[str]) -> list[InboxRow]:
+        """What waits for the executions' holders, in order."""
+
+    def apply(self, steps: Sequence[Step]) -> None:
+        """Writes checked steps, in order; several may be of one execution."""
+
+
+class Attempts(Protocol):
+    """Single tries at nodes."""
+
+    def find(self, execution_id: str, node: str, attempt: int) -> tuple[AttemptRow, bytes] | None:
+        """An attempt (0: the node's latest), and its execution's secret."""
+
+    def admit(self, execution_id: str, node: str, attempt: int, runner_uid: str, at_us: int) -> None:
+        """Records the runner that was admitted."""
+
+    def finish(self, execution_id: str, node: str, attempt: int, outcome: bytes, at_us: int) -> None:
+        """Records the outcome."""
+
+
+class Catalog(Protocol):
+    """Cached results."""
+
+    def find(self, keys: Collection[str]) -> dict[str, bytes]:
+        """The entries of those keys that have one."""
+
+    def put(self, row: CatalogRow) -> None:
+        """Stores an entry in place of an older one; raises StoreError, changing nothing, when it can't."""
+
+    def page(self, project: str, domain: str, task: str, before: int, limit: int) -> list[CatalogRow]:
+        """Newest first, from those below number `before` (0: all); empty names ask for all."""
+
+
+class StoreError(Exception):
+    """The database refused a write that the transaction can do without."""
+
+
+class Transaction(Protocol):
+    """All tables, inside one transaction."""
+
+    @property
+    def entities(self) -> Entities:
+        """Versions of tasks, workflows and launch plans; bundles."""
+
+    @property
+    def executions(self) -> Executions:
+        """Launches, what became of them, their nodes and journals."""
+
+    @property
+    def leases(self) -> Leases:
+        """Who drives what, and what waits for them."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """Single tries at nodes."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """Cached results."""
+
+
+class Store(Protocol):
+    """Runs transactions. A function that is run must only read and write, not wait: it holds the database."""
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        """Runs `work` on one consistent state, beside other readers and a writer."""
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Runs `work` alone: all that it writes is kept, or nothing if it raises."""

@@ -1,0 +1,194 @@
+"""The tables, as SQLAlchemy Core sees them.
+
+The migrations make them; a test checks that both say the same. Templates, events and values are stored as the
+protobuf bytes that travel, so that no column mirrors a message; a column is for what is searched, ordered or
+checked by the database. Nothing here opens a connection.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts rows by itself only where the key is called INTEGER.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+# Tasks, workflows and launch plans. Rows are never changed.
+entities = Table(
+    "entities",
+    metadata,
+    # Grows with registration: the newest version of a name has the greatest.
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("kind", Integer, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    # Over the content without bundle and positions: for NEW, UNCHANGED, CHANGED.
+    Column("digest", Text, nullable=False),
+    # Over everything that was sent: for "same version, other content".
+    Column("content", Text, nullable=False),
+    # TaskTemplate, CompiledWorkflow or CompiledLaunchPlan.
+    Column("template", LargeBinary, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("principal", Text, nullable=False),
+    UniqueConstraint("kind", "project", "domain", "name", "version"),
+    Index(None, "kind", "project", "domain", "name", "number"),
+    sqlite_autoincrement=True,
+)
+
+# Digests of the objects that are code bundles; the bytes are in the object store.
+bundles = Table(
+    "bundles",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("uri", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("principal", Text, nullable=False),
+)
+
+# What became of a launch: small, and changed with every commit.
+executions = Table(
+    "executions",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("project", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("launch_plan", Text, nullable=False),
+    Column("launch_plan_version", Text, nullable=False),
+    Column("phase", Integer, nullable=False),
+    Column("outputs", LargeBinary),
+    Column("error", LargeBinary),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("started_at_us", BigInteger, nullable=False),
+    Column("ended_at_us", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "project", "domain", "launch_plan", "number"),
+    sqlite_autoincrement=True,
+)
+
+# What was launched: written once, so that a commit does not write its inputs again.
+launches = Table(
+    "launches",
+    metadata,
+    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("workflow_number", _Number, ForeignKey("entities.number"), nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("workflow_version", Text, nullable=False),
+    Column("inputs", LargeBinary, nullable=False),
+    Column("interface", LargeBinary, nullable=False),
+    # Digest of the request: the same id again is the same launch only if this is the same.
+    Column("request", Text, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Column("principal", Text, nullable=False),
+)
+
+# One row for each execution that has not ended: who drives it, and how far its journal is.
+leases = Table(
+    "leases",
+    metadata,
+    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    # Empty: nobody's.
+    Column("holder", Text, nullable=False),
+    # Grows with each claim.
+    Column("epoch", BigInteger, nullable=False),
+    # On the database's clock, in milliseconds.
+    Column("expires_at_ms", BigInteger, nullable=False),
+    # Events in the journal.
+    Column("version", BigInteger, nullable=False),
+    # The greatest number that an inbox row was given.
+    Column("last_sequence", BigInteger, nullable=False),
+    Index(None, "expires_at_ms"),
+    Index(None, "holder"),
+)
+
+# The journal. Rows are never changed.
+events = Table(
+    "events",
+    metadata,
+    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    # From 0.
+    Column("position", BigInteger, primary_key=True),
+    Column("event", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What others have to say to an execution, until its holder has made events of it.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("event", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("node", Text, primary_key=True),
+    # Its place in the compiled workflow.
+    Column("position", Integer, nullable=False),
+    # The execution's at the node's last change.
+    Column("revision", BigInteger, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Index(None, "execution_id", "position"),
+    Index(None, "execution_id", "revision"),
+    sqlite_with_rowid=False,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("node", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    # The propeller that started it, which can read its log.
+    Column("holder", Text, nullable=False),
+    Column("spec", LargeBinary, nullable=False),
+    # Empty: no runner was admitted yet.
+    Column("runner_uid", Text, nullable=False),
+    Column("begun_at_us", BigInteger, nullable=False),
+    Column("ended_at_us", BigInteger, nullable=False),
+    Column("outcome", LargeBinary),
+    sqlite_with_rowid=False,
+)
+
+# The cache: the newest result for each key.
+catalog = Table(
+    "catalog",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("project", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    # CatalogEntry
+    Column("entry", LargeBinary, nullable=False),
+    Index(None, "project", "domain", "task", "number"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,324 @@
+"""The stream on which propellers work: claims and inbox rows go down, heartbeats, commits and logs come up.
+
+A session is one propeller's stream. It is told of what waits by bells and looks for itself every second. When the
+stream breaks, the leases stay until they end, for the propeller may come back; when the propeller says goodbye by
+closing its side, they are given up at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable
+
+from typedflow import errors
+from typedflow.pb.attempt_pb2 import AttemptId
+from typedflow.pb.events_pb2 import Event
+from typedflow.pb.propeller_pb2 import (
+    COMMIT_STATUS_CONFLICT,
+    COMMIT_STATUS_FENCED,
+    Claim,
+    Commit,
+    Heartbeat,
+    HeartbeatResult,
+    Hello,
+    InboxRow,
+    InboxRows,
+    LoadResponse,
+    LogChunk,
+    LogWish,
+    Welcome,
+    WorkRequest,
+    WorkResponse,
+)
+from typedflow_admin import store
+from typedflow_admin.bells import Bell
+from typedflow_admin.commits import Commits
+
+CLAIMABLE = ""
+"""The topic of the work bell that says: there is something to claim. Its other topics are executions."""
+
+_LOOK_AGAIN_SECONDS = 1.0
+_GOODBYE_SECONDS = 0.25
+_LOAD_BYTES = 1024 * 1024
+_CLAIMS_AT_ONCE = 100
+
+
+class Work:
+    """Serves propellers, and knows which are connected."""
+
+    def __init__(self, database: store.Store, commits: Commits, work: Bell, lease_ms: int) -> None:
+        self.database = database
+        self.commits = commits
+        self.bell = work
+        self.lease_ms = lease_ms
+        self._sessions: dict[str, Session] = {}
+
+    async def serve(self, requests: AsyncIterator[WorkRequest]) -> AsyncIterator[WorkResponse]:
+        """One propeller's stream, until either side ends it.
+
+        Raises:
+            UsageError: the first message is no Hello, or a later one is malformed.
+        """
+        session = Session(self, _hello(await anext(requests, None)))
+        held = await self.database.read(lambda transaction: transaction.leases.held(session.propeller_id))
+        session.resume(held)
+        self._sessions[session.propeller_id] = session
+        tasks = [asyncio.create_task(session.receive(requests)), asyncio.create_task(session.push())]
+        try:
+            async for message in session.messages():
+                yield message
+            # A broken connection looks like a goodbye until the call is cancelled.
+            await asyncio.sleep(_GOODBYE_SECONDS)
+            await self._release(session)
+        finally:
+            if self._sessions.get(session.propeller_id) is session:
+                del self._sessions[session.propeller_id]
+            session.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def load(self, execution_id: str) -> AsyncIterator[LoadResponse]:
+        """The compiled workflow of an execution, then its journal.
+
+        Raises:
+            NotFound: there is no such execution.
+        """
+
+        def read(transaction: store.Transaction) -> tuple[bytes, list[bytes]] | None:
+            found = transaction.executions.find(execution_id)
+            workflow = transaction.entities.by_number(found[1].workflow_number) if found else None
+            return (workflow.template, transaction.executions.events(execution_id)) if workflow else None
+
+        found = await self.database.read(read)
+        if found is None:
+            raise errors.NotFound(f"there is no execution `{execution_id}`")
+        first = LoadResponse()
+        first.workflow.MergeFromString(found[0])
+        yield first
+        for part in _parts(found[1]):
+            yield LoadResponse(events=[Event.FromString(event) for event in part])
+
+    async def read_log(self, attempt: AttemptId, holder: str, *, follow: bool) -> AsyncIterator[bytes]:
+        """The log of an attempt, from whichever propeller has it; the one that started it is asked first.
+
+        Raises:
+            StateConflict: no connected propeller has it.
+        """
+        reason = "no propeller is connected"
+        for session in sorted(self._sessions.values(), key=lambda one: one.propeller_id != holder):
+            found = False
+            async for chunk in session.read_log(attempt, follow=follow):
+                if chunk.last and chunk.error and not found:
+                    reason = chunk.error
+                    break
+                found = True
+                if chunk.data:
+                    yield chunk.data
+                if chunk.last:
+                    return
+        raise errors.StateConflict(
+            f"the log of attempt {attempt.attempt} of node `{attempt.node}` can't be read: {reason}",
+            hint="start the propeller that ran it",
+            code="LogUnavailable",
+        )
+
+    async def release_all(self, prefix: str) -> None:
+        """Gives up the leases of propellers that can no longer be there: those of this server, before it was killed."""
+        await self.database.write(lambda transaction: transaction.leases.release_prefix(prefix))
+
+    async def _release(self, session: Session) -> None:
+        if await self.database.write(lambda transaction: transaction.leases.release(session.propeller_id)):
+            self.bell.ring(CLAIMABLE)
+
+
+class Session:
+    """One propeller's stream."""
+
+    def __init__(self, work: Work, hello: Hello) -> None:
+        self.propeller_id = hello.propeller_id
+        self._capacity = hello.capacity
+        self._work = work
+        self._held: dict[str, int] = {}
+        self._sent: dict[str, int] = {}
+        self._logs: dict[str, asyncio.Queue[LogChunk]] = {}
+        self._outgoing: asyncio.Queue[WorkResponse | None] = asyncio.Queue()
+        self._failure: Exception | None = None
+        self._commits: set[asyncio.Task[None]] = set()
+        self._send(WorkResponse(welcome=Welcome(lease_ms=work.lease_ms)))
+
+    def resume(self, leases: Iterable[store.LeaseRow]) -> None:
+        """Goes on with the leases that the propeller had before its stream broke."""
+        self._held = {lease.execution_id: lease.epoch for lease in leases}
+
+    async def messages(self) -> AsyncIterator[WorkResponse]:
+        """What goes down, until the propeller has closed its side; raises what went wrong."""
+        while (message := await self._outgoing.get()) is not None:
+            yield message
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Ends the logs that somebody reads, and waits for nothing."""
+        for queue in self._logs.values():
+            queue.put_nowait(LogChunk(last=True, error="the propeller went away"))
+        for task in self._commits:
+            task.cancel()
+
+    async def receive(self, requests: AsyncIterator[WorkRequest]) -> None:
+        """Takes what comes up until there is no more."""
+        try:
+            async for request in requests:
+                match request.WhichOneof("message"):
+                    case "heartbeat":
+                        await self._heartbeat(request.heartbeat)
+                    case "commit":
+                        # The next commits are read meanwhile, so that they are written together.
+                        task = asyncio.create_task(self._commit(request.commit))
+                        self._commits.add(task)
+                        task.add_done_callback(self._commits.discard)
+                    case "log":
+                        if queue := self._logs.get(request.log.wish_id):
+                            queue.put_nowait(request.log)
+                    case _:
+                        raise errors.UsageError("a message that makes no sense here", code="InvalidRequest")
+            await asyncio.gather(*self._commits)
+        except Exception as error:  # noqa: BLE001 - it ends the stream, where it is translated
+            self._failure = error
+        self._outgoing.put_nowait(None)
+
+    async def push(self) -> None:
+        """Sends claims and inbox rows as they come; all that is not consumed again every second."""
+        loop = asyncio.get_running_loop()
+        with self._work.bell.listen() as listener:
+            try:
+                look_again, topics = 0.0, {CLAIMABLE}
+                while True:
+                    everything = loop.time() >= look_again
+                    if everything:
+                        look_again = loop.time() + _LOOK_AGAIN_SECONDS
+                    claimed = await self._claim() if everything or CLAIMABLE in topics else set()
+                    wanted = set(self._held) if everything else (topics | claimed) & self._held.keys()
+                    await self._push_inbox(wanted, again=everything)
+                    topics = await listener.wait(max(look_again - loop.time(), 0))
+            except Exception as error:  # noqa: BLE001 - it ends the stream, where it is translated
+                self._failure = error
+                self._outgoing.put_nowait(None)
+
+    async def read_log(self, attempt: AttemptId, *, follow: bool) -> AsyncIterator[LogChunk]:
+        """Asks the propeller for a log; its chunks as they come, the last of them marked."""
+        wish = secrets.token_hex(8)
+        self._logs[wish] = asyncio.Queue()
+        self._send(WorkResponse(log=LogWish(id=wish, attempt=attempt, follow=follow)))
+        ended = False
+        try:
+            while not ended:
+                chunk = await self._logs[wish].get()
+                ended = chunk.last
+                yield chunk
+        finally:
+            del self._logs[wish]
+            if not ended:
+                self._send(WorkResponse(log=LogWish(id=wish, attempt=attempt, cancel=True)))
+
+    def _send(self, message: WorkResponse) -> None:
+        self._outgoing.put_nowait(message)
+
+    async def _claim(self) -> set[str]:
+        """Claims as much as there is room for; gives what it got."""
+        room = min(self._capacity - len(self._held), _CLAIMS_AT_ONCE)
+        if room <= 0:
+            return set()
+        holder, lease_ms = self.propeller_id, self._work.lease_ms
+        claims = await self._work.database.write(
+            lambda transaction: transaction.leases.claim(holder, room, lease_ms)
+        )
+        for claim in claims:
+            self._held[claim.execution_id] = claim.epoch
+            self._sent.pop(claim.execution_id, None)
+            message = Claim(
+                execution_id=claim.execution_id,
+                epoch=claim.epoch,
+                version=claim.version,
+                attempt_secret=claim.secret,
+                project=claim.project,
+                domain=claim.domain,
+            )
+            self._send(WorkResponse(claim=message))
+        if len(claims) == _CLAIMS_AT_ONCE:
+            self._work.bell.ring(CLAIMABLE)
+        return {claim.execution_id for claim in claims}
+
+    async def _push_inbox(self, wanted: Iterable[str], *, again: bool) -> None:
+        """Sends what waits for these executions: all of it, or only what was not sent yet."""
+        ids = sorted(wanted)
+        if not ids:
+            return
+        rows = await self._work.database.read(lambda transaction: transaction.leases.inbox(ids))
+        found: dict[str, list[InboxRow]] = {}
+        for row in rows:
+            if row.execution_id in self._held and (
+                again or row.sequence > self._sent.get(row.execution_id, 0)
+            ):
+                message = InboxRow(sequence=row.sequence, event=Event.FromString(row.event))
+                found.setdefault(row.execution_id, []).append(message)
+                self._sent[row.execution_id] = max(row.sequence, self._sent.get(row.execution_id, 0))
+        for execution_id, messages in found.items():
+            self._send(WorkResponse(inbox=InboxRows(execution_id=execution_id, rows=messages)))
+
+    async def _heartbeat(self, heartbeat: Heartbeat) -> None:
+        held = [(one.execution_id, one.epoch) for one in heartbeat.executions]
+        holder, lease_ms = self.propeller_id, self._work.lease_ms
+        lost = await self._work.database.write(
+            lambda transaction: transaction.leases.renew(holder, held, lease_ms)
+        )
+        for execution_id in lost:
+            self._drop(execution_id)
+        self._send(WorkResponse(heartbeat=HeartbeatResult(lost_execution_ids=lost)))
+
+    async def _commit(self, commit: Commit) -> None:
+        try:
+            result = await self._work.commits.commit(self.propeller_id, commit)
+        except Exception as error:  # noqa: BLE001 - it ends the stream, where it is translated
+            self._failure = error
+            self._outgoing.put_nowait(None)
+            return
+        self._send(WorkResponse(commit=result))
+        for part, answer in zip(commit.executions, result.executions, strict=True):
+            if answer.status == COMMIT_STATUS_CONFLICT:
+                self._sent.pop(part.execution_id, None)
+                self._work.bell.ring(part.execution_id)
+            elif answer.status == COMMIT_STATUS_FENCED or (
+                part.HasField("status") and part.status.ended_at_us
+            ):
+                self._drop(part.execution_id, part.epoch)
+
+    def _drop(self, execution_id: str, epoch: int = 0) -> None:
+        """Forgets an execution, which makes room for another; a claim newer than `epoch` stays."""
+        if epoch and self._held.get(execution_id, 0) > epoch:
+            return
+        self._sent.pop(execution_id, None)
+        full = len(self._held) >= self._capacity
+        if self._held.pop(execution_id, None) is not None and full:
+            self._work.bell.ring(CLAIMABLE)
+
+
+def _hello(request: WorkRequest | None) -> Hello:
+    if request is None or not request.hello.propeller_id:
+        raise errors.UsageError("the first message is no Hello with a propeller_id", code="InvalidRequest")
+    return request.hello
+
+
+def _parts(events: list[bytes]) -> Iterable[list[bytes]]:
+    """The events in parts of at most 1 MiB, or of one event."""
+    part: list[bytes] = []
+    size = 0
+    for event in events:
+        if part and size + len(event) > _LOAD_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(event)
+        size += len(event)
+    if part:
+        yield part

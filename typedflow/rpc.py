@@ -1,0 +1,192 @@
+"""How errors travel over gRPC: the one table of which error is which status, and both directions of it.
+
+The service turns an error into a status with `abort_from`, the client turns the status back with `error_from`: what a
+caller catches is what was raised. Code, place and hint travel as google.rpc.ErrorInfo, diagnostics as
+typedflow.v1.Diagnostics, in the status's details. Nothing here makes a call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+
+from google.protobuf import message
+
+from typedflow import errors
+from typedflow.pb import diagnostics_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import grpc
+    from google.rpc.status_pb2 import Status
+
+DOMAIN = "typedflow"
+DETAILS_KEY = "grpc-status-details-bin"
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+# What the server sends may hold a whole compiled workflow.
+MAX_RESPONSE_BYTES = 96 * 1024 * 1024
+
+# gRPC refuses metadata of more than 8 KiB by default, so that is what a status and its details must fit in.
+_MAX_DETAILS_BYTES = 5 * 1024
+_MAX_MESSAGE_CHARACTERS = 1000
+
+# The first that an error is an instance of.
+_CODES: tuple[tuple[type[errors.TypedflowError], str], ...] = (
+    (errors.CompileError, "INVALID_ARGUMENT"),
+    (errors.UsageError, "INVALID_ARGUMENT"),
+    (errors.NotFound, "NOT_FOUND"),
+    (errors.VersionConflict, "ALREADY_EXISTS"),
+    (errors.StateConflict, "FAILED_PRECONDITION"),
+    (errors.PermissionDenied, "UNAUTHENTICATED"),
+    (errors.ServerUnreachable, "UNAVAILABLE"),
+    (errors.IntegrityError, "DATA_LOSS"),
+)
+_ERRORS: dict[str, type[errors.TypedflowError]] = {
+    "INVALID_ARGUMENT": errors.UsageError,
+    "OUT_OF_RANGE": errors.UsageError,
+    "RESOURCE_EXHAUSTED": errors.UsageError,
+    "NOT_FOUND": errors.NotFound,
+    "ALREADY_EXISTS": errors.VersionConflict,
+    "FAILED_PRECONDITION": errors.StateConflict,
+    "ABORTED": errors.StateConflict,
+    "UNAUTHENTICATED": errors.PermissionDenied,
+    "PERMISSION_DENIED": errors.PermissionDenied,
+    "UNAVAILABLE": errors.ServerUnreachable,
+    "DEADLINE_EXCEEDED": errors.ServerUnreachable,
+    "DATA_LOSS": errors.IntegrityError,
+}
+# What INVALID_ARGUMENT was before it travelled, by the error's own code.
+_USAGE_ERRORS: dict[str, type[errors.UsageError]] = {
+    errors.DefinitionError.code: errors.DefinitionError,
+    errors.ConversionError.code: errors.ConversionError,
+    errors.BundleError.code: errors.BundleError,
+}
+
+
+class AbortableContext(Protocol):
+    """The part of grpc.aio.ServicerContext that ends a call."""
+
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        """Ends the call; never returns."""
+
+
+def code_of(error: errors.TypedflowError) -> str:
+    """The name of the gRPC status code for an error, as in `NOT_FOUND`."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), "UNKNOWN")
+
+
+def status_of(error: errors.TypedflowError, *, limited: bool = True) -> Status:
+    """The error as google.rpc.Status; `limited` to what fits in gRPC metadata, with a count of what is left out."""
+    import grpc
+    from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 - as heavy as grpc, and used with it only
+
+    info = error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN)
+    if error.where:
+        info.metadata["where"] = error.where
+    if error.hint:
+        info.metadata["hint"] = error.hint
+    number: int = getattr(grpc.StatusCode, code_of(error)).value[0]
+    status = status_pb2.Status(code=number, message=error.message)
+    if isinstance(error, errors.CompileError):
+        sent = diagnostics_pb2.Diagnostics(diagnostics=error.diagnostics)
+        if limited:
+            _limit(sent)
+        info.metadata["diagnostics"] = str(len(error.diagnostics))
+        status.details.add().Pack(sent)
+    if limited and len(status.message) > _MAX_MESSAGE_CHARACTERS:
+        status.message = status.message[:_MAX_MESSAGE_CHARACTERS] + " ..."
+    status.details.add().Pack(info)
+    return status
+
+
+async def abort_from(error: errors.TypedflowError, context: AbortableContext) -> NoReturn:
+    """Ends a call with the status that says `error`."""
+    from grpc_status import rpc_status
+
+    await context.abort_with_status(rpc_status.to_status(status_of(error)))
+
+
+def error_from(failure: grpc.RpcError | grpc.aio.AioRpcError, address: str = "") -> errors.TypedflowError:
+    """The error that the service raised, from what the call raised; `address` names a server that can't be reached."""
+    import grpc
+
+    assert isinstance(failure, grpc.Call | grpc.aio.AioRpcError)
+    code = failure.code().name
+    said = failure.details() or code
+    info = _info_of(failure)
+    if isinstance(info, errors.CompileError):
+        return info
+    kind = _ERRORS.get(code, errors.TypedflowError)
+    if kind is errors.UsageError and info is not None:
+        kind = _USAGE_ERRORS.get(info.reason, kind)
+    if info is not None:
+        return kind(
+            message,
+            where=info.metadata.get("where", ""),
+            hint=info.metadata.get("hint", ""),
+            code=info.reason,
+        )
+    if kind is errors.ServerUnreachable:
+        return kind(
+            f"no typedflow server answers: {said}",
+            where=address,
+            hint="start one with `typedflow up`, or set TYPEDFLOW_ADMIN to the address of one that runs",
+        )
+    return kind(
+        message,
+        where=address,
+        code="" if kind is not errors.TypedflowError else code.title().replace("_", ""),
+    )
+
+
+def channel_options() -> list[tuple[str, int]]:
+    """What every client of the service sets on its channel."""
+    return [
+        ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.keepalive_time_ms", 30_000),
+    ]
+
+
+def _limit(sent: diagnostics_pb2.Diagnostics) -> None:
+    """Leaves out the last diagnostics until the message is small enough; the first always stays."""
+    size = 0
+    for number, diagnostic in enumerate(sent.diagnostics):
+        size += diagnostic.ByteSize() + 4
+        if size > _MAX_DETAILS_BYTES and number:
+            del sent.diagnostics[number:]
+            return
+
+
+class _Info(Protocol):
+    """What is used of google.rpc.ErrorInfo."""
+
+    @property
+    def reason(self) -> str:
+        """The error's code."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Place and hint."""
+
+
+def _info_of(failure: grpc.Call | grpc.aio.AioRpcError) -> errors.CompileError | _Info | None:
+    """What the status's details say; None when they say nothing, as with a server that is none of ours."""
+    from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 - as above
+
+    packed = dict(failure.trailing_metadata() or ()).get(DETAILS_KEY)
+    if not isinstance(packed, bytes):
+        return None
+    try:
+        status = status_pb2.Status.FromString(packed)
+        diagnostics = diagnostics_pb2.Diagnostics()
+        for detail in status.details:
+            if detail.Unpack(diagnostics):
+                return errors.CompileError(diagnostics.diagnostics, failure.details() or "")
+        for detail in status.details:
+            info = error_details_pb2.ErrorInfo()
+            if detail.Unpack(info) and info.domain == DOMAIN:
+                return cast("_Info", info)
+    except message.DecodeError:
+        pass
+    return None
