@@ -53,9 +53,16 @@ class Finder:
 
     def first_party_file(self, filename: str) -> Path | None:
         """The path of a source file, as seen from the roots; None if it is not first-party."""
-        for path in (Path(os.path.abspath(filename)), Path(os.path.realpath(filename))):
-            if self.is_first_party(path) and path.is_file():
-                return path
+        path = Path(os.path.abspath(filename))
+        if self.is_first_party(path) and path.is_file():
+            return path
+        # A root or a folder above it may be a symbolic link, or the file may be known by where a link leads.
+        real = Path(os.path.realpath(filename))
+        for root in self.roots:
+            real_root = Path(os.path.realpath(root))
+            if real.is_relative_to(real_root):
+                path = root / real.relative_to(real_root)
+                return path if self.is_first_party(path) and path.is_file() else None
         return None
 
     def name_of(self, path: Path) -> str:

@@ -18,7 +18,8 @@ from typedflow.fingerprint.references import Found, Options
 from typedflow.fingerprint.resolution import Names, Node
 
 _ENTITY_DECORATORS = frozenset({"task", "workflow", "dynamic"})
-_SCHEMA_LIBRARIES = frozenset({"pandera", "pydantic"})
+# A description is metadata there; in other libraries (pydantic, for one) it may be a prompt.
+_SCHEMA_LIBRARIES = frozenset({"pandera"})
 
 
 @dataclass(frozen=True, slots=True)

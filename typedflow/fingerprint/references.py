@@ -228,6 +228,8 @@ class _Collector:
             return
         is_store = isinstance(node.ctx, ast.Store | ast.Del)
         if is_store and len(chain) == 1:
+            if scope is not None and chain[0] in scope.bound.global_names:
+                self.found.references[Reference(chain), options] = None
             return
         reference = self._outside(chain, scope, is_store)
         if reference is None:

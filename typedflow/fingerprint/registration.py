@@ -104,7 +104,14 @@ class Registration:
     def _is_mutable(self, node: Node) -> bool:
         if node.kind != "name":
             return True
-        for unit in self._names.source(node.path).units_of[node.name]:
+        source = self._names.source(node.path)
+        if any(chain[0] == node.name for chain in source.patched):
+            return True
+        for unit in source.units_of[node.name]:
+            if isinstance(unit.node, ast.FunctionDef) and any(
+                isinstance(d, _DISPLAYS) for d in unit.node.args.defaults
+            ):
+                return True
             statements = unit.node.body if isinstance(unit.node, ast.ClassDef) else [unit.node]
             for statement in statements:
                 if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):

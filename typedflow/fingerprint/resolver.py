@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from typedflow import errors
 from typedflow.dataplane import digests
@@ -76,8 +76,8 @@ class Resolver:
         found = [own]
         files: list[Component] = []
         for dependency in depends_on:
-            if isinstance(dependency, str):
-                files.extend(self._files(dependency))
+            if isinstance(dependency, str | PurePath):
+                files.extend(self._files(str(dependency)))
             else:
                 found.append(origins.of_dependency(dependency, self._graph))
         reached = self._graph.walk(node for origin in found for node in origin.nodes)

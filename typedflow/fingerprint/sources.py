@@ -115,12 +115,11 @@ def _parsed(data: bytes) -> Source:
 def _units(tree: ast.Module, unloaded: set[int]) -> Iterator[Unit]:
     """The module's units; adds to `unloaded` the ids of import statements that importing the module does not run."""
     for node in tree.body:
-        is_script = isinstance(node, ast.If) and _is_script_guard(node.test)
+        is_script = isinstance(node, ast.If) and _is_script_guard(node.test) and not node.orelse
         is_typing = isinstance(node, ast.If) and _is_type_checking(node.test)
-        if is_script or is_typing:
-            unloaded.update(
-                id(inner) for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom)
-            )
+        if isinstance(node, ast.If) and (is_script or is_typing):
+            inside = (inner for statement in node.body for inner in ast.walk(statement))
+            unloaded.update(id(inner) for inner in inside if isinstance(inner, ast.Import | ast.ImportFrom))
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or _is_text(node):
             continue
         bound = bindings.of_block([node])
@@ -130,6 +129,8 @@ def _units(tree: ast.Module, unloaded: set[int]) -> Iterator[Unit]:
 
 def _acts(node: ast.stmt) -> bool:
     """Whether a statement does more than bind names."""
+    if isinstance(node, ast.ClassDef):
+        return any(isinstance(inner, ast.Expr) and not _is_text(inner) for inner in node.body)
     if isinstance(node, (*DEFINITIONS, *_TYPE_ALIAS, ast.Import, ast.ImportFrom, ast.Pass)) or _is_text(node):
         return False
     if isinstance(node, _ASSIGNMENTS):

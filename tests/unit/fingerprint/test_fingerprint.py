@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -100,6 +101,95 @@ def test_modules_that_import_each_other_are_followed(tmp_path):
     path.write_text(text)
     found = fingerprint.fingerprint(function, roots=[tmp_path])
     assert names(found) == ["module.CONSTANT", "module.f", "other.g"]
+
+
+# --- what can't be followed
+
+
+def edited(tmp_path, files, file, old, new):
+    """Whether an edit to one of a project's files changes the fingerprint of `module.f`."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    function = FunctionType(compile(files["module.py"], str(tmp_path / "module.py"), "exec"), {}, "f")
+    function.__qualname__, function.__module__ = "f", "module"
+    before = fingerprint.fingerprint(function, roots=[tmp_path]).digest
+    assert files[file].count(old) == 1
+    (tmp_path / file).write_text(files[file].replace(old, new))
+    return fingerprint.fingerprint(function, roots=[tmp_path]).digest != before
+
+
+PLUGIN = "import registry\n@registry.register\ndef g():\n    return 1\n"
+MODULE = "import registry, plugin\ndef f():\n    return registry.find('g')()\n"
+FIND = "def find(name):\n    return ITEMS[name]\n"
+REGISTRIES = {
+    "a variable": "ITEMS = {}\ndef register(g):\n    ITEMS[g.__name__] = g\n" + FIND,
+    "a variable of a called function": (
+        "ITEMS = []\ndef keep(g):\n    ITEMS.append(g)\ndef register(g):\n    keep(g)\n" + FIND
+    ),
+    "a global name": "ITEMS = None\ndef register(g):\n    global ITEMS\n    ITEMS = g\n" + FIND,
+    "a class": (
+        "class K:\n    items = {}\ndef register(g):\n    K.items[g.__name__] = g\n" + FIND.replace("ITEMS", "K.items")
+    ),
+    "an attribute of itself": (
+        "def register(g):\n    register.all[0] = g\nregister.all = {}\n" + FIND.replace("ITEMS", "register.all")
+    ),
+    "a default": (
+        "def register(g, items=[]):\n    items.append(g)\n    return items\n" + FIND.replace("ITEMS", "register(0)")
+    ),
+    "an object": (
+        "class K:\n    def __call__(self, g):\n        self.g = g\n"
+        "register = K()\ndef find(name):\n    return register.g\n"
+    ),
+    "a closure": (
+        "def make():\n    items = {}\n    return items.update, items.get\nregister, find = make()\n"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("registry", REGISTRIES.values(), ids=[name.replace(" ", "-") for name in REGISTRIES])
+def test_c2_a_definition_that_is_registered_counts_wherever_it_is_kept(tmp_path, registry):
+    files = {"module.py": MODULE, "plugin.py": PLUGIN, "registry.py": registry}
+    assert edited(tmp_path, files, "plugin.py", "return 1", "return 2")
+
+
+def test_a_decorator_that_keeps_nothing_does_not_make_its_module_count(tmp_path):
+    registry = (
+        "import logging\nlogger = logging.getLogger()\ndef register(g):\n    logger.info('x')\n    return g\n"
+        + FIND
+    )
+    files = {"module.py": MODULE, "plugin.py": PLUGIN, "registry.py": registry}
+    assert not edited(tmp_path, files, "plugin.py", "return 1", "return 2")
+
+
+def test_c2_a_subclass_that_registers_itself_counts(tmp_path):
+    files = {
+        "module.py": "import plugin, base\ndef f():\n    return base.Base.known\n",
+        "plugin.py": "from base import Base\nclass P(Base):\n    x = 1\n",
+        "base.py": "class Base:\n    known = []\n    def __init_subclass__(cls):\n        Base.known.append(cls)\n",
+    }
+    assert edited(tmp_path, files, "plugin.py", "x = 1", "x = 2")
+
+
+def test_c2_an_assignment_that_registers_counts(tmp_path):
+    files = {
+        "module.py": MODULE,
+        "plugin.py": "import registry\ndef g():\n    return 1\nhandle = registry.register(g)\n",
+        "registry.py": REGISTRIES["a variable"],
+    }
+    assert edited(tmp_path, files, "plugin.py", "return 1", "return 2")
+
+
+def test_a_typing_import_counts_only_by_name_and_the_else_of_a_script_block_counts(tmp_path):
+    files = {
+        "module.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import loud\nelse:\n    import quiet\n"
+        "if __name__ == '__main__':\n    print(1)\nelse:\n    print(2)\ndef f():\n    return 1\n",
+        "loud.py": "print('loud')\n",
+        "quiet.py": "print('quiet')\n",
+    }
+    assert not edited(tmp_path, files, "loud.py", "'loud'", "'LOUD'")
+    assert edited(tmp_path, files, "quiet.py", "'quiet'", "'QUIET'")
+    assert edited(tmp_path, files, "module.py", "print(2)", "print(3)")
 
 
 # --- closures
@@ -273,6 +363,12 @@ def test_a_reached_module_that_is_not_python_is_refused_with_its_line(project):
     with pytest.raises(errors.LoadError) as caught:
         fingerprint.fingerprint(function, roots=[project.root])
     assert caught.value.where.endswith("inner.py:4")
+
+
+def test_a_root_behind_a_symbolic_link_is_the_same_root(project, tmp_path):
+    (tmp_path / "link").symlink_to(project.root)
+    function = project.function("train")
+    assert fingerprint.fingerprint(function, roots=[tmp_path / "link"]) == project.fingerprint("train")
 
 
 # --- names
