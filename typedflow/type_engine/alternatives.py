@@ -6,9 +6,12 @@ Words for people only: nothing here decides whether a type is supported.
 from __future__ import annotations
 
 import enum
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
-SUPPORTED = "None, bool, int, float, str, datetime, list, X | Y, dataclasses, File, pandas.DataFrame, pyarrow.Table, pandera DataFrame[Model]"
+SUPPORTED = (
+    "None, bool, int, float, str, datetime, list, X | Y, dataclasses, File, pandas.DataFrame, pyarrow.Table "
+    "and pandera's DataFrame[Model]"
+)
 
 _INSTEAD = {
     "builtins.dict": "use a dataclass, whose fields have names and types",
@@ -77,5 +80,8 @@ def text(annotation: Any) -> str:
 
 def qualified_name(annotation: Any) -> str:
     """Module and qualified name, or nothing for what has none."""
-    module, name = getattr(annotation, "__module__", ""), getattr(annotation, "__qualname__", getattr(annotation, "_name", ""))
+    module, name = (
+        getattr(annotation, "__module__", ""),
+        getattr(annotation, "__qualname__", getattr(annotation, "_name", "")),
+    )
     return f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) and name else ""

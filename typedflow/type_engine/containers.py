@@ -62,7 +62,9 @@ class ListConverter(conversion.Converter):
             if type(value) is not list:
                 self._check(value, place(i))
         lengths = list(map(len, values))
-        elements = self.element.to_column(list(itertools.chain.from_iterable(values)), _nested(place, lengths), data)
+        elements = self.element.to_column(
+            list(itertools.chain.from_iterable(values)), _nested(place, lengths), data
+        )
         return literals_pb2.List(lists=literals_pb2.Lists(lengths=lengths, elements=elements))
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
@@ -74,7 +76,13 @@ class ListConverter(conversion.Converter):
 
     def _check(self, value: Any, path: str) -> None:
         if type(value) is not list:
-            hint = "write .tolist()" if hasattr(value, "tolist") else "write list(...)" if hasattr(value, "__iter__") else ""
+            hint = (
+                "write .tolist()"
+                if hasattr(value, "tolist")
+                else "write list(...)"
+                if hasattr(value, "__iter__")
+                else ""
+            )
             raise conversion.misfit(path, self.type, value, hint=hint)
 
 
@@ -121,7 +129,9 @@ class UnionConverter(conversion.Converter):
     def is_exact(self, value: Any) -> bool:
         return any(variant.is_exact(value) for variant in self.variants)
 
-    def _refused(self, value: Any, path: str, refusals: list[errors.ConversionError]) -> errors.ConversionError:
+    def _refused(
+        self, value: Any, path: str, refusals: list[errors.ConversionError]
+    ) -> errors.ConversionError:
         hint = next((error.hint for error in refusals if error.hint), "")
         return conversion.misfit(path, self.type, value, hint=hint)
 

@@ -51,7 +51,7 @@ class Converter(ABC):
 
     @abstractmethod
     def is_exact(self, value: Any) -> bool:
-        """Whether the value is of this very type, so that nothing about it needs conversion. Chooses a union's variant."""
+        """Whether the value is of this very type: nothing about it needs conversion. Chooses a union's variant."""
 
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         """Many values as one packed list."""
@@ -59,10 +59,14 @@ class Converter(ABC):
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         """The inverse of `to_column`; takes any packing."""
-        return [self.from_literal(element, place(i), data) for i, element in enumerate(literals.elements(column))]
+        return [
+            self.from_literal(element, place(i), data) for i, element in enumerate(literals.elements(column))
+        ]
 
 
-def misfit(path: str, expected: types_pb2.LiteralType, value: Any, reason: str = "", hint: str = "") -> errors.ConversionError:
+def misfit(
+    path: str, expected: types_pb2.LiteralType, value: Any, reason: str = "", hint: str = ""
+) -> errors.ConversionError:
     """The error for a Python value that is not one of type `expected`."""
     kind = type(value)
     named = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -71,10 +75,14 @@ def misfit(path: str, expected: types_pb2.LiteralType, value: Any, reason: str =
     return errors.ConversionError(f"{message}: {reason}" if reason else message, where=path, hint=hint)
 
 
-def mismatch(path: str, expected: types_pb2.LiteralType, literal: literals_pb2.Literal) -> errors.ConversionError:
+def mismatch(
+    path: str, expected: types_pb2.LiteralType, literal: literals_pb2.Literal
+) -> errors.ConversionError:
     """The error for a literal that is not one of type `expected`."""
     kind = literal.WhichOneof("value") or "nothing"
-    return errors.ConversionError(f"expected {literal_types.text(expected)}, got a literal that holds {kind}", where=path)
+    return errors.ConversionError(
+        f"expected {literal_types.text(expected)}, got a literal that holds {kind}", where=path
+    )
 
 
 def shown(value: Any) -> str:

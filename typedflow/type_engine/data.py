@@ -53,7 +53,7 @@ class Data:
         return Path(tempfile.mkdtemp(dir=self.folder, prefix="value-"))
 
     def require(self, path: str, what: str) -> None:
-        """Raises ConversionError where there is no store: while a workflow is defined, only plain values can be bound."""
+        """Raises ConversionError where there is no store: in a definition, only plain values can be bound."""
         if isinstance(self.store, _NoStore):
             raise errors.ConversionError(
                 f"{what} can't be written here as a constant",
@@ -66,9 +66,10 @@ class _NoStore:
     """Stands where there is no store. `Data.require` is asked before any byte moves, so nothing here is reached."""
 
     def __getattr__(self, name: str) -> object:
-        raise errors.ConversionError("there is no object store here", hint="convert files and frames inside a run")
+        raise errors.ConversionError(
+            "there is no object store here", hint="convert files and frames inside a run"
+        )
 
 
 NO_DATA = Data(_NoStore(), Path())  # type: ignore[arg-type]  # an ObjectStore that refuses everything
 """For constants in definitions: plain values convert, files and frames are refused."""
-

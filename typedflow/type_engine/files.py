@@ -41,7 +41,7 @@ class Format(Marker):
     name: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _FORMAT.fullmatch(self.name):
+        if not _FORMAT.fullmatch(str(self.name)):
             hint = 'write it in lower case and without a dot before it, as in Format("csv")'
             raise errors.DefinitionError(f"{self.name!r} is not a format", hint=hint, code="InvalidName")
 
@@ -60,9 +60,9 @@ class File:
     """A file that travels between tasks.
 
     Made by a task or a caller, it names what is to be published: `File("model.joblib")`, or a URL, `File("s3://...")`.
-    A path's bytes are published and hashed. A URL is only pointed at: it is keyed by itself and its version (generation,
-    ETag, or size and time of change), and one without a version never hits the cache. `File(url, copy=True)` fetches the
-    bytes and publishes them.
+    A path's bytes are published and hashed. A URL is only pointed at: it is keyed by itself and its version
+    (generation, ETag, or size and time of change), and one without a version never hits the cache.
+    `File(url, copy=True)` fetches the bytes and publishes them.
 
     Received by a task, it is a path: `open(f)`, `str(f)` and `f.path` give a local, private copy, which is fetched when
     first asked for and may be written to. `f.stream()` reads without fetching all. Returning it passes it on; when the
@@ -78,7 +78,7 @@ class File:
     __slots__ = ("_received", "_source", "copy")
 
     def __init__(self, source: str | os.PathLike[str], *, copy: bool = False) -> None:
-        text = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        text: object = os.fspath(source) if hasattr(source, "__fspath__") else source
         if not isinstance(text, str) or not text:
             message = f"File takes a path or a URL, not {conversion.shown(source)}"
             raise errors.ConversionError(message, hint='as in File("model.joblib")')
@@ -97,7 +97,9 @@ class File:
         received = self._received
         if received is None:
             if outside.is_url(self._source):
-                raise errors.UsageError("a URL has no local path before a task receives it", where=self._source)
+                raise errors.UsageError(
+                    "a URL has no local path before a task receives it", where=self._source
+                )
             return Path(self._source)
         if received.copy is None:
             path = _fetch(received)
@@ -120,7 +122,9 @@ class File:
         """Bytes. Of a received file, as it was received."""
         if self._received:
             return self._received.literal.blob.size
-        return outside.look(self._source, "").size if outside.is_url(self._source) else self.path.stat().st_size
+        return (
+            outside.look(self._source, "").size if outside.is_url(self._source) else self.path.stat().st_size
+        )
 
     @property
     def digest(self) -> str:
@@ -165,7 +169,9 @@ def file_converter(annotation: Any, _engine: TypeEngine) -> conversion.Converter
     """The converter of `File` or `Annotated[File, Format("csv")]`."""
     formats = [each.name for each in get_args(annotation) if isinstance(each, Format)]
     if len(formats) > 1:
-        raise errors.DefinitionError(f"a file has one format, not {' and '.join(formats)}", code="UnsupportedType")
+        raise errors.DefinitionError(
+            f"a file has one format, not {' and '.join(formats)}", code="UnsupportedType"
+        )
     return FileConverter(formats[0] if formats else "")
 
 
@@ -205,9 +211,13 @@ class FileConverter(conversion.Converter):
 
     def _publish(self, source: Path, name: str, path: str, data: Data, format: str = "") -> literals_pb2.File:  # noqa: A002
         if source.is_dir():
-            raise errors.ConversionError(f"{source} is a folder", where=path, hint="a File is one file: pack it first")
+            raise errors.ConversionError(
+                f"{source} is a folder", where=path, hint="a File is one file: pack it first"
+            )
         if not source.is_file():
-            hint = f"the task wrote it to another place than {Path.cwd()}?" if not source.is_absolute() else ""
+            hint = (
+                f"the task wrote it to another place than {Path.cwd()}?" if not source.is_absolute() else ""
+            )
             raise errors.ConversionError(f"there is no file {source}", where=path, hint=hint)
         format = format or self._format  # noqa: A001
         blob = data.put_file(source)
@@ -216,7 +226,9 @@ class FileConverter(conversion.Converter):
     def _pass_on(self, received: _Received, value: File, path: str, data: Data) -> literals_pb2.File:
         literal = received.literal
         self._check_format(literal.format, path)
-        if received.copy is not None and (not received.copy.is_file() or _state(received.copy) != received.state):
+        if received.copy is not None and (
+            not received.copy.is_file() or _state(received.copy) != received.state
+        ):
             return self._publish(received.copy, value.name, path, data, literal.format)
         return literal
 
@@ -239,7 +251,9 @@ class FileConverter(conversion.Converter):
     def _check_format(self, given: str, path: str) -> None:
         if self._format not in ("", given):
             message = f"expected {literal_types.text(self.type)}, got {literal_types.text(literal_types.file(given))}"
-            raise errors.ConversionError(message, where=path, hint="read it, and write a new file in that format")
+            raise errors.ConversionError(
+                message, where=path, hint="read it, and write a new file in that format"
+            )
 
 
 def _fetch(received: _Received) -> Path:
@@ -252,7 +266,7 @@ def _fetch(received: _Received) -> Path:
 
 
 def _content(digest: str, format: str) -> str:  # noqa: A002
-    return "b3:" + blake3("\0".join(("typedflow:file:1", digest, format)).encode()).hexdigest()
+    return "b3:" + blake3(f"typedflow:file:1\0{digest}\0{format}".encode()).hexdigest()
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -60,7 +60,7 @@ def of_column(column: Any) -> str:
 
 
 def logical_type(t: Any) -> str:
-    """The name of an Arrow type without what is only layout: `int64`, `string`, `timestamp[us, tz=UTC]`, `dictionary<string>`."""
+    """An Arrow type without what is only layout: `int64`, `string`, `timestamp[us, tz=UTC]`, `dictionary<string>`."""
     import pyarrow as pa
 
     types = pa.types
@@ -88,18 +88,23 @@ def _values(hasher: Any, array: Any) -> None:
     if pa.types.is_run_end_encoded(array.type):
         import pyarrow.compute as pc
 
-        return _values(hasher, pc.run_end_decode(array))
+        _values(hasher, pc.call_function("run_end_decode", [array]))
+        return
     if isinstance(array.type, pa.BaseExtensionType):
-        _put(hasher, array.type.__arrow_ext_serialize__() if hasattr(array.type, "__arrow_ext_serialize__") else b"")
-        return _values(hasher, array.storage)
+        _put(
+            hasher,
+            array.type.__arrow_ext_serialize__() if hasattr(array.type, "__arrow_ext_serialize__") else b"",
+        )
+        _values(hasher, array.storage)
+        return
     hasher.update(struct.pack("<Q", len(array)))
     if pa.types.is_null(array.type):
-        return None
+        return
     if pa.types.is_dictionary(array.type):
-        return _dictionary(hasher, array)
+        _dictionary(hasher, array)
+        return
     _validity(hasher, array)
     _writer(array.type)(hasher, array)
-    return None
 
 
 def _validity(hasher: Any, array: Any) -> None:
@@ -170,7 +175,7 @@ def _booleans(hasher: Any, array: Any) -> None:
     import numpy as np
     import pyarrow.compute as pc
 
-    filled = pc.fill_null(array, fill_value=False) if array.null_count else array
+    filled = pc.fill_null(array, False) if array.null_count else array
     _put(hasher, np.packbits(filled.to_numpy(zero_copy_only=False), bitorder="little"))
 
 
@@ -198,7 +203,9 @@ def _strings(hasher: Any, array: Any) -> None:
 def _string_views(hasher: Any, array: Any) -> None:
     import pyarrow as pa
 
-    _strings(hasher, array.cast(pa.large_string() if pa.types.is_string_view(array.type) else pa.large_binary()))
+    _strings(
+        hasher, array.cast(pa.large_string() if pa.types.is_string_view(array.type) else pa.large_binary())
+    )
 
 
 def _lists(hasher: Any, array: Any) -> None:
@@ -244,7 +251,9 @@ def _is_list(t: Any) -> bool:
     import pyarrow as pa
 
     types = pa.types
-    return bool(types.is_list(t) or types.is_large_list(t) or types.is_list_view(t) or types.is_large_list_view(t))
+    return bool(
+        types.is_list(t) or types.is_large_list(t) or types.is_list_view(t) or types.is_large_list_view(t)
+    )
 
 
 def _put(hasher: Any, data: Any) -> None:

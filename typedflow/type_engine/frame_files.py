@@ -52,14 +52,18 @@ def read(
     import pyarrow as pa
 
     if frame.format != FORMAT:
-        raise errors.ConversionError(f"the frame is stored as {frame.format!r}, which is not read here", where=path)
+        raise errors.ConversionError(
+            f"the frame is stored as {frame.format!r}, which is not read here", where=path
+        )
     local = data.local_path(frame.blob)
     if local is None:
         local = data.new_folder() / "frame.arrow"
         data.fetch(frame.blob, local)
     elif digests.of_file(local).digest != frame.blob.digest:
         hint = "the stored file was changed or damaged: delete it, and what made it is run again"
-        raise errors.IntegrityError("the stored frame is not what its digest says", where=frame.blob.uri, hint=hint)
+        raise errors.IntegrityError(
+            "the stored frame is not what its digest says", where=frame.blob.uri, hint=hint
+        )
     try:
         source = pa.memory_map(str(local))
         reader = pa.ipc.open_file(source)
@@ -70,7 +74,9 @@ def read(
             reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=chosen))
         return reader.read_all()
     except pa.ArrowInvalid as error:
-        raise errors.IntegrityError(f"the stored frame can't be read: {error}", where=frame.blob.uri) from None
+        raise errors.IntegrityError(
+            f"the stored frame can't be read: {error}", where=frame.blob.uri
+        ) from None
 
 
 def _write(table: Any, sink: Any) -> None:

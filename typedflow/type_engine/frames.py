@@ -1,7 +1,7 @@
 """Data frames: pandas.DataFrame, pyarrow.Table, and both with a pandera model.
 
-All of them are one thing between tasks, an Arrow table in the store: a pandas frame feeds an Arrow consumer and the other
-way round. Must never import a library of frames before a frame is converted, or a model's type is asked for.
+All of them are one thing between tasks, an Arrow table in the store: a pandas frame feeds an Arrow consumer and the
+other way round. Must never import a library of frames before a frame is converted, or a model's type is asked for.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from typedflow import errors, literal_types
 from typedflow.pb import literals_pb2, types_pb2
-from typedflow.type_engine import conversion, frame_digest, frame_files, pandas_arrow
+from typedflow.type_engine import conversion, frame_digest, frame_files, pandas_arrow, pandera_schemas
 from typedflow.type_engine.data import Data
 
 if TYPE_CHECKING:
-    from typedflow.type_engine.pandera_schemas import Schema
     from typedflow.type_engine.registry import TypeEngine
 
 
@@ -32,15 +31,11 @@ def arrow_converter(_annotation: Any, _engine: TypeEngine) -> conversion.Convert
 
 def pandera_pandas_converter(annotation: Any, _engine: TypeEngine) -> conversion.Converter:
     """The converter of `pandera.typing.DataFrame[Model]`."""
-    from typedflow.type_engine import pandera_schemas
-
     return PandasConverter(pandera_schemas.pandas_schema(annotation))
 
 
 def pandera_arrow_converter(annotation: Any, _engine: TypeEngine) -> conversion.Converter:
     """The converter of `pandera.typing.pyarrow.Table[Model]`."""
-    from typedflow.type_engine import pandera_schemas
-
     return ArrowConverter(pandera_schemas.arrow_schema(annotation))
 
 
@@ -51,7 +46,7 @@ class FrameConverter(conversion.Converter):
     with another does.
     """
 
-    def __init__(self, schema: Schema | None) -> None:
+    def __init__(self, schema: pandera_schemas.Schema | None) -> None:
         self._schema = schema
         self.type = literal_types.frame() if schema is None else types_pb2.LiteralType(frame=schema.type)
 
@@ -71,14 +66,18 @@ class FrameConverter(conversion.Converter):
             hint = "use a struct, or a column for each of its types"
             raise errors.ConversionError(f"{error} can't be in a frame", where=path, hint=hint) from None
         blob = frame_files.write(table, data)
-        frame = literals_pb2.Frame(content=content, blob=blob, format=frame_files.FORMAT, rows=table.num_rows, type=actual)
+        frame = literals_pb2.Frame(
+            content=content, blob=blob, format=frame_files.FORMAT, rows=table.num_rows, type=actual
+        )
         return literals_pb2.Literal(frame=frame)
 
     def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> Any:
         if literal.WhichOneof("value") != "frame":
             raise conversion.mismatch(path, self.type, literal)
         schema = self._schema
-        table = frame_files.read(literal.frame, path, data, self._wanted if schema is not None and schema.filters else None)
+        table = frame_files.read(
+            literal.frame, path, data, self._wanted if schema is not None and schema.filters else None
+        )
         value = self._from_table(table)
         if schema is not None and schema.digest != literal.frame.type.schema.digest:
             value = schema.validate(value, path)
@@ -113,7 +112,13 @@ class PandasConverter(FrameConverter):
         return pandas_arrow.to_frame(table)
 
     def _hint(self, value: Any) -> str:
-        return "write .to_pandas()" if hasattr(value, "to_pandas") else "write .to_frame()" if hasattr(value, "to_frame") else ""
+        return (
+            "write .to_pandas()"
+            if hasattr(value, "to_pandas")
+            else "write .to_frame()"
+            if hasattr(value, "to_frame")
+            else ""
+        )
 
 
 class ArrowConverter(FrameConverter):
@@ -140,10 +145,14 @@ def _actual_type(table: Any, path: str) -> types_pb2.FrameType:
     names = table.schema.names
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise errors.ConversionError(f"there are several columns {twice!r}", where=path, hint="give each a name of its own")
+        raise errors.ConversionError(
+            f"there are several columns {twice!r}", where=path, hint="give each a name of its own"
+        )
     index = set(pandas_arrow.index_columns(table))
     columns = [
-        types_pb2.Column(name=field.name, dtype=frame_digest.logical_type(field.type), nullable=column.null_count > 0)
+        types_pb2.Column(
+            name=field.name, dtype=frame_digest.logical_type(field.type), nullable=column.null_count > 0
+        )
         for field, column in zip(table.schema, table.columns, strict=True)
         if field.name not in index
     ]

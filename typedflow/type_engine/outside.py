@@ -6,7 +6,6 @@ an object store, else size and time of change. Must never read the bytes to find
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import shutil
@@ -52,7 +51,9 @@ def look(url: str, where: str) -> Seen:
     except FileNotFoundError:
         raise errors.ConversionError(f"there is nothing at {url}", where=where) from None
     except Exception as error:
-        raise errors.ConversionError(f"{url} can't be read: {type(error).__name__}: {error}", where=where) from error
+        raise errors.ConversionError(
+            f"{url} can't be read: {type(error).__name__}: {error}", where=where
+        ) from error
     if info.get("type") == "directory":
         raise errors.ConversionError(f"{url} is a folder", where=where, hint="a File is one file")
     return Seen(int(info.get("size") or 0), _token(info))
@@ -65,7 +66,7 @@ def content(seen: Seen, url: str, format: str) -> str:  # noqa: A002 - the field
     what depends on the file never hits the cache.
     """
     token = seen.token or f"unknown:{secrets.token_hex(16)}"
-    return "b3:" + blake3("\0".join(("typedflow:url:1", url, token, format)).encode()).hexdigest()
+    return "b3:" + blake3(f"typedflow:url:1\0{url}\0{token}\0{format}".encode()).hexdigest()
 
 
 def open_stream(url: str, where: str) -> BinaryIO:
@@ -90,7 +91,7 @@ def fetch(literal: literals_pb2.File, destination: Path) -> None:
         with open_stream(url, url) as source, partial.open("xb") as sink:
             shutil.copyfileobj(source, sink, 1024 * 1024)
         check_version(literal)
-        os.replace(partial, destination)
+        partial.replace(destination)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -108,12 +109,14 @@ def check_version(literal: literals_pb2.File) -> None:
 
 
 def _filesystem(url: str, where: str) -> tuple[Any, str]:
-    import fsspec
+    import fsspec  # type: ignore[import-untyped]  # it publishes no types
 
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise errors.ConversionError(f"{url} can't be read here: {error}", where=where, hint="install that package") from None
+        raise errors.ConversionError(
+            f"{url} can't be read here: {error}", where=where, hint="install that package"
+        ) from None
     except ValueError as error:
         raise errors.ConversionError(f"{url} can't be read: {error}", where=where) from None
     return filesystem, path

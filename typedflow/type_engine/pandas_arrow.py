@@ -1,8 +1,8 @@
 """pandas frames as Arrow tables and back, exactly.
 
 Arrow's pandas metadata carries index and labels; what it would bring back as something else is written down beside it
-(`typedflow.pandas` in the schema's metadata) and restored from there. Whether all comes back is checked before a frame is
-stored: what would not is an error that names the column. A frame's `attrs` and `flags` do not travel.
+(`typedflow.pandas` in the schema's metadata) and restored from there. Whether all comes back is checked before a frame
+is stored: what would not is an error that names the column. A frame's `attrs` and `flags` do not travel.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def to_table(frame: Any, path: str) -> Any:
         table = pa.Table.from_pandas(frame)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         reason = "; ".join(str(each) for each in error.args)
-        raise errors.ConversionError(f"the frame can't be carried exactly: {reason}", where=path, hint=_HINT) from None
+        raise errors.ConversionError(
+            f"the frame can't be carried exactly: {reason}", where=path, hint=_HINT
+        ) from None
     restore: dict[str, Any] = {"columns": {}, "index": {}}
     for i, label in enumerate(frame.columns):
         _note(restore["columns"], table.schema.names[i], frame.iloc[:, i], f"{path}[{label!r}]")
-    for level in range(frame.index.nlevels):
-        values = frame.index.get_level_values(level)
-        _note(restore["index"], str(level), values, f"{path}.index")
+    for level, name in enumerate(index_columns(table)):
+        _note(restore["index"], name, frame.index.get_level_values(level), f"{path}.index")
     if (freq := getattr(frame.index, "freq", None)) is not None:
         restore["freq"] = freq.freqstr
-    metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(restore, sort_keys=True).encode()}
-    table = table.replace_schema_metadata(metadata)
+    table = _with_notes(table, restore)
     _check_restored(frame, table, path)
     return table
 
@@ -48,27 +48,28 @@ def to_frame(table: Any) -> Any:
     """A private, writable pandas.DataFrame of a table's values, as it was when it was stored."""
     import pandas as pd
 
-    table, columns, index, freq = _with_notes(table)
+    notes = _notes(table)
     frame = table.to_pandas(split_blocks=False)
     if any(not block.values.flags.writeable for block in frame._mgr.blocks if hasattr(block.values, "flags")):  # noqa: SLF001
         frame = frame.copy()
+    columns = notes.get("columns", {})
     for i, name in enumerate(table.schema.names):
         if name in columns:  # a frame's columns are the table's first
             frame.isetitem(i, _restored(table.column(name), columns[name], frame.index))
-    if index:
-        names = table.schema.pandas_metadata["index_columns"]
+    if index := notes.get("index"):
         levels = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]
-        for level, note in index.items():
-            values = _restored(table.column(names[int(level)]), note, None)
-            levels[int(level)] = pd.Index(values, dtype=values.dtype, name=levels[int(level)].name)
+        for level, name in enumerate(index_columns(table)):
+            if name in index:
+                values = _restored(table.column(name), index[name], None)
+                levels[level] = pd.Index(values, dtype=values.dtype, name=levels[level].name)
         frame.index = levels[0] if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
-    if freq is not None and len(frame.index):
-        frame.index.freq = freq
+    if "freq" in notes and len(frame.index):
+        frame.index.freq = notes["freq"]
     return frame
 
 
 def described(table: Any) -> bytes:
-    """What pandas adds to a table's columns, in canonical form; nothing where a plain Arrow table would give the same frame.
+    """What pandas adds to a table's columns, in canonical form; nothing where a plain table would give the same frame.
 
     The index, labels that are not plain strings, and dtypes other than those that Arrow's types give by themselves.
     Without versions of libraries.
@@ -88,8 +89,7 @@ def described(table: Any) -> bytes:
     given = to_frame(table.slice(0, 0))
     if dtypes := {i: str(dtype) for i, dtype in enumerate(given.dtypes) if dtype != plain.dtypes.iloc[i]}:
         told["dtypes"] = dtypes
-    notes = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
-    told |= {key: value for key, value in notes.items() if value}
+    told |= {key: value for key, value in _notes(table).items() if value}
     return json.dumps(told, sort_keys=True).encode() if told else b""
 
 
@@ -103,7 +103,11 @@ def _index_column(described_index: Any, rows: int) -> Any:
     if isinstance(described_index, str):
         return described_index
     start, stop, step = (described_index[key] for key in ("start", "stop", "step"))
-    return "default" if (start, stop, step, described_index["name"]) == (0, rows, 1, None) else [start, stop, step]
+    return (
+        "default"
+        if (start, stop, step, described_index["name"]) == (0, rows, 1, None)
+        else [start, stop, step]
+    )
 
 
 def _index_names(metadata: dict[str, Any]) -> list[Any]:
@@ -115,11 +119,19 @@ def _check_labels(frame: Any, path: str) -> None:
     labels = frame.columns
     if not labels.is_unique:
         twice = labels[labels.duplicated()][0]
-        raise errors.ConversionError(f"there are several columns {twice!r}", where=path, hint="give each a name of its own")
+        raise errors.ConversionError(
+            f"there are several columns {twice!r}", where=path, hint="give each a name of its own"
+        )
     kinds = {type(label).__name__ for label in labels}
     if len(kinds) > 1:
         message = f"the columns' labels are of several types: {', '.join(sorted(kinds))}"
-        raise errors.ConversionError(message, where=path, hint="make them strings: df.columns = df.columns.map(str)")
+        raise errors.ConversionError(
+            message, where=path, hint="make them strings: df.columns = df.columns.map(str)"
+        )
+    names = [name for name in frame.index.names if not isinstance(name, str | None)]
+    if names:
+        message = f"the index's name {names[0]!r} is no string"
+        raise errors.ConversionError(message, where=f"{path}.index", hint="make it one: df.index.names = ...")
 
 
 def _note(notes: dict[str, Any], key: str, values: Any, where: str) -> None:
@@ -131,7 +143,7 @@ def _note(notes: dict[str, Any], key: str, values: Any, where: str) -> None:
         notes[key] = {"arrow": True}
     elif isinstance(dtype, pd.StringDtype) and (dtype.storage != "pyarrow" or dtype.na_value is pd.NA):
         notes[key] = {"string": [dtype.storage, "NA" if dtype.na_value is pd.NA else "nan"]}
-    elif dtype == object:
+    elif _is_object(dtype):
         notes[key] = {"object": _missing(values, where)}
 
 
@@ -142,7 +154,9 @@ def _missing(values: Any, where: str) -> str:
     found = {_missing_name(value, pd) for value in values[values.isna()]}
     if len(found) > 1:
         message = f"missing values are written in several ways: {', '.join(sorted(found))}"
-        raise errors.ConversionError(message, where=where, hint="write them in one way, as with .where(x.notna(), None)")
+        raise errors.ConversionError(
+            message, where=where, hint="write them in one way, as with .where(x.notna(), None)"
+        )
     return found.pop() if found else "None"
 
 
@@ -161,7 +175,7 @@ def _restored(column: Any, note: dict[str, Any], index: Any) -> Any:
         return pd.Series(pd.arrays.ArrowExtensionArray(column), index=index)
     if "string" in note:
         storage, missing = note["string"]
-        dtype = pd.StringDtype(storage, na_value=pd.NA if missing == "NA" else float("nan"))
+        dtype: Any = pd.StringDtype(storage, na_value=pd.NA if missing == "NA" else float("nan"))
         return pd.Series(dtype.__from_arrow__(column), index=index)
     marker = {"None": None, "nan": float("nan"), "NA": pd.NA, "NaT": pd.NaT}[note["object"]]
     values = column.to_pylist()
@@ -179,41 +193,54 @@ def _objects(values: list[Any]) -> Any:
     return array
 
 
-def _with_notes(table: Any) -> tuple[Any, dict[str, Any], dict[str, Any], str | None]:
-    notes = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
-    return table, notes.get("columns", {}), notes.get("index", {}), notes.get("freq")
+def _with_notes(table: Any, notes: dict[str, Any]) -> Any:
+    """The table with what is to be restored in its schema's metadata."""
+    metadata = dict(table.schema.metadata)
+    told = json.loads(metadata[b"pandas"])
+    noted = {*notes["columns"], *notes["index"]}
+    for column in told["columns"]:
+        if column["field_name"] in noted:
+            column["numpy_type"] = "object"  # pandas does not read the names of all dtypes that it writes
+    metadata |= {b"pandas": json.dumps(told).encode(), _KEY: json.dumps(notes, sort_keys=True).encode()}
+    return table.replace_schema_metadata(metadata)
+
+
+def _notes(table: Any) -> dict[str, Any]:
+    notes: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+    return notes
 
 
 def _check_restored(frame: Any, table: Any, path: str) -> None:
-    """Compares what would come back with what is there: all types and labels, and the values where Arrow has to guess."""
+    """Compares what would come back with what is there: types, labels, and the values where Arrow has to guess."""
     back = to_frame(table.slice(0, 0))
     if not back.columns.equals(frame.columns) or list(back.columns.names) != list(frame.columns.names):
         message = f"the columns' labels would come back as {conversion.shown(list(back.columns))}"
-        raise errors.ConversionError(message, where=path, hint="make them strings: df.columns = df.columns.map(str)")
+        raise errors.ConversionError(
+            message, where=path, hint="make them strings: df.columns = df.columns.map(str)"
+        )
     for i, label in enumerate(frame.columns):
         _check_dtype(frame.dtypes.iloc[i], back.dtypes.iloc[i], f"{path}[{label!r}]")
-    objects = [i for i, dtype in enumerate(frame.dtypes) if dtype == object]
+    objects = [i for i, dtype in enumerate(frame.dtypes) if _is_object(dtype)]
     for i in objects:
         _check_objects(frame.iloc[:, i], table.column(i), f"{path}[{frame.columns[i]!r}]")
     _check_index(frame, back, table, f"{path}.index")
 
 
 def _check_index(frame: Any, back: Any, table: Any, where: str) -> None:
-    names = list(frame.index.names)
-    columns = index_columns(table)
     # A range is a line of metadata, and is not made again for a table without rows.
-    back_names = list(back.index.names) if columns else [name if isinstance(name, str) else None for name in names]
-    if back_names != names:
-        message = f"the index's names {names} would come back as {back_names}"
-        raise errors.ConversionError(message, where=where, hint="make them strings: df.index.names = ...")
+    columns = index_columns(table)
     for level, column in enumerate(columns):
         _check_dtype(_level(frame, level).dtype, _level(back, level).dtype, where)
-        if _level(frame, level).dtype == object:
+        if _is_object(_level(frame, level).dtype):
             _check_objects(_level(frame, level), table.column(column), where)
 
 
 def _level(frame: Any, level: int) -> Any:
     return frame.index.get_level_values(level)
+
+
+def _is_object(dtype: Any) -> bool:
+    return bool(dtype == "object")
 
 
 def _check_dtype(dtype: Any, back: Any, where: str) -> None:
@@ -231,5 +258,8 @@ def _check_objects(values: Any, column: Any, where: str) -> None:
         if back is None:
             continue
         if type(value) is not type(back) or not bool(value == back):
-            message = f"{conversion.shown(value)} ({type(value).__name__}) would come back as {conversion.shown(back)} ({type(back).__name__})"
+            kinds = f"{type(value).__name__}, not {type(back).__name__}"
+            message = (
+                f"{conversion.shown(value)} would come back as {conversion.shown(back)}: it is a {kinds}"
+            )
             raise errors.ConversionError(message, where=f"{where}[{i}]", hint=_HINT)

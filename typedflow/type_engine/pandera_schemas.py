@@ -44,7 +44,10 @@ class Schema:
         self._patterns = [column.name for column in schema.columns.values() if column.regex]
         columns = [
             types_pb2.Column(
-                name=str(key), dtype=dtypes.get(key, ""), nullable=bool(column.nullable), optional=not column.required
+                name=str(key),
+                dtype=dtypes.get(key, ""),
+                nullable=bool(column.nullable),
+                optional=not column.required,
             )
             for key, column in schema.columns.items()
             if not column.regex
@@ -62,7 +65,11 @@ class Schema:
     def wanted(self, names: Sequence[str]) -> list[str]:
         """Those columns of a frame that it says something about."""
         own = {column.name for column in self.type.columns}
-        return [name for name in names if name in own or any(re.match(pattern, name) for pattern in self._patterns)]
+        return [
+            name
+            for name in names
+            if name in own or any(re.match(pattern, name) for pattern in self._patterns)
+        ]
 
     def validate(self, frame: Any, path: str) -> Any:
         """The frame as pandera gives it back: checked, coerced and filtered as the schema says.
@@ -84,7 +91,10 @@ class Schema:
         title = f"the frame does not fit {self.type.schema.name}: {count} failure{'s' if count != 1 else ''}"
         lines = [("column", "check", "value", "row"), *map(_cells, failures[:_SHOWN_FAILURES])]
         widths = [max(len(line[i]) for line in lines) for i in range(4)]
-        table = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+        table = [
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        ]
         if count > _SHOWN_FAILURES:
             table.append(f"  ... and {count - _SHOWN_FAILURES} more")
         return errors.ConversionError("\n".join((title, *table)), where=path)
@@ -122,7 +132,12 @@ def _schema_of(model: Any) -> Any:
 
     try:
         schema = model.to_schema()
-    except (pandera_errors.SchemaInitError, pandera_errors.SchemaDefinitionError, ImportError, TypeError) as error:
+    except (
+        pandera_errors.SchemaInitError,
+        pandera_errors.SchemaDefinitionError,
+        ImportError,
+        TypeError,
+    ) as error:
         message = f"pandera can't make a schema of `{model.__name__}`: {error}"
         raise errors.DefinitionError(message, code="UnsupportedType") from None
     return schema
@@ -139,8 +154,8 @@ def _pandas_dtype(dtype: Any) -> str:
     if isinstance(native, pd.CategoricalDtype) and native.categories is None:
         return ""
     try:
-        series = pd.Series([], dtype=native)
-        arrow = pa.array(series, from_pandas=True).type if series.dtype != object else pa.null()
+        series: Any = pd.Series(dtype=native)
+        arrow = pa.null() if series.dtype == "object" else pa.array(series, from_pandas=True).type
     except (TypeError, ValueError, NotImplementedError, pa.ArrowException):
         return ""
     return "" if pa.types.is_null(arrow) else frame_digest.logical_type(arrow)
@@ -155,7 +170,17 @@ def _digest(schema: Any) -> str:
         "columns": [[str(key), _component(column)] for key, column in schema.columns.items()],
         "index": _index(getattr(schema, "index", None)),
         **_attributes(
-            schema, ("strict", "ordered", "unique", "coerce", "dtype", "unique_column_names", "add_missing_columns", "drop_invalid_rows")
+            schema,
+            (
+                "strict",
+                "ordered",
+                "unique",
+                "coerce",
+                "dtype",
+                "unique_column_names",
+                "add_missing_columns",
+                "drop_invalid_rows",
+            ),
         ),
         "checks": [_check(check) for check in schema.checks],
         "parsers": [_check(parser) for parser in schema.parsers],
@@ -165,7 +190,10 @@ def _digest(schema: Any) -> str:
 
 def _component(component: Any) -> dict[str, Any]:
     return {
-        **_attributes(component, ("dtype", "nullable", "unique", "coerce", "required", "regex", "default", "drop_invalid_rows")),
+        **_attributes(
+            component,
+            ("dtype", "nullable", "unique", "coerce", "required", "regex", "default", "drop_invalid_rows"),
+        ),
         "checks": [_check(check) for check in component.checks or ()],
         "parsers": [_check(parser) for parser in getattr(component, "parsers", None) or ()],
     }
@@ -184,7 +212,16 @@ def _attributes(described: Any, names: Iterable[str]) -> dict[str, Any]:
 
 def _check(check: Any) -> dict[str, Any]:
     """A check or a parser: its options, and the source of its function."""
-    names = ("name", "statistics", "_check_kwargs", "element_wise", "ignore_na", "groupby", "groups", "raise_warning")
+    names = (
+        "name",
+        "statistics",
+        "_check_kwargs",
+        "element_wise",
+        "ignore_na",
+        "groupby",
+        "groups",
+        "raise_warning",
+    )
     function = getattr(check, "_check_fn", None) or getattr(check, "_parser_fn", None)
     return {**_attributes(check, names), "function": _function(function)}
 
@@ -198,13 +235,21 @@ def _function(function: Any, depth: int = 0) -> Any:
         inner = getattr(function, "check_fn", None) or getattr(function, "parser_fn", None)
         return _function(inner, depth + 1) if inner is not None and depth < 5 else _text(function)
     if function.__module__.startswith("pandera."):
-        cells = [cell.cell_contents for cell in function.__closure__ or () if not isinstance(cell.cell_contents, type)]
+        cells = [
+            cell.cell_contents
+            for cell in function.__closure__ or ()
+            if not isinstance(cell.cell_contents, type)
+        ]
         return [function.__qualname__, [_function(cell, depth + 1) for cell in cells] if depth < 5 else []]
     closure = inspect.getclosurevars(function).nonlocals if depth < 5 else {}
     return [
         _source(function),
         _text(function.__defaults__),
-        {name: _function(value, depth + 1) for name, value in sorted(closure.items()) if not isinstance(value, type)},
+        {
+            name: _function(value, depth + 1)
+            for name, value in sorted(closure.items())
+            if not isinstance(value, type)
+        },
     ]
 
 
@@ -245,7 +290,7 @@ def _text(value: Any) -> Any:
 
 
 def _rows(failure_cases: Any) -> list[Mapping[str, Any]]:
-    """pandera's failure cases, which are a frame of the checked frame's own library."""
+    """Pandera's failure cases, which are a frame of the checked frame's own library."""
     if hasattr(failure_cases, "to_pylist"):
         return list(failure_cases.to_pylist())
     return list(failure_cases.to_dict("records"))
@@ -256,5 +301,7 @@ def _cells(failure: Mapping[str, Any]) -> tuple[str, str, str, str]:
     column = failure.get("column") or ("" if context == "DataFrameSchema" else context)
     row = failure.get("index")
     known = row is not None and row == row  # noqa: PLR0124 - NaN
-    row_text = str(int(row)) if known and isinstance(row, float) and row.is_integer() else str(row) if known else ""
+    row_text = (
+        str(int(row)) if known and isinstance(row, float) and row.is_integer() else str(row) if known else ""
+    )
     return str(column), str(failure.get("check") or "")[:60], str(failure.get("failure_case"))[:40], row_text

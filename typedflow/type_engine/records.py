@@ -30,12 +30,19 @@ def dataclass_converter(annotation: Any, engine: TypeEngine) -> conversion.Conve
     """The converter of a dataclass. Raises DefinitionError for fields that could not be given back to `__init__`."""
     name = annotation.__name__
     for field in annotation.__dataclass_fields__.values():
-        if isinstance(field.type, dataclasses.InitVar) or str(field.type).startswith(("InitVar", "dataclasses.InitVar")):
-            raise _unsupported(f"`{name}.{field.name}` is an InitVar, whose value the object does not keep", "make it a field")
+        if isinstance(field.type, dataclasses.InitVar) or str(field.type).startswith(
+            ("InitVar", "dataclasses.InitVar")
+        ):
+            raise _unsupported(
+                f"`{name}.{field.name}` is an InitVar, whose value the object does not keep",
+                "make it a field",
+            )
     for field in dataclasses.fields(annotation):
         if not field.init:
             hint = "make it a property, or an ordinary field with a default"
-            raise _unsupported(f"`{name}.{field.name}` has init=False, so it can't be given back to __init__", hint)
+            raise _unsupported(
+                f"`{name}.{field.name}` has init=False, so it can't be given back to __init__", hint
+            )
     try:
         hints = typing.get_type_hints(annotation, include_extras=True)
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
@@ -69,7 +76,9 @@ class RecordConverter(conversion.Converter):
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         self._check(value, path)
         fields = [
-            literals_pb2.FieldValue(name=name, value=converter.to_literal(self._get(value, name, path), f"{path}.{name}", data))
+            literals_pb2.FieldValue(
+                name=name, value=converter.to_literal(self._get(value, name, path), f"{path}.{name}", data)
+            )
             for name, converter in self._fields
         ]
         return literals_pb2.Literal(record=literals_pb2.Record(fields=fields))
@@ -133,10 +142,14 @@ class RecordConverter(conversion.Converter):
             return getattr(value, name)
         except AttributeError:
             where = path if isinstance(path, str) else path(i)
-            raise errors.ConversionError("this field has no value", where=f"{where}.{name}", hint="it was deleted") from None
+            raise errors.ConversionError(
+                "this field has no value", where=f"{where}.{name}", hint="it was deleted"
+            ) from None
 
     def _missing(self, name: str, path: str) -> errors.ConversionError:
-        return errors.ConversionError(f"field `{name}` of {literal_types.text(self.type)} is missing", where=path)
+        return errors.ConversionError(
+            f"field `{name}` of {literal_types.text(self.type)} is missing", where=path
+        )
 
     def _make(self, values: dict[str, Any], path: str | Place, i: int = 0) -> Any:
         try:

@@ -24,15 +24,15 @@ Factory = Callable[[Any, "TypeEngine"], Converter]
 
 
 class Marker:
-    """Derive what goes into `Annotated[T, ...]` and means something to converters from this. All else there is ignored."""
+    """What means something to converters in `Annotated[T, ...]` derives from this. All else there is ignored."""
 
 
 class TypeEngine:
     """Converters by annotation. An instance stands alone: what is registered in one is unknown to others.
 
-        engine = TypeEngine()
-        engine.register(int, lambda annotation, engine: IntConverter())
-        engine.converter(int).type    # literal_types.INT
+    engine = TypeEngine()
+    engine.register(int, lambda annotation, engine: IntConverter())
+    engine.converter(int).type    # literal_types.INT
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class TypeEngine:
         self._markers[factory] = tuple(markers)
 
     def register_name(self, qualified: str, factory: Factory) -> None:
-        """The same by the class's module and qualified name, `pandas.DataFrame`, generic or not, without importing it."""
+        """The same by the class's module and qualified name, `pandas.DataFrame`, without importing it."""
         self._named[qualified] = factory
 
     def register_origin(self, origin: Any, factory: Factory) -> None:
@@ -103,7 +103,8 @@ class TypeEngine:
 
     def _factory(self, annotation: Any) -> tuple[Factory, Any]:
         """The factory that takes the annotation, and what to hand it."""
-        whole, marked = annotation, ()
+        whole = annotation
+        marked: tuple[Any, ...] = ()
         if get_origin(annotation) is Annotated:
             annotation, *metadata = get_args(annotation)
             marked = tuple(each for each in metadata if isinstance(each, Marker) or _is_marker_class(each))
@@ -114,12 +115,16 @@ class TypeEngine:
         for each in marked:
             if not isinstance(each, understood):
                 message = f"{each!r} says nothing about {alternatives.text(annotation)}"
-                raise errors.DefinitionError(message, hint=f"leave it out of {alternatives.text(whole)}", code="UnsupportedType")
+                raise errors.DefinitionError(
+                    message, hint=f"leave it out of {alternatives.text(whole)}", code="UnsupportedType"
+                )
         return factory, whole if marked else annotation
 
     def _find(self, annotation: Any) -> Factory | None:
         origin = get_origin(annotation)
-        factory = self._exact.get(annotation) or self._named.get(alternatives.qualified_name(origin or annotation))
+        factory = self._exact.get(annotation)
+        if factory is None:
+            factory = self._named.get(alternatives.qualified_name(origin or annotation))
         if factory is None:
             factory = self._origins.get(origin or annotation)
         if factory is None:

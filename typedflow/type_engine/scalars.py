@@ -18,7 +18,7 @@ from typedflow.type_engine import conversion
 from typedflow.type_engine.conversion import Place
 from typedflow.type_engine.data import Data
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
@@ -124,7 +124,9 @@ class IntConverter(conversion.Converter):
         raise conversion.misfit(path, self.type, value, hint=hint)
 
     def _out_of_range(self, path: str, value: Any) -> errors.ConversionError:
-        return conversion.misfit(path, self.type, value, "it does not fit 64 bits", "use str for larger integers")
+        return conversion.misfit(
+            path, self.type, value, "it does not fit 64 bits", "use str for larger integers"
+        )
 
 
 class FloatConverter(conversion.Converter):
@@ -220,7 +222,9 @@ class StringConverter(conversion.Converter):
 
     def _surrogates(self, path: str, value: Any) -> errors.ConversionError:
         hint = "decode the bytes that it came from with their real encoding"
-        return conversion.misfit(path, self.type, value, "it has lone surrogates, which no encoding can write", hint)
+        return conversion.misfit(
+            path, self.type, value, "it has lone surrogates, which no encoding can write", hint
+        )
 
 
 class DatetimeConverter(conversion.Converter):
@@ -232,7 +236,9 @@ class DatetimeConverter(conversion.Converter):
         if not isinstance(value, dt.datetime):
             raise conversion.misfit(path, self.type, value)
         if getattr(value, "nanosecond", 0):
-            raise conversion.misfit(path, self.type, value, "it has nanoseconds", "round it, as in value.floor('us')")
+            raise conversion.misfit(
+                path, self.type, value, "it has nanoseconds", "round it, as in value.floor('us')"
+            )
         if type(value) is not dt.datetime:
             if not hasattr(value, "to_pydatetime") or value != value:  # noqa: PLR0124 - NaT
                 raise conversion.misfit(path, self.type, value)
@@ -253,9 +259,13 @@ class DatetimeConverter(conversion.Converter):
             return (_EPOCH + message.epoch_microseconds * _MICROSECOND).astimezone(_zone(message))
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             hint = "install the package tzdata, or correct the name"
-            raise errors.ConversionError(f"the time zone {message.zone!r} is not known here", where=path, hint=hint) from None
+            raise errors.ConversionError(
+                f"the time zone {message.zone!r} is not known here", where=path, hint=hint
+            ) from None
         except OverflowError:
-            raise errors.ConversionError("the instant is outside of the years 1 to 9999", where=path) from None
+            raise errors.ConversionError(
+                "the instant is outside of the years 1 to 9999", where=path
+            ) from None
 
     def is_exact(self, value: Any) -> bool:
         return isinstance(value, dt.datetime)
@@ -264,7 +274,7 @@ class DatetimeConverter(conversion.Converter):
 def _zone(message: literals_pb2.Datetime) -> dt.tzinfo:
     if message.zone:
         return zoneinfo.ZoneInfo(message.zone)
-    return dt.timezone(dt.timedelta(seconds=message.offset_seconds)) if message.offset_seconds else dt.timezone.utc
+    return dt.timezone(dt.timedelta(seconds=message.offset_seconds)) if message.offset_seconds else dt.UTC
 
 
 def _is_numpy(value: Any, kind: str) -> bool:
