@@ -6,7 +6,6 @@ no randomness. Pauses have no jitter, because the engine computes them and must 
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from typedflow.pb.tasks_pb2 import RetryPolicy, TaskOptions
@@ -32,10 +31,12 @@ def backoff_ms(retry: RetryPolicy, failures: int) -> int:
     """The pause after the `failures`-th failure (from 1), in milliseconds; never more than a year."""
     longest = min(retry.cap_ms or _LONGEST_MS, _LONGEST_MS)
     factor = retry.factor if retry.factor > 0 else 1.0
-    try:
-        pause = retry.backoff_ms * math.pow(factor, failures - 1)
-    except OverflowError:
-        return longest if retry.backoff_ms else 0
+    pause = float(retry.backoff_ms)
+    # Multiplied step by step: `pow` may round differently on another machine, and a replay has to give the same.
+    for _ in range(failures - 1 if factor != 1.0 else 0):
+        if pause < 1 or pause >= longest:
+            break
+        pause *= factor
     return int(min(pause, longest))
 
 

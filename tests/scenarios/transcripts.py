@@ -57,9 +57,10 @@ class Transcript:
                 return [values(engine.inputs(self.graph, self.state, self.graph.index[node]))]
             case ["crash"]:
                 return self.crash()
-            case [time, kind, *arguments] if time.startswith("@"):
-                return self.event(event(microseconds(time[1:]), kind, arguments))
-        raise ValueError(f"no such command: {command}")
+            case [time, kind, *arguments]:
+                return self.event(event(microseconds(time.removeprefix("@")), kind, arguments))
+            case _:
+                raise ValueError(f"no such command: {command}")
 
     def event(self, event: events_pb2.Event) -> list[str]:
         self.journal.append(event)
