@@ -1,0 +1,110 @@
+"""The calls that a propeller makes to admin. Everything goes out from here; admin never dials.
+
+What admin refuses is raised as the error that it raised there, and ServerUnreachable when nobody answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+import grpc
+
+from typedflow import rpc
+from typedflow.pb import (
+    attempt_pb2,
+    attempt_pb2_grpc,
+    catalog_pb2,
+    catalog_pb2_grpc,
+    data_pb2,
+    data_pb2_grpc,
+    events_pb2,
+    propeller_pb2,
+    propeller_pb2_grpc,
+    workflows_pb2,
+)
+
+T = TypeVar("T")
+
+WorkStream = grpc.aio.StreamStreamCall[propeller_pb2.WorkRequest, propeller_pb2.WorkResponse]
+
+_TIMEOUT_S = 30.0
+
+
+class AdminClient:
+    """A client of one admin; see `executor.AttemptService` too. Made and used in one event loop.
+
+    Args:
+        target: `host:port`, or a channel that somebody else closes.
+        token: the bearer token; empty for none.
+    """
+
+    def __init__(self, target: str | grpc.aio.Channel, token: str) -> None:
+        self._own = grpc.aio.insecure_channel(target, rpc.channel_options()) if isinstance(target, str) else None
+        channel = self._own if self._own is not None else target
+        self._address = target if isinstance(target, str) else ""
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._propeller = propeller_pb2_grpc.PropellerStub(channel)
+        self._attempts = attempt_pb2_grpc.AttemptStub(channel)
+        self._catalog = catalog_pb2_grpc.CatalogStub(channel)
+        self._data = data_pb2_grpc.DataStub(channel)
+
+    async def close(self) -> None:
+        """Closes the channel, if it is our own."""
+        if self._own is not None:
+            await self._own.close()
+
+    def work(self) -> WorkStream:
+        """Opens the stream; whoever reads and writes translates what that raises with `error_from`."""
+        return self._propeller.Work(metadata=self._metadata)
+
+    def error_from(self, failure: grpc.aio.AioRpcError) -> Exception:
+        """The error that a failed call stands for."""
+        return rpc.error_from(failure, self._address)
+
+    async def load(self, execution_id: str) -> tuple[workflows_pb2.CompiledWorkflow, list[events_pb2.Event]]:
+        """The compiled workflow and the journal of an execution."""
+        workflow = workflows_pb2.CompiledWorkflow()
+        events: list[events_pb2.Event] = []
+        try:
+            async for part in self._propeller.Load(
+                propeller_pb2.LoadRequest(execution_id=execution_id), metadata=self._metadata, timeout=_TIMEOUT_S
+            ):
+                if part.HasField("workflow"):
+                    workflow = part.workflow
+                events.extend(part.events)
+        except grpc.aio.AioRpcError as failure:
+            raise self.error_from(failure) from None
+        return workflow, events
+
+    async def lookup(self, keys: Sequence[str]) -> list[catalog_pb2.LookupResult]:
+        """What the catalog has under each key, in the order asked."""
+        request = catalog_pb2.LookupRequest(keys=keys)
+        answer = await self._called(self._catalog.Lookup(request, metadata=self._metadata, timeout=_TIMEOUT_S))
+        return list(answer.results)
+
+    async def begin(self, request: attempt_pb2.BeginRequest) -> attempt_pb2.BeginResponse:
+        """See `executor.AttemptService.begin`."""
+        return await self._called(self._attempts.Begin(request, metadata=self._metadata, timeout=_TIMEOUT_S))
+
+    async def finish(self, request: attempt_pb2.FinishRequest) -> None:
+        """See `executor.AttemptService.finish`."""
+        await self._called(self._attempts.Finish(request, metadata=self._metadata, timeout=_TIMEOUT_S))
+
+    async def bundle(self, digest: str) -> bytes:
+        """See `executor.AttemptService.bundle`."""
+        parts = []
+        try:
+            async for part in self._data.GetBundle(
+                data_pb2.GetBundleRequest(digest=digest), metadata=self._metadata, timeout=_TIMEOUT_S
+            ):
+                parts.append(part.data)
+        except grpc.aio.AioRpcError as failure:
+            raise self.error_from(failure) from None
+        return b"".join(parts)
+
+    async def _called(self, call: Awaitable[T]) -> T:
+        try:
+            return await call
+        except grpc.aio.AioRpcError as failure:
+            raise self.error_from(failure) from None

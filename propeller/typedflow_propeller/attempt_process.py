@@ -1,0 +1,132 @@
+"""Processes for attempts: forked from the warm template of their bundle, or fresh where a fork is not safe.
+
+A process that is launched has run nothing of the task yet: it waits for `go`, and ends by itself when whoever launched it dies
+or abandons it before. From `go` on it lives on its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from typedflow.run_task import child
+from typedflow_propeller import process_identity, template_process
+
+_TemplateKey = tuple[tuple[Path, ...], frozenset[tuple[str, str]]]
+
+
+class AttemptProcess:
+    """The process of an attempt. Exactly one of `forked` and `spawned` is there."""
+
+    def __init__(
+        self,
+        go: int,
+        forked: template_process.Child | None = None,
+        spawned: subprocess.Popen[bytes] | None = None,
+    ) -> None:
+        self._go: int | None = go
+        self._forked = forked
+        self._reaping = asyncio.create_task(self._reap(spawned)) if spawned else None
+        self.identity = forked.identity if forked else process_identity.of(spawned.pid if spawned else 0)
+
+    def go(self) -> None:
+        """Lets it run the task."""
+        if self._go is not None:
+            with contextlib.suppress(BrokenPipeError):  # it was killed: its exit says so
+                os.write(self._go, child.GO)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Before `go`: it ends without having run anything."""
+        if self._go is not None:
+            os.close(self._go)
+            self._go = None
+
+    async def exit(self) -> int | None:
+        """Waits for its end, and ends what it left running. Its exit status, -N for signal N, None when nobody knows it."""
+        if self._reaping is not None:
+            return await asyncio.shield(self._reaping)
+        assert self._forked is not None
+        status = await asyncio.shield(self._forked.exit)
+        if status is None:
+            await self.identity.ended()
+        return status
+
+    async def _reap(self, spawned: subprocess.Popen[bytes]) -> int:
+        """Runs to its end whoever waits for it, so that no zombie is left."""
+        await self.identity.ended()
+        self.identity.sweep_group()  # it is not reaped yet, so the number is still its own
+        return spawned.wait()
+
+
+class Launcher:
+    """Launches processes, and keeps the templates that they are forked from. For one event loop."""
+
+    def __init__(self, store_url: str, *, template_idle_s: float) -> None:
+        self._store_url = store_url
+        self._idle_s = template_idle_s
+        self._templates: dict[_TemplateKey, template_process.TemplateProcess] = {}
+        self._timers: dict[_TemplateKey, asyncio.TimerHandle] = {}
+        self._unfit: set[tuple[_TemplateKey, str]] = set()
+        self._linux = sys.platform.startswith("linux")
+
+    async def launch(
+        self, folder: Path, module: str, roots: Sequence[Path], environment: Mapping[str, str]
+    ) -> AttemptProcess:
+        """A process for the attempt in `folder`, whose task is in `module`, which waits for `go`.
+
+        Raises:
+            ImportFailed: the author's module raised when it was imported.
+        """
+        key = (tuple(roots), frozenset(environment.items()))
+        read_end, write_end = os.pipe()
+        try:
+            if self._linux and (key, module) not in self._unfit:
+                try:
+                    forked = await self._template(key, roots, environment).fork(folder, module, read_end)
+                    return AttemptProcess(write_end, forked=forked)
+                except template_process.UnfitToFork:
+                    self._unfit.add((key, module))
+                except template_process.TemplateLost:
+                    pass  # the import may have crashed it: in a fresh interpreter that is the attempt's own end
+            spawned = template_process.spawn(folder, roots, self._store_url, environment, read_end)
+            return AttemptProcess(write_end, spawned=spawned)
+        except BaseException:
+            os.close(write_end)
+            raise
+        finally:
+            os.close(read_end)
+
+    def close(self) -> None:
+        """Ends the templates; processes go on."""
+        for key in list(self._templates):
+            self._drop(key)
+
+    def _template(
+        self, key: _TemplateKey, roots: Sequence[Path], environment: Mapping[str, str]
+    ) -> template_process.TemplateProcess:
+        """The warm one, or a new one; it ends when it was idle for a while."""
+        template = self._templates.get(key)
+        if template is None or template.lost:
+            template = template_process.TemplateProcess(roots, self._store_url, environment)
+            self._templates[key] = template
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        self._timers[key] = asyncio.get_running_loop().call_later(self._idle_s, self._retire, key)
+        return template
+
+    def _retire(self, key: _TemplateKey) -> None:
+        if self._templates[key].is_idle:
+            self._drop(key)
+        else:
+            self._timers[key] = asyncio.get_running_loop().call_later(self._idle_s, self._retire, key)
+
+    def _drop(self, key: _TemplateKey) -> None:
+        self._timers.pop(key).cancel()
+        self._templates.pop(key).close()

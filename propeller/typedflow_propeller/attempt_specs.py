@@ -1,0 +1,75 @@
+"""What an attempt is told, made from an execution's state: inputs, options, the cache key and what it is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from typedflow import engine, hashing
+from typedflow.dataplane import objects, offload
+from typedflow.pb import attempt_pb2, catalog_pb2, literals_pb2, propeller_pb2
+
+
+class AttemptSpecs:
+    """Makes the specs of one execution. `store` has the values that are too large to travel."""
+
+    def __init__(
+        self, claim: propeller_pb2.Claim, graph: engine.Graph, state: engine.State, store: objects.ObjectStore
+    ) -> None:
+        self._claim = claim
+        self._graph = graph
+        self._state = state
+        self._store = store
+        self._keyed: dict[int, tuple[catalog_pb2.KeyManifest, str]] = {}
+
+    def cache_key(self, node: int) -> str:
+        """The key under which the node's outputs are cached. Raises what `inputs` raises."""
+        return self._key(node, self.inputs(node))[1]
+
+    def inputs(self, node: int) -> literals_pb2.LiteralMap:
+        """What the node is given.
+
+        Raises:
+            ConversionError: a part of an upstream's output is not there.
+            IntegrityError: a value is gone from the store.
+        """
+        return engine.inputs(self._graph, self._state, node, lambda literal: offload.load(literal, self._store))
+
+    def spec(self, node: int, attempt: int) -> attempt_pb2.AttemptSpec:
+        """All that the attempt must know. Raises what `inputs` raises."""
+        spec = self.reference(node, attempt)
+        spec.inputs.CopyFrom(self.inputs(node))
+        manifest, key = self._key(node, spec.inputs)
+        spec.manifest.CopyFrom(manifest)
+        spec.cache_key = key
+        return spec
+
+    def reference(self, node: int, attempt: int) -> attempt_pb2.AttemptSpec:
+        """The spec without what comes from inputs: enough to stop the attempt."""
+        task = self._graph.tasks[node]
+        return attempt_pb2.AttemptSpec(
+            id=self._id(node, attempt),
+            task=task.id.name,
+            python=task.python,
+            interface=task.interface,
+            options=self._graph.options[node],
+            project=self._claim.project,
+            domain=self._claim.domain,
+        )
+
+    def token(self, node: int, attempt: int) -> str:
+        """What shows admin that a runner is this attempt's."""
+        text = f"{self._claim.execution_id}/{self._graph.ids[node]}/{attempt}"
+        return hmac.new(self._claim.attempt_secret, text.encode(), hashlib.sha256).hexdigest()
+
+    def _id(self, node: int, attempt: int) -> attempt_pb2.AttemptId:
+        return attempt_pb2.AttemptId(
+            execution_id=self._claim.execution_id, node=self._graph.ids[node], attempt=attempt
+        )
+
+    def _key(self, node: int, inputs: literals_pb2.LiteralMap) -> tuple[catalog_pb2.KeyManifest, str]:
+        keyed = self._keyed.get(node)
+        if keyed is None:
+            manifest = hashing.manifest(self._graph.tasks[node], self._graph.options[node], inputs)
+            keyed = self._keyed[node] = (manifest, hashing.key(manifest))
+        return keyed

@@ -1,0 +1,353 @@
+"""Runs attempts as processes of this machine, each in a folder of its own.
+
+The folder is the truth: it holds all that is needed to take an attempt up again, so attempts outlive this process, and a
+restarted server adopts those that are alive. Must never start a process for an attempt that has one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from typedflow import errors
+from typedflow.dataplane import bundles
+from typedflow.pb import attempt_pb2, errors_pb2
+from typedflow_propeller import (
+    attempt_environment,
+    attempt_folder,
+    attempt_process,
+    backoff,
+    cpu_slots,
+    executor,
+    lost_attempts,
+    process_identity,
+    template_process,
+)
+
+_log = logging.getLogger(__name__)
+_PIECE = 64 * 1024
+_FOLLOW_S = 0.05
+_CLOSE_S = 2.0
+
+Key = tuple[str, str, int]
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """An attempt that is in our care. `ending`: why its work is cancelled."""
+
+    spec: attempt_pb2.AttemptSpec
+    folder: attempt_folder.AttemptFolder
+    record: attempt_folder.Record
+    admitted: bool = False
+    ending: str = ""  # "stopped", "interrupted"
+    work: asyncio.Task[attempt_pb2.Outcome] | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self, why: str) -> None:
+        if not self.ending:
+            self.ending = why
+            if self.work is not None:
+                self.work.cancel()
+
+
+class _NotAdmitted(Exception):
+    """The attempt has another runner, or has ended: nothing of it is ours."""
+
+
+class LocalProcesses:
+    """See `executor.Executor`.
+
+    Args:
+        home: holds `attempts/`, `bundles/` and `executor-id`.
+        service: where outcomes go.
+        store_url: the object store that tasks read and write.
+        slots: CPUs that attempts share; 0 is all that this process may use.
+        grace_s: how long an attempt has between SIGTERM and SIGKILL when it is stopped.
+        template_idle_s: how long a bundle's template stays warm without work.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        service: executor.AttemptService,
+        *,
+        store_url: str,
+        slots: int = 0,
+        grace_s: float = 2.0,
+        template_idle_s: float = 60.0,
+    ) -> None:
+        self._root = home / "attempts"
+        self._bundles = home / "bundles"
+        self._id_file = home / "executor-id"
+        self._service = service
+        self._slots = cpu_slots.CpuSlots(slots or _cpus())
+        self._grace_s = grace_s
+        self._launcher = attempt_process.Launcher(store_url, template_idle_s=template_idle_s)
+        self._unpacking: dict[str, asyncio.Task[tuple[Path, ...]]] = {}
+        self._attempts: dict[Key, _Attempt] = {}
+        self._drivers: set[asyncio.Task[None]] = set()
+
+    async def start(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
+        """See `executor.Executor.start`."""
+        self._take_up(spec, token)
+
+    async def stop(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
+        """See `executor.Executor.stop`."""
+        attempt = self._take_up(spec, token)
+        if attempt is not None:
+            attempt.end("stopped")
+
+    async def recover(self) -> None:
+        """See `executor.Executor.recover`."""
+        for folder in attempt_folder.unfinished(self._root):
+            record = folder.record()
+            if record is None or record.process is None:
+                folder.remove()  # it had no go-ahead; when it is still wanted it is started again, as the same runner
+            else:
+                self._drive(_Attempt(folder.spec(), folder, record, admitted=True))
+
+    async def close(self) -> None:
+        """See `executor.Executor.close`."""
+        for attempt in self._attempts.values():
+            attempt.end("interrupted")
+        if self._drivers:
+            _, late = await asyncio.wait(self._drivers, timeout=self._grace_s + _CLOSE_S)
+            for driver in late:  # what is not said now is said when the folders are recovered
+                driver.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        for unpacking in self._unpacking.values():
+            unpacking.cancel()
+        self._launcher.close()
+
+    async def read_log(self, id: attempt_pb2.AttemptId, *, follow: bool) -> AsyncIterator[bytes]:
+        """See `executor.Executor.read_log`."""
+        folder = attempt_folder.of(self._root, id)
+        attempt = self._attempts.get(_key(id))
+        if attempt is None and not folder.exists():
+            raise errors.NotFound(
+                f"there is no log of attempt {id.attempt} of `{id.node}` on this machine", where=id.execution_id
+            )
+        while not folder.exists() and follow and attempt is not None and not attempt.ended.is_set():
+            await _passed(attempt.ended, _FOLLOW_S)
+        if not folder.log.exists():
+            return
+        with folder.log.open("rb", buffering=0) as log:
+            while True:
+                is_last = not follow or attempt is None or attempt.ended.is_set()
+                while piece := log.read(_PIECE):
+                    yield piece
+                if is_last:
+                    return
+                assert attempt is not None
+                await _passed(attempt.ended, _FOLLOW_S)
+
+    # One attempt, from its start to the end of its folder.
+
+    def _take_up(self, spec: attempt_pb2.AttemptSpec, token: str) -> _Attempt | None:
+        """Takes the attempt into our care, if it is not there yet; None when it is finished."""
+        known = self._attempts.get(_key(spec.id))
+        if known is not None:
+            return known
+        folder = attempt_folder.of(self._root, spec.id)
+        record = folder.record()
+        if record is None and folder.exists():
+            return None
+        if record is not None and record.process is None:
+            folder.remove()
+            record = None
+        adopted = record is not None
+        attempt = _Attempt(spec, folder, record or attempt_folder.Record(self._runner_uid(token), token), admitted=adopted)
+        self._drive(attempt)
+        return attempt
+
+    def _drive(self, attempt: _Attempt) -> None:
+        self._attempts[_key(attempt.spec.id)] = attempt
+        driver = asyncio.create_task(self._see_through(attempt))
+        self._drivers.add(driver)
+        driver.add_done_callback(self._drivers.discard)
+
+    async def _see_through(self, attempt: _Attempt) -> None:
+        try:
+            outcome = await self._outcome(attempt)
+            await self._finish(attempt, outcome)
+            attempt.folder.finish()
+        except _NotAdmitted:
+            attempt.folder.remove()
+        except Exception:
+            _log.exception("attempt %s is left for the next start of the server", attempt.folder.path)
+        finally:
+            attempt.ended.set()
+            self._attempts.pop(_key(attempt.spec.id), None)
+
+    async def _outcome(self, attempt: _Attempt) -> attempt_pb2.Outcome:
+        """What became of it: of its own accord, or because we ended it."""
+        node = attempt.spec.id.node
+        if not attempt.ending:
+            attempt.work = asyncio.create_task(self._run(attempt))
+            try:
+                await asyncio.wait({attempt.work})
+            except asyncio.CancelledError:
+                attempt.work.cancel()
+                raise
+            if not attempt.work.cancelled():
+                return attempt.work.result()
+        if attempt.ending == "interrupted":
+            if attempt.record.process is None:
+                raise _NotAdmitted  # it has not run; it is started again with the server
+            attempt.folder.mark_interrupted()
+        if attempt.record.process is not None:
+            await self._end_process(attempt.record.process)
+        quicker = attempt.folder.outcome() if attempt.record.process is not None else None
+        if quicker is not None:
+            return quicker
+        if attempt.ending == "interrupted":
+            return lost_attempts.interrupted(node)
+        return attempt_pb2.Outcome(stopped=attempt_pb2.Stopped())
+
+    async def _run(self, attempt: _Attempt) -> attempt_pb2.Outcome:
+        count = self._slots.wanted(attempt.spec.options)
+        process = attempt.record.process
+        if process is not None:
+            async with self._slots.taken(count, at_once=True):
+                await process.ended()
+            process.sweep_group()
+            if attempt.record.interrupted:
+                return attempt.folder.outcome() or lost_attempts.interrupted(attempt.spec.id.node)
+            return attempt.folder.outcome() or lost_attempts.outcome(None, attempt.spec.id.node)
+        async with self._slots.taken(count):
+            attempt.folder.create(attempt.spec, attempt.record)
+            return await self._run_new(attempt)
+
+    async def _run_new(self, attempt: _Attempt) -> attempt_pb2.Outcome:
+        """Admission and process are made side by side; the task runs when there are both."""
+        admission = asyncio.create_task(self._admit(attempt))
+        process: attempt_process.AttemptProcess | None = None
+        try:
+            launched = await self._launch(attempt)
+            await admission
+            if isinstance(launched, attempt_pb2.Outcome):
+                return launched
+            process = launched
+            attempt.record = replace(attempt.record, process=process.identity)
+            attempt.folder.set_record(attempt.record)
+            process.go()
+            status = await process.exit()
+            return attempt.folder.outcome() or lost_attempts.outcome(status, attempt.spec.id.node)
+        finally:
+            if process is not None:
+                process.abandon()
+            if not admission.done():
+                admission.cancel()
+
+    async def _launch(self, attempt: _Attempt) -> attempt_process.AttemptProcess | attempt_pb2.Outcome:
+        """A process that waits for its go-ahead, or why there is none."""
+        spec = attempt.spec
+        try:
+            environment = attempt_environment.of(spec.options)
+            roots = await self._roots(spec.python.bundle)
+            return await self._launcher.launch(attempt.folder.path, spec.python.module, roots, environment)
+        except template_process.ImportFailed as failed:
+            failed.error.node = spec.id.node
+            return attempt_pb2.Outcome(error=failed.error)
+        except errors.TypedflowError as error:
+            kind = errors_pb2.ERROR_KIND_USER if error.code == "SecretNotFound" else errors_pb2.ERROR_KIND_SYSTEM
+            failure = errors_pb2.ExecutionError(kind=kind, code=error.code, message=str(error), node=spec.id.node)
+            return attempt_pb2.Outcome(error=failure)
+        except OSError as error:
+            return lost_attempts.system(spec.id.node, "RunnerFailed", f"the process could not be started: {error}")
+
+    async def _roots(self, digest: str) -> tuple[Path, ...]:
+        """The import roots of a bundle, which is fetched and unpacked once."""
+        unpacking = self._unpacking.get(digest)
+        if unpacking is None or (unpacking.done() and (unpacking.cancelled() or unpacking.exception())):
+            unpacking = self._unpacking[digest] = asyncio.create_task(self._unpack(digest))
+        return await asyncio.shield(unpacking)
+
+    async def _unpack(self, digest: str) -> tuple[Path, ...]:
+        data = await backoff.until_reached(lambda: self._service.bundle(digest))
+        return await asyncio.to_thread(bundles.unpack, data, digest, self._bundles)
+
+    async def _admit(self, attempt: _Attempt) -> None:
+        request = attempt_pb2.BeginRequest(
+            id=attempt.spec.id,
+            token=attempt.record.token,
+            runner_uid=attempt.record.runner_uid,
+            note=_note(attempt.spec),
+        )
+        try:
+            await backoff.until_reached(lambda: self._service.begin(request))
+        except (errors.StateConflict, errors.NotFound, errors.PermissionDenied) as error:
+            _log.info("attempt %s is not admitted: %s", attempt.folder.path, error)
+            raise _NotAdmitted from None
+        attempt.admitted = True
+
+    async def _finish(self, attempt: _Attempt, outcome: attempt_pb2.Outcome) -> None:
+        if not attempt.admitted:
+            await self._admit(attempt)
+        request = attempt_pb2.FinishRequest(
+            id=attempt.spec.id, token=attempt.record.token, runner_uid=attempt.record.runner_uid, outcome=outcome
+        )
+        try:
+            await backoff.until_reached(lambda: self._service.finish(request))
+        except (errors.StateConflict, errors.NotFound, errors.PermissionDenied) as error:
+            _log.warning("the outcome of %s is not wanted any more: %s", attempt.folder.path, error)
+        except errors.TypedflowError as error:
+            refused = lost_attempts.system(attempt.spec.id.node, "OutcomeRefused", f"the outcome was refused: {error}")
+            request.outcome.CopyFrom(refused)
+            await backoff.until_reached(lambda: self._service.finish(request))
+
+    async def _end_process(self, process: process_identity.Identity) -> None:
+        """Ends its whole group: asked first, killed after the grace period."""
+        process.signal_group(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(self._grace_s):
+                await process.ended()
+        except TimeoutError:
+            process.signal_group(signal.SIGKILL)
+            await process.ended()
+        process.sweep_group()
+
+    def _runner_uid(self, token: str) -> str:
+        """The same for an attempt whenever it is started here: after a power cut that took the folder, the runner is known
+        to admin already, and may come again, for nothing of it can be alive.
+        """
+        with contextlib.suppress(FileExistsError):
+            self._id_file.parent.mkdir(parents=True, exist_ok=True)
+            with self._id_file.open("x", encoding="ascii") as file:
+                file.write(secrets.token_hex(16))
+                file.flush()
+                os.fsync(file.fileno())
+        return hashlib.sha256(f"{self._id_file.read_text('ascii')}/{token}".encode()).hexdigest()[:32]
+
+
+def _key(id: attempt_pb2.AttemptId) -> Key:
+    return id.execution_id, id.node, id.attempt
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _note(spec: attempt_pb2.AttemptSpec) -> str:
+    """What there is to say of how the task runs here."""
+    resources = spec.options.resources
+    wanted = resources.requests.gpu or resources.limits.gpu
+    if wanted in ("", "0") or any(Path("/dev").glob("nvidia[0-9]*")):
+        return ""
+    return "no GPU here: runs on CPU"
+
+
+async def _passed(event: asyncio.Event, seconds: float) -> None:
+    """Waits for the event, at most so long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

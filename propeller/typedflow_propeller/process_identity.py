@@ -1,0 +1,96 @@
+"""Which process: pids are used again, so a process is known by its pid, its start and the boot of the machine.
+
+Must never signal a process that is not the one that was meant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process of this machine, alive or not."""
+
+    pid: int
+    start: str
+    boot: str
+
+    def is_alive(self) -> bool:
+        """Whether it still runs; a zombie does not."""
+        return self.boot == boot_id() and start_of(self.pid) == self.start
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Signals the process group that it leads, if it is alive."""
+        if self.is_alive():
+            try:
+                os.killpg(self.pid, number)
+            except (ProcessLookupError, PermissionError):
+                pass
+
+    def sweep_group(self) -> None:
+        """Kills what it left in its process group when it ended.
+
+        While the group has members its number is not given to another process, so when no process has it, they are its.
+        """
+        if self.boot == boot_id() and not start_of(self.pid):
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+
+    async def ended(self) -> None:
+        """Returns once it runs no longer."""
+        if not hasattr(os, "pidfd_open"):
+            while self.is_alive():
+                await asyncio.sleep(_POLL_S)
+            return
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        loop = asyncio.get_running_loop()
+        exited = loop.create_future()
+        loop.add_reader(descriptor, lambda: exited.done() or exited.set_result(None))
+        try:
+            if self.is_alive():  # asked after the descriptor was opened: it is of this process
+                await exited
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+
+
+def of(pid: int) -> Identity:
+    """The process that has this pid now."""
+    return Identity(pid, start_of(pid), boot_id())
+
+
+def start_of(pid: int) -> str:
+    """When the process with this pid started, as a text to compare; empty when none runs."""
+    if sys.platform.startswith("linux"):
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        return "" if fields[0] in "ZX" else fields[19]
+    shown = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S607
+    state, _, start = shown.stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else start.strip()
+
+
+@functools.cache
+def boot_id() -> str:
+    """Another text after each start of the machine."""
+    if sys.platform.startswith("linux"):
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    shown = subprocess.run(["sysctl", "-n", "kern.boottime"], capture_output=True, text=True, check=False)  # noqa: S607
+    return shown.stdout.strip()

@@ -1,0 +1,92 @@
+"""Large literals travel by reference: above 1 MiB a literal is an object of the store, and `Offloaded` stands for it.
+
+What stands for a literal carries its content digest, so cache keys are the same either way. Only whole values of inputs
+and outputs are offloaded, but one may end up inside another value (a list of promises), so loading looks everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf import message
+
+from typedflow import errors, hashing
+from typedflow.pb import literals_pb2
+
+if TYPE_CHECKING:
+    from typedflow.dataplane.objects import ObjectStore
+
+LIMIT = 1024 * 1024
+"""The most bytes of a serialized literal that travels inline."""
+
+
+def offload(literal: literals_pb2.Literal, store: ObjectStore) -> literals_pb2.Literal:
+    """The literal itself if it is small, else one that stands for it."""
+    if literal.WhichOneof("value") == "offloaded" or literal.ByteSize() <= LIMIT:
+        return literal
+    blob = store.put_bytes(literal.SerializeToString(deterministic=True))
+    offloaded = literals_pb2.Offloaded(content=hashing.of_literal(literal), blob=blob)
+    return literals_pb2.Literal(offloaded=offloaded)
+
+
+def load(literal: literals_pb2.Literal, store: ObjectStore) -> literals_pb2.Literal:
+    """The literal with everything in it that was offloaded; the same object when nothing was.
+
+    Raises:
+        IntegrityError: an object is gone, or is not what its digest says.
+    """
+    if not _has_offloaded(literal):
+        return literal
+    whole = literals_pb2.Literal()
+    whole.CopyFrom(literal)
+    _load_in_place(whole, store)
+    return whole
+
+
+def _has_offloaded(literal: literals_pb2.Literal) -> bool:
+    match literal.WhichOneof("value"):
+        case "offloaded":
+            return True
+        case "union":
+            return _has_offloaded(literal.union.value)
+        case "record":
+            return any(_has_offloaded(field.value) for field in literal.record.fields)
+        case "list":
+            return any(map(_has_offloaded, _loose_elements(literal.list)))
+        case _:
+            return False
+
+
+def _load_in_place(literal: literals_pb2.Literal, store: ObjectStore) -> None:
+    match literal.WhichOneof("value"):
+        case "offloaded":
+            blob = literal.offloaded.blob
+            uri, data = blob.uri, store.read_bytes(blob)
+            try:
+                literal.ParseFromString(data)
+            except message.DecodeError:
+                raise errors.IntegrityError("the object is not an offloaded value", where=uri) from None
+            _load_in_place(literal, store)
+        case "union":
+            _load_in_place(literal.union.value, store)
+        case "record":
+            for field in literal.record.fields:
+                _load_in_place(field.value, store)
+        case "list":
+            for element in _loose_elements(literal.list):
+                _load_in_place(element, store)
+        case _:
+            pass
+
+
+def _loose_elements(values: literals_pb2.List) -> list[literals_pb2.Literal]:
+    """The literals in a list's columns; packed columns hold none."""
+    match values.WhichOneof("column"):
+        case "literals":
+            return list(values.literals.values)
+        case "records":
+            return [each for column in values.records.columns for each in _loose_elements(column.values)]
+        case "lists":
+            return _loose_elements(values.lists.elements)
+        case _:
+            return []

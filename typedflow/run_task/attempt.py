@@ -1,0 +1,82 @@
+"""One attempt, from its spec to its outcome.
+
+Must never let anything of the user's escape: what a task raises, returns or asks to exit with is an outcome.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from typedflow import errors, literals, type_engine
+from typedflow.authoring import context
+from typedflow.dataplane import objects, offload
+from typedflow.pb import attempt_pb2, catalog_pb2, literals_pb2
+from typedflow.run_task import code, failures
+
+
+def execute(
+    spec: attempt_pb2.AttemptSpec, *, roots: Sequence[Path], folder: Path, store: objects.ObjectStore
+) -> attempt_pb2.Outcome:
+    """Runs the attempt in this process and says what became of it. Never raises for anything that the task does.
+
+    Args:
+        spec: what to run, and on what.
+        roots: the import roots of the unpacked code bundle; they go to the front of `sys.path`.
+        folder: the attempt's own, where fetched files are laid.
+        store: where offloaded values, files and frames are.
+    """
+    clock = _Clock()
+    try:
+        outputs = _run(spec, roots, type_engine.Data(store=store, folder=folder))
+        return attempt_pb2.Outcome(outputs=outputs, usage=clock.usage())
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too
+        failure = failures.of(error, roots)
+        failure.node = spec.id.node
+        return attempt_pb2.Outcome(error=failure, usage=clock.usage())
+
+
+def _run(spec: attempt_pb2.AttemptSpec, roots: Sequence[Path], data: type_engine.Data) -> literals_pb2.LiteralMap:
+    code.enter(roots)
+    task = code.find_task(spec.python)
+    arguments = {}
+    for name, parameter in task.signature.parameters.items():
+        literal = literals.get(spec.inputs, name)
+        if literal is None:
+            raise errors.ConversionError("there is no value", where=f"inputs.{name}", hint="register the workflow again")
+        literal = offload.load(literal, data.store)
+        arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
+    running = context.TaskContext(
+        execution_id=spec.id.execution_id,
+        node=spec.id.node,
+        attempt=spec.id.attempt,
+        project=spec.project,
+        domain=spec.domain,
+        working_folder=data.folder,
+    )
+    with context.entered(running):
+        result = task.function(**arguments)
+    outputs = literals_pb2.LiteralMap()
+    values = task.signature.values(result, task.short_name)
+    for output, value in zip(task.signature.outputs, values, strict=True):
+        literal = output.converter.to_literal(value, f"outputs.{output.name}", data)
+        outputs.values.add(name=output.name, value=offload.offload(literal, data.store))
+    return outputs
+
+
+class _Clock:
+    """What this process and its children have used since it was made."""
+
+    def __init__(self) -> None:
+        self._wall = time.monotonic()
+        self._cpu = _cpu_seconds()
+
+    def usage(self) -> catalog_pb2.Usage:
+        return catalog_pb2.Usage(wall_seconds=time.monotonic() - self._wall, cpu_seconds=_cpu_seconds() - self._cpu)
+
+
+def _cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)

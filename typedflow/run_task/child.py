@@ -1,0 +1,79 @@
+"""The process of one attempt: how it is set apart from what started it, and how it leaves its outcome.
+
+The process is the attempt's alone: its own session and process group, its log on stdout and stderr, its own working folder.
+It lives on when whatever started it dies, so the outcome is a file, written whole or not at all. User code does not
+run before the go-ahead has come through the pipe; when the pipe closes without it, the process ends and has done nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from typedflow.dataplane import objects
+from typedflow.pb import attempt_pb2
+from typedflow.run_task import attempt
+
+GO = b"g"
+"""What comes through the pipe."""
+
+FAILED = 70
+"""The exit status of a process that could not even write its outcome."""
+
+OUTCOME = "outcome.pb"
+SPEC = "spec.pb"
+LOG = "log"
+WORK = "work"
+
+
+def set_apart(folder: Path) -> None:
+    """Makes this process the attempt's own: session, log, working folder. Does not return an error: the caller dies of it."""
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    log_to(folder / LOG)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    (folder / WORK).mkdir(exist_ok=True)
+    os.chdir(folder / WORK)
+
+
+def log_to(path: Path) -> None:
+    """From here on stdout and stderr are appended to the file, line by line, those of C code and of children too."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def flush() -> None:
+    """Writes out what is buffered; a closed or broken stream of the user's is not our failure."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue
+
+
+def may_go(pipe: int) -> bool:
+    """Waits for the go-ahead; False when it will not come."""
+    try:
+        return os.read(pipe, 1) == GO
+    finally:
+        os.close(pipe)
+
+
+def run(folder: Path, roots: Sequence[Path], store_url: str) -> None:
+    """Runs the attempt whose spec is in the folder, and leaves its outcome there."""
+    spec = attempt_pb2.AttemptSpec.FromString((folder / SPEC).read_bytes())
+    outcome = attempt.execute(spec, roots=roots, folder=folder / WORK, store=objects.open_store(store_url))
+    flush()
+    temporary = folder / f".{OUTCOME}"
+    temporary.write_bytes(outcome.SerializeToString())
+    os.replace(temporary, folder / OUTCOME)

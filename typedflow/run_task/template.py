@@ -1,0 +1,167 @@
+"""The warm template process: it has the author's modules imported and forks one child per attempt.
+
+It imports and forks, and does nothing else: no gRPC, no database, no thread, or a fork would copy half of them. It talks with
+the executor over a Unix socket of whole messages (JSON, with the child's end of the go-ahead pipe as ancillary data):
+
+    -> {"id": 7, "folder": "/.../train-1", "module": "pipeline"}      fork a child for this attempt
+    <- {"id": 7, "pid": 4711, "start": "8324432"}                     it waits for its go-ahead
+    <- {"id": 7, "exit": 0}                                           it has ended and is reaped; -9 is killed by signal 9
+    <- {"id": 7, "unfit": "..."}                                      this process must not be forked; the last message
+    <- {"id": 7, "failed": {"code": .., "message": .., "traceback": ..}}   the import raised; the last message
+
+When the socket closes it ends; its children go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import random
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from typedflow.run_task import child, code, failures, native
+
+_LARGEST_MESSAGE = 64 * 1024
+_NOT_OURS = ("grpc", "sqlalchemy")
+
+
+@dataclass(slots=True)
+class Template:
+    """One bundle's template. `wanted`: what the environment would have held without `native.QUIET`."""
+
+    control: socket.socket
+    roots: Sequence[Path]
+    store_url: str
+    wanted: dict[str, str]
+    children: dict[int, tuple[int, int]] = field(default_factory=dict)  # pidfd: request, pid
+    imported: set[str] = field(default_factory=set)
+
+    def serve(self) -> None:
+        """Until the socket closes or a module can't be imported here."""
+        loaded = [name for name in _NOT_OURS if name in sys.modules]
+        assert not loaded, f"a template must not load {loaded}"
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code.enter(self.roots)
+        while True:
+            poll = select.poll()  # no descriptor of its own that a child would inherit
+            for descriptor in (self.control.fileno(), *self.children):
+                poll.register(descriptor, select.POLLIN)
+            for descriptor, _ in poll.poll():
+                if descriptor != self.control.fileno():
+                    self._reap(descriptor)
+                elif not self._answer():
+                    return
+
+    def _answer(self) -> bool:
+        """Does what the next message asks for; whether to go on."""
+        data, descriptors, _, _ = socket.recv_fds(self.control, _LARGEST_MESSAGE, 1)
+        if not data:
+            return False
+        request = json.loads(data)
+        folder = Path(request["folder"])
+        go = descriptors[0]
+        try:
+            obstacle = self._import(request["module"], folder)
+            if obstacle:
+                self._tell(id=request["id"], **obstacle)
+                return False
+            self._fork(request["id"], folder, go)
+            return True
+        finally:
+            os.close(go)
+
+    def _import(self, module: str, folder: Path) -> dict[str, object]:
+        """Imports the module; what it prints goes to the log of the attempt that needs it first."""
+        if module in self.imported:
+            return {}
+        child.log_to(folder / child.LOG)
+        try:
+            importlib.import_module(module)
+            _warm()
+        except BaseException as error:  # noqa: BLE001 - the author's module may raise anything
+            traceback.print_exc()
+            failure = failures.of(error, self.roots)
+            # One message holds it: the shortened ends of a very long text.
+            texts = {"code": failure.code, "message": failure.message[:8192], "traceback": failure.traceback[-16384:]}
+            return {"failed": texts}
+        finally:
+            child.log_to(Path(os.devnull))
+        unfit = native.unfit_to_fork()
+        if unfit:
+            return {"unfit": unfit}
+        self.imported.add(module)
+        gc.collect()
+        gc.freeze()  # the child's collector leaves these pages alone, so they stay shared
+        return {}
+
+    def _fork(self, request: int, folder: Path, go: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self._become_attempt(folder, go)
+        descriptor = os.pidfd_open(pid)
+        self.children[descriptor] = (request, pid)
+        self._tell(id=request, pid=pid, start=start_time(pid))
+
+    def _become_attempt(self, folder: Path, go: int) -> None:
+        """Never returns: whatever happens here ends the child."""
+        status = child.FAILED
+        try:
+            self.control.close()
+            for descriptor in self.children:
+                os.close(descriptor)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            child.set_apart(folder)
+            native.restore(self.wanted)
+            _reseed()
+            if child.may_go(go):
+                child.run(folder, self.roots, self.store_url)
+            status = 0
+        except BaseException:  # noqa: BLE001 - a child must never return into the template's loop
+            traceback.print_exc()
+        finally:
+            child.flush()
+            os._exit(status)
+
+    def _reap(self, descriptor: int) -> None:
+        """Ends what the child left running in its process group while its pid still keeps the group's number taken."""
+        request, pid = self.children.pop(descriptor)
+        os.close(descriptor)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        self._tell(id=request, exit=os.waitstatus_to_exitcode(status))
+
+    def _tell(self, **message: object) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the executor has gone; the loop will see it
+            self.control.send(json.dumps(message).encode())
+
+
+def start_time(pid: int) -> str:
+    """When a process started, in ticks since boot, as `/proc` tells it. Raises FileNotFoundError when there is none."""
+    stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    return stat.rpartition(")")[2].split()[19]
+
+
+def _warm() -> None:
+    """Loads now what conversions would load in every child: Arrow, where frames are used."""
+    if "pandas" in sys.modules or "pyarrow" in sys.modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("pyarrow")
+
+
+def _reseed() -> None:
+    """Children must not draw the same numbers as one another."""
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
