@@ -143,7 +143,8 @@ class _Plan:
         if made is None:
             roots = serialize.import_roots([task.function.__code__.co_filename])
             made = task.template(serialize.code_of(task, fingerprint.Resolver(roots)))
-            made.id.project, made.id.domain = settings.PROJECT, settings.DOMAIN
+            found = settings.load()
+            made.id.project, made.id.domain = found.project, found.domain
             self._templates[task.name] = made
         return made
 
@@ -246,8 +247,9 @@ class _Execution:
         began = time.monotonic()
         try:
             inputs = engine.inputs(self.graph, self.state, node)
-            function = self.mocks.get(task.name, task.function) if self.mocks else task.function
-            outputs = call.run(task, function, inputs, _running(id_, action.attempt, self.data), self.data)
+            running = _running(id_, action.attempt, self.data)
+            function = self.mocks.get(task.name) if self.mocks else None
+            outputs = call.run(task, inputs, running, self.data, function=function)
         except Exception as error:  # noqa: BLE001 - a task may raise anything; run() raises it again
             self.raised[id_] = error
             actions.extend(self.alarms_until(self.now_us()))

@@ -19,8 +19,12 @@ def run(
     inputs: literals_pb2.LiteralMap,
     running: context.TaskContext,
     data: type_engine.Data,
+    *,
+    function: Callable[..., Any] | None = None,
 ) -> literals_pb2.LiteralMap:
-    """Runs the task's body and gives its outputs in order. Each call gets its own copy of every value.
+    """Runs the task's body, or `function` in its place, and gives its outputs in order.
+
+    Each call gets its own copy of every value.
 
     Raises:
         ConversionError: an input or an output that does not fit its type; whatever the body raises passes as it is.
@@ -35,7 +39,7 @@ def run(
             )
         arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
     with context.entered(running):
-        result = function(**arguments)
+        result = (function or task.function)(**arguments)
     outputs = literals_pb2.LiteralMap()
     values = task.signature.values(result, task.short_name)
     for output, value in zip(task.signature.outputs, values, strict=True):

@@ -7,14 +7,11 @@ now is an error that says so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from typedflow import identifiers, literal_types
 from typedflow.authoring import definitions, source
 from typedflow.pb import diagnostics_pb2, types_pb2, workflows_pb2
-
-if TYPE_CHECKING:
-    from typedflow.authoring.trace import Trace
 
 
 class Promise:
@@ -23,10 +20,10 @@ class Promise:
     The message and its type are kept under names that no field of a record is likely to have.
     """
 
-    __slots__ = ("typedflow_promise", "typedflow_trace", "typedflow_type")
+    __slots__ = ("typedflow_promise", "typedflow_workflow", "typedflow_type")
 
-    def __init__(self, trace: Trace, promise: workflows_pb2.Promise, type_: types_pb2.LiteralType) -> None:
-        self.typedflow_trace = trace
+    def __init__(self, workflow: str, promise: workflows_pb2.Promise, type_: types_pb2.LiteralType) -> None:
+        self.typedflow_workflow = workflow
         self.typedflow_promise = promise
         self.typedflow_type = type_
 
@@ -46,7 +43,7 @@ class Promise:
         promise = workflows_pb2.Promise()
         promise.CopyFrom(self.typedflow_promise)
         promise.path.append(step)
-        return Promise(self.typedflow_trace, promise, _at(self.typedflow_type, step))
+        return Promise(self.typedflow_workflow, promise, _at(self.typedflow_type, step))
 
     def __repr__(self) -> str:
         promise = self.typedflow_promise
@@ -91,7 +88,7 @@ class Promise:
                 diagnostics_pb2.Diagnostic(
                     code=code,
                     message=message,
-                    workflow=self.typedflow_trace.name,
+                    workflow=self.typedflow_workflow,
                     node=self.typedflow_promise.node,
                     position=source.caller(),
                     hint=hint,

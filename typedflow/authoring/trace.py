@@ -77,8 +77,8 @@ class Trace:
         for variable, value in self.arguments(read, args, kwargs, Place(node.id, position, what)).items():
             binding = workflows_pb2.Binding(variable=variable)
             place = Place(node.id, position, f"input `{variable}` of {what}")
-            if self.bind(binding.value, value, read.parameters.get(variable), place):
-                node.inputs.append(binding)
+            self.bind(binding.value, value, read.parameters.get(variable), place)
+            node.inputs.append(binding)
         self.nodes.append(node)
         self.tasks[task.name] = task
         return self.promises(read, node.id, what)
@@ -142,21 +142,20 @@ class Trace:
         value: Any,
         variable: signature.Parameter | signature.Output | None,
         place: Place,
-    ) -> bool:
-        """Writes a value that may hold promises; notes what can't be written and says so by False."""
+    ) -> None:
+        """Writes a value that may hold promises. What can't be written is noted, and stays unset."""
         if isinstance(value, Promise):
             target.promise.CopyFrom(value.typedflow_promise)
-            return True
-        if variable is None:  # there is no such variable: the compiler tells, with the nearest name
+        elif variable is None:  # there is no such variable: the compiler tells, with the nearest name
             target.literal.none.SetInParent()
-            return True
-        if holds_promise(value):
-            return self._bind_list(target, value, variable.annotation, place)
-        return self._bind_constant(target, value, variable.converter, place)
+        elif holds_promise(value):
+            self._bind_list(target, value, variable.annotation, place)
+        else:
+            self._bind_constant(target, value, variable.converter, place)
 
     def _bind_list(
         self, target: workflows_pb2.BindingValue, values: Sequence[Any], annotation: Any, place: Place
-    ) -> bool:
+    ) -> None:
         element = _element(annotation)
         if element is None:
             self.mistake(
@@ -165,23 +164,21 @@ class Trace:
                 place,
                 expected=signature.shown(annotation),
             )
-            return False
+            return
         target.list.SetInParent()
         converter = signature.types().converter(element)
-        written = True
         for i, value in enumerate(values):
             each, at = target.list.elements.add(), place.inside(i)
             if isinstance(value, Promise):
                 each.promise.CopyFrom(value.typedflow_promise)
             elif holds_promise(value):
-                written &= self._bind_list(each, value, element, at)
+                self._bind_list(each, value, element, at)
             else:
-                written &= self._bind_constant(each, value, converter, at)
-        return written
+                self._bind_constant(each, value, converter, at)
 
     def _bind_constant(
         self, target: workflows_pb2.BindingValue, value: Any, converter: type_engine.Converter, place: Place
-    ) -> bool:
+    ) -> None:
         try:
             target.literal.CopyFrom(converter.to_literal(value, "", type_engine.NO_DATA))
         except errors.ConversionError as error:
@@ -193,14 +190,12 @@ class Trace:
                 given=f"{value!r:.100}",
                 hint=error.hint,
             )
-            return False
-        return True
 
     def promises(self, read: signature.Signature, node: str, what: str) -> Any:
         """What a call gives: promises of the outputs, in the form in which the function returns them."""
         made = {
             output.name: Promise(
-                self, workflows_pb2.Promise(node=node, variable=output.name), output.converter.type
+                self.name, workflows_pb2.Promise(node=node, variable=output.name), output.converter.type
             )
             for output in read.outputs
         }

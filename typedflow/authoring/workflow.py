@@ -77,7 +77,8 @@ class Workflow(Generic[P, R]):
     def compiled(self) -> workflows_pb2.CompiledWorkflow:
         """What the compiler makes of it. Raises CompileError with every diagnostic."""
         result = compiler.compile_workflow(self.traced.template, LocalResolver(self.traced.tasks))
-        found = (*self.traced.mistakes, *result.diagnostics)
+        # What the trace could not write down it has told; the compiler sees only that there is nothing.
+        found = (*self.traced.mistakes, *(each for each in result.diagnostics if not _is_noted(each)))
         if found or result.value is None:
             raise errors.CompileError(found)
         return result.value
@@ -141,7 +142,7 @@ def _trace(workflow: Workflow[Any, Any]) -> Traced:
         description=signature.first_paragraph(workflow.function.__doc__),
     )
     inputs = {
-        name: Promise(tracing, workflows_pb2.Promise(variable=name), parameter.converter.type)
+        name: Promise(tracing.name, workflows_pb2.Promise(variable=name), parameter.converter.type)
         for name, parameter in read.parameters.items()
     }
     try:
@@ -151,10 +152,15 @@ def _trace(workflow: Workflow[Any, Any]) -> Traced:
         if not error.diagnostics:
             raise
         tracing.mistakes.extend(error.diagnostics)
+        template.outputs.extend(workflows_pb2.Binding(variable=each.name) for each in read.outputs)
     else:
         _bind_outputs(workflow, tracing, template, result)
     template.nodes.extend(tracing.nodes)
     return Traced(template, tracing.tasks, tracing.mistakes)
+
+
+def _is_noted(diagnostic: diagnostics_pb2.Diagnostic) -> bool:
+    return diagnostic.code == "ParameterNotBound" and diagnostic.message.endswith("is bound to nothing")
 
 
 def _bind_outputs(
@@ -178,8 +184,9 @@ def _bind_outputs(
             tracing.mistake(
                 "MismatchingTypes", f"{place.what} is bound to `{value.node}`, which gives nothing", place
             )
-        elif tracing.bind(binding.value, value, output, place):
-            template.outputs.append(binding)
+        else:
+            tracing.bind(binding.value, value, output, place)
+        template.outputs.append(binding)
 
 
 def _inline(
@@ -206,7 +213,9 @@ def _inline(
                 given[name] = parameter.default
             else:
                 tracing.mistake("ParameterNotBound", f"input `{name}` of {what} is not given", place)
-                given[name] = Promise(tracing, workflows_pb2.Promise(variable=name), parameter.converter.type)
+                given[name] = Promise(
+                    tracing.name, workflows_pb2.Promise(variable=name), parameter.converter.type
+                )
         result = workflow.function(**given)
         if read.outputs:
             for output, value in zip(read.outputs, read.values(result, workflow.short_name), strict=True):
