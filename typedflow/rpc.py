@@ -121,7 +121,7 @@ def error_from(failure: grpc.RpcError | grpc.aio.AioRpcError, address: str = "")
         kind = _USAGE_ERRORS.get(info.reason, kind)
     if info is not None:
         return kind(
-            message,
+            said,
             where=info.metadata.get("where", ""),
             hint=info.metadata.get("hint", ""),
             code=info.reason,
@@ -133,7 +133,7 @@ def error_from(failure: grpc.RpcError | grpc.aio.AioRpcError, address: str = "")
             hint="start one with `typedflow up`, or set TYPEDFLOW_ADMIN to the address of one that runs",
         )
     return kind(
-        message,
+        said,
         where=address,
         code="" if kind is not errors.TypedflowError else code.title().replace("_", ""),
     )

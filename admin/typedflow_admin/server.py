@@ -7,39 +7,22 @@ them over gRPC as any other would.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
-import socket
+import signal
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
-import grpc
-import uvicorn
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
+import typedflow_propeller
 
-from typedflow import errors, rpc, settings
+from typedflow import errors, settings
 from typedflow.dataplane import objects
-from typedflow.pb import (
-    attempt_pb2,
-    attempt_pb2_grpc,
-    catalog_pb2,
-    catalog_pb2_grpc,
-    data_pb2,
-    data_pb2_grpc,
-    executions_pb2,
-    executions_pb2_grpc,
-    propeller_pb2,
-    propeller_pb2_grpc,
-    registry_pb2,
-    registry_pb2_grpc,
-)
-from typedflow_admin import auth, failures, home, http, migrations, principals, service
+from typedflow_admin import doors, home, migrations, principals, service
 from typedflow_admin.attempts import Attempts
 from typedflow_admin.bells import Bell
 from typedflow_admin.catalog import Catalog
@@ -54,13 +37,11 @@ from typedflow_admin.work import Work
 
 _log = logging.getLogger(__name__)
 
-_SERVICES = tuple(
-    descriptor.full_name
-    for module in (registry_pb2, executions_pb2, catalog_pb2, data_pb2, propeller_pb2, attempt_pb2)
-    for descriptor in module.DESCRIPTOR.services_by_name.values()
-)
-_STOP_SECONDS = 3.0
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+EMBEDDED = "embedded-"
+"""What the ids of embedded propellers begin with."""
+
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what it is reached by from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +85,13 @@ async def run_admin(options: Options) -> AsyncIterator[settings.ServerInfo]:
         # The home is locked: no propeller that was embedded in a server on it is left.
         await rooms.work.release_all(EMBEDDED)
         token, principal = options.token or secrets.token_urlsafe(32), principals.local()
-        server, port = await _listen(rooms, token, principal, options)
-        stack.push_async_callback(server.stop, _STOP_SECONDS)
-        http_port = await stack.enter_async_context(_http(rooms, token, principal, options))
-        host = f"[{options.host}]" if ":" in options.host else options.host
+        port = await stack.enter_async_context(
+            doors.grpc(rooms, token, principal, options.host, options.port)
+        )
+        http_port = await stack.enter_async_context(
+            doors.http(rooms, token, principal, options.host, options.http_port)
+        )
+        host = _EVERY_ADDRESS.get(options.host, f"[{options.host}]" if ":" in options.host else options.host)
         info = settings.ServerInfo(
             grpc=f"{host}:{port}", http=f"{host}:{http_port}", pid=home.process_id(), token=token
         )
@@ -115,13 +99,109 @@ async def run_admin(options: Options) -> AsyncIterator[settings.ServerInfo]:
         yield info
 
 
-EMBEDDED = "embedded-"
-"""What the ids of embedded propellers begin with."""
+@asynccontextmanager
+async def run_embedded(options: Options) -> AsyncIterator[settings.ServerInfo]:
+    """Runs the services, and a propeller that runs attempts as processes of this machine, while the block runs.
+
+    Raises:
+        UsageError: as `run_admin`.
+    """
+    async with run_admin(options) as info:
+        client = typedflow_propeller.AdminClient(info.grpc, info.token)
+        store_url = str(_objects(options))
+        executor = typedflow_propeller.LocalProcesses(options.home, client, store_url=store_url)
+        propeller = typedflow_propeller.Propeller(client, executor, store_url=store_url, id_prefix=EMBEDDED)
+        running = asyncio.create_task(propeller.run())
+        running.add_done_callback(_report)
+        try:
+            yield info
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await client.close()
+
+
+async def serve(options: Options, *, propeller: bool = True, ready: asyncio.Event | None = None) -> None:
+    """Serves until SIGINT or SIGTERM; then everything is ended in order. `ready` is set once it can be called.
+
+    Raises:
+        UsageError: as `run_admin`.
+    """
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    async with run_embedded(options) if propeller else run_admin(options):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        if ready is not None:
+            ready.set()
+        await stop.wait()
+
+
+class EmbeddedServer:
+    """A server in a thread of this process, for tests and the demo.
+
+    Example:
+        >>> with EmbeddedServer(Options(home, port=0, http_port=0)) as info:
+        ...     Client(info.grpc, token=info.token)
+
+    Raises:
+        UsageError: as `run_admin`, on entering.
+    """
+
+    def __init__(self, options: Options, *, propeller: bool = True) -> None:
+        self._options = options
+        self._propeller = propeller
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="typedflow-server", daemon=True)
+        self._info: settings.ServerInfo | None = None
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    def __enter__(self) -> settings.ServerInfo:
+        self._thread.start()
+        self._started.wait()
+        if self._info is None:
+            self._thread.join()
+            assert self._failure is not None
+            raise self._failure
+        return self._info
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._loop is not None
+        assert self._stop is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as failure:  # noqa: BLE001 - raised in the thread that waits for the start
+            self._failure = failure
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with run_embedded(self._options) if self._propeller else run_admin(self._options) as info:
+            self._info = info
+            self._started.set()
+            await self._stop.wait()
+
+
+def _report(running: asyncio.Task[None]) -> None:
+    if not running.cancelled() and (error := running.exception()) is not None:
+        _log.error("the embedded propeller ended; nothing runs any more", exc_info=error)
+
+
+def _objects(options: Options) -> Path:
+    return options.home / "objects"
 
 
 def _rooms(database: SqlStore, options: Options) -> service.Rooms:
     work_bell, changes = Bell(), Bell()
-    store = objects.open_store(str(options.home / "objects"))
+    store = objects.open_store(str(_objects(options)))
     folder = options.home / "incoming"
     folder.mkdir(exist_ok=True)
     work = Work(database, Commits(database, changes), work_bell, options.lease_ms)
@@ -140,74 +220,6 @@ def _clock_us() -> int:
     return time.time_ns() // 1000
 
 
-async def _listen(
-    rooms: service.Rooms, token: str, principal: str, options: Options
-) -> tuple[grpc.aio.Server, int]:
-    """Starts the gRPC server; gives it and its port."""
-    server = grpc.aio.server(
-        interceptors=[auth.Guard(token, principal), failures.Translation()],
-        options=[
-            ("grpc.max_receive_message_length", rpc.MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", rpc.MAX_RESPONSE_BYTES),
-            # Otherwise two servers share a port, and a client talks to one of them by luck.
-            ("grpc.so_reuseport", 0),
-        ],
-    )
-    registry_pb2_grpc.add_RegistryServicer_to_server(service.RegistryService(rooms), server)
-    executions_pb2_grpc.add_ExecutionsServicer_to_server(service.ExecutionsService(rooms), server)
-    catalog_pb2_grpc.add_CatalogServicer_to_server(service.CatalogService(rooms), server)
-    data_pb2_grpc.add_DataServicer_to_server(service.DataService(rooms), server)
-    propeller_pb2_grpc.add_PropellerServicer_to_server(service.PropellerService(rooms), server)
-    attempt_pb2_grpc.add_AttemptServicer_to_server(service.AttemptService(rooms), server)
-    health = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    for name in ("", *_SERVICES):
-        await health.set(name, health_pb2.HealthCheckResponse.SERVING)
-    reflection.enable_server_reflection(
-        (*_SERVICES, reflection.SERVICE_NAME, "grpc.health.v1.Health"), server
-    )
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    try:
-        port = server.add_insecure_port(f"{host}:{options.port}")
-    except RuntimeError:
-        raise _taken(options.host, options.port, "--port") from None
-    await server.start()
-    return server, port
-
-
-@asynccontextmanager
-async def _http(rooms: service.Rooms, token: str, principal: str, options: Options) -> AsyncIterator[int]:
-    """Serves HTTP while the block runs; gives its port."""
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((options.host, options.http_port))
-    except OSError:
-        listener.close()
-        raise _taken(options.host, options.http_port, "--http-port") from None
-    application = http.Api(rooms, token, principal, {options.host}).application()
-    config = uvicorn.Config(
-        application, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
-    )
-    server = _Uvicorn(config)
-    serving = asyncio.create_task(server.serve([listener]))
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        await serving
-        listener.close()
-
-
-class _Uvicorn(uvicorn.Server):
-    """Leaves signals to whoever runs the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def _check_safe(options: Options) -> None:
     if options.host not in LOOPBACK and not options.insecure:
         raise errors.UsageError(
@@ -216,12 +228,3 @@ def _check_safe(options: Options) -> None:
             hint="listen on 127.0.0.1, or accept the risk with --insecure",
             code="InsecureAddress",
         )
-
-
-def _taken(host: str, port: int, option: str) -> errors.UsageError:
-    return errors.UsageError(
-        f"can't listen on port {port} of {host}: another program has it",
-        where=option,
-        hint=f"choose another with {option}, or 0 for any free one",
-        code="PortTaken",
-    )

@@ -68,9 +68,10 @@ class Work:
         try:
             async for message in session.messages():
                 yield message
-            # A broken connection looks like a goodbye until the call is cancelled.
-            await asyncio.sleep(_GOODBYE_SECONDS)
-            await self._release(session)
+            if session.said_goodbye:
+                # A broken connection looks like a goodbye until the call is cancelled.
+                await asyncio.sleep(_GOODBYE_SECONDS)
+                await self._release(session)
         finally:
             if self._sessions.get(session.propeller_id) is session:
                 del self._sessions[session.propeller_id]
@@ -124,6 +125,11 @@ class Work:
             code="LogUnavailable",
         )
 
+    def close(self) -> None:
+        """Ends all streams; the propellers will look for another server."""
+        for session in self._sessions.values():
+            session.end()
+
     async def release_all(self, prefix: str) -> None:
         """Gives up the leases of propellers that can no longer be there: those of this server, before it was killed."""
         await self.database.write(lambda transaction: transaction.leases.release_prefix(prefix))
@@ -144,6 +150,7 @@ class Session:
         self._sent: dict[str, int] = {}
         self._logs: dict[str, asyncio.Queue[LogChunk]] = {}
         self._outgoing: asyncio.Queue[WorkResponse | None] = asyncio.Queue()
+        self.said_goodbye = False
         self._failure: Exception | None = None
         self._commits: set[asyncio.Task[None]] = set()
         self._send(WorkResponse(welcome=Welcome(lease_ms=work.lease_ms)))
@@ -158,6 +165,10 @@ class Session:
             yield message
         if self._failure is not None:
             raise self._failure
+
+    def end(self) -> None:
+        """Ends the stream."""
+        self._outgoing.put_nowait(None)
 
     def close(self) -> None:
         """Ends the logs that somebody reads, and waits for nothing."""
@@ -184,6 +195,7 @@ class Session:
                     case _:
                         raise errors.UsageError("a message that makes no sense here", code="InvalidRequest")
             await asyncio.gather(*self._commits)
+            self.said_goodbye = True
         except Exception as error:  # noqa: BLE001 - it ends the stream, where it is translated
             self._failure = error
         self._outgoing.put_nowait(None)
@@ -228,7 +240,7 @@ class Session:
     async def _claim(self) -> set[str]:
         """Claims as much as there is room for; gives what it got."""
         room = min(self._capacity - len(self._held), _CLAIMS_AT_ONCE)
-        if room <= 0:
+        if room <= 0 or self.said_goodbye:
             return set()
         holder, lease_ms = self.propeller_id, self._work.lease_ms
         claims = await self._work.database.write(
