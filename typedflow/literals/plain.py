@@ -99,8 +99,14 @@ def _union_to_json(value: Union, type: UnionType | None) -> object:  # noqa: A00
     plain = to_json(value.value, variant)
     read = _Reader().union(plain, type, "")
     if read is not None and read.union.variant != value.variant:
-        return {_TYPE: literal_types.text(variant), _VALUE: plain}
+        return {_TYPE: _tag(value.variant, type), _VALUE: plain}
     return plain
+
+
+def _tag(place: int, type: UnionType) -> str | int:  # noqa: A002 - as above
+    """What names a variant: its type as it is printed, or its place where two are printed alike."""
+    texts = [literal_types.text(v) for v in type.variants]
+    return texts[place] if texts.count(texts[place]) == 1 else place
 
 
 def _blob_to_json(blob: Blob) -> dict[str, object]:
@@ -243,13 +249,15 @@ class _Reader:
         return None
 
     def tagged(self, value: Mapping[str, object], target: UnionType, path: str) -> Literal | None:
-        for i, variant in enumerate(target.variants):
-            if literal_types.text(variant) == value[_TYPE]:
-                read = self.read(value[_VALUE], variant, path)
-                return None if read is None else Literal(union=Union(variant=i, value=read))
-        wanted = ", ".join(f"`{literal_types.text(v)}`" for v in target.variants)
-        self.problems.append((path, f"expected one of {wanted} as `{_TYPE}`, got {_describe(value[_TYPE])}"))
-        return None
+        tags = [_tag(i, target) for i in range(len(target.variants))]
+        tag = value[_TYPE]
+        if tag not in tags or isinstance(tag, bool):
+            wanted = ", ".join(f"`{t}`" for t in tags)
+            self.problems.append((path, f"expected one of {wanted} as `{_TYPE}`, got {_describe(tag)}"))
+            return None
+        place = tags.index(tag)
+        read = self.read(value[_VALUE], target.variants[place], path)
+        return None if read is None else Literal(union=Union(variant=place, value=read))
 
 
 def unknown(noun: str, name: str, known: Mapping[str, object]) -> str:
