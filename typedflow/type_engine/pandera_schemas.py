@@ -87,9 +87,10 @@ class Schema:
             raise self._failed([{"check": error.check, "failure_case": str(error)}], path) from None
 
     def _failed(self, failures: Sequence[Mapping[str, Any]], path: str) -> errors.ConversionError:
-        count = len(failures)
-        title = f"the frame does not fit {self.type.schema.name}: {count} failure{'s' if count != 1 else ''}"
-        lines = [("column", "check", "value", "row"), *map(_cells, failures[:_SHOWN_FAILURES])]
+        count, name = len(failures), self.type.schema.name
+        title = f"the frame does not fit {name}: {count} failure{'s' if count != 1 else ''}"
+        shown = [_cells(failure, name) for failure in failures[:_SHOWN_FAILURES]]
+        lines = [("column", "check", "value", "row"), *shown]
         widths = [max(len(line[i]) for line in lines) for i in range(4)]
         table = [
             "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -151,10 +152,12 @@ def _pandas_dtype(dtype: Any) -> str:
     native = getattr(dtype, "type", None)
     if dtype is None or native is None:
         return ""
-    if isinstance(native, pd.CategoricalDtype) and native.categories is None:
+    categories: Any = native.categories if isinstance(native, pd.CategoricalDtype) else ()
+    if categories is None:
         return ""
     try:
-        series: Any = pd.Series(dtype=native)
+        make: Any = pd.Series  # its overloads know no dtype that is found at run time
+        series = make(dtype=native)
         arrow = pa.null() if series.dtype == "object" else pa.array(series, from_pandas=True).type
     except (TypeError, ValueError, NotImplementedError, pa.ArrowException):
         return ""
@@ -296,12 +299,16 @@ def _rows(failure_cases: Any) -> list[Mapping[str, Any]]:
     return list(failure_cases.to_dict("records"))
 
 
-def _cells(failure: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    context = str(failure.get("schema_context") or "")
-    column = failure.get("column") or ("" if context == "DataFrameSchema" else context)
+def _cells(failure: Mapping[str, Any], schema: str) -> tuple[str, str, str, str]:
+    column = failure.get("column")
+    column = "" if column in (None, schema) else str(column)
     row = failure.get("index")
     known = row is not None and row == row  # noqa: PLR0124 - NaN
-    row_text = (
-        str(int(row)) if known and isinstance(row, float) and row.is_integer() else str(row) if known else ""
+    if known and isinstance(row, float) and row.is_integer():
+        row = int(row)
+    return (
+        column,
+        str(failure.get("check") or "")[:60],
+        str(failure.get("failure_case"))[:40],
+        str(row) if known else "",
     )
-    return str(column), str(failure.get("check") or "")[:60], str(failure.get("failure_case"))[:40], row_text
