@@ -12,24 +12,25 @@
 
     quadruple(n=10)  # runs here: 40
 
-Importing this module loads what authors write with and nothing heavy: no gRPC, no data frames, no database.
+A name is loaded when it is first used, and none of them loads anything heavy: no gRPC before a `Client`, no data frames
+before a task that takes one, never a database.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from typedflow.authoring import runner as _runner
-from typedflow.authoring.context import TaskContext, current_context
-from typedflow.authoring.launch_plan import LaunchPlan
-from typedflow.authoring.options import Cache, Resources, Retry, Secret, Timeout
-from typedflow.authoring.task import Task, task
-from typedflow.authoring.workflow import Workflow, workflow
-from typedflow.errors import NonRecoverable, TypedflowError
-from typedflow.type_engine import File, Format
-
 if TYPE_CHECKING:
+    from typedflow.authoring.context import TaskContext, current_context
+    from typedflow.authoring.launch_plan import LaunchPlan
+    from typedflow.authoring.options import Cache, Resources, Retry, Secret, Timeout
+    from typedflow.authoring.runner import Runner
+    from typedflow.authoring.task import Task, task
+    from typedflow.authoring.workflow import Workflow, workflow
     from typedflow.client import Client
+    from typedflow.errors import NonRecoverable, TypedflowError
+    from typedflow.type_engine.files import File, Format
 
 __version__ = "0.1.0"
 
@@ -53,19 +54,44 @@ __all__ = [
     "workflow",
 ]
 
-
-def _make_runner() -> _runner.Runner:
-    from typedflow import local_run  # the engine is loaded by the first call
-
-    return local_run.LocalRunner()
-
-
-_runner.install(_make_runner)
+_PLACES = {
+    "Cache": "authoring.options",
+    "Client": "client",
+    "File": "type_engine.files",
+    "Format": "type_engine.files",
+    "LaunchPlan": "authoring.launch_plan",
+    "NonRecoverable": "errors",
+    "Resources": "authoring.options",
+    "Retry": "authoring.options",
+    "Secret": "authoring.options",
+    "Task": "authoring.task",
+    "TaskContext": "authoring.context",
+    "Timeout": "authoring.options",
+    "TypedflowError": "errors",
+    "Workflow": "authoring.workflow",
+    "current_context": "authoring.context",
+    "task": "authoring.task",
+    "workflow": "authoring.workflow",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Client":
-        from typedflow.client import Client  # gRPC is loaded by who talks to a server
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module 'typedflow' has no attribute {name!r}")
+    if place.startswith("authoring"):
+        importlib.import_module("typedflow.authoring.runner").install(_make_runner)
+    value = getattr(importlib.import_module(f"typedflow.{place}"), name)
+    globals()[name] = value
+    return value
 
-        return Client
-    raise AttributeError(f"module 'typedflow' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(globals() | _PLACES)
+
+
+def _make_runner() -> Runner:
+    runner: Runner = importlib.import_module(
+        "typedflow.local_run"
+    ).LocalRunner()  # the first call loads the engine
+    return runner

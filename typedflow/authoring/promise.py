@@ -20,7 +20,7 @@ class Promise:
     The message and its type are kept under names that no field of a record is likely to have.
     """
 
-    __slots__ = ("typedflow_promise", "typedflow_workflow", "typedflow_type")
+    __slots__ = ("typedflow_promise", "typedflow_type", "typedflow_workflow")
 
     def __init__(self, workflow: str, promise: workflows_pb2.Promise, type_: types_pb2.LiteralType) -> None:
         self.typedflow_workflow = workflow
@@ -117,7 +117,7 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"
     setattr(Promise, f"__r{_name}__", _refuses("used in arithmetic"))
 for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "round"):
     setattr(Promise, f"__{_name}__", _refuses("used in arithmetic"))
-Promise.__call__ = _refuses("called")  # type: ignore[attr-defined]  # not for callers to see
+setattr(Promise, "__call__", _refuses("called"))  # noqa: B010 - not for type checkers: a promise is not callable
 for _name in ("lt", "le", "gt", "ge"):
     setattr(Promise, f"__{_name}__", _refuses("compared"))
 

@@ -27,7 +27,8 @@ _slot = _Slot()
 
 def install(make: Callable[[], Runner]) -> None:
     """Says who makes the runner when the first call needs one."""
-    _slot.make, _slot.made = make, None
+    if _slot.make is not make:
+        _slot.make, _slot.made = make, None
 
 
 def current() -> Runner:

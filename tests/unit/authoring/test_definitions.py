@@ -56,9 +56,9 @@ def test_a_default_must_fit_its_type():
 @pytest.mark.parametrize(
     "use",
     [
-        pytest.param(lambda p: bool(p), id="truth"),
-        pytest.param(lambda p: list(p), id="iteration"),
-        pytest.param(lambda p: len(p), id="length"),
+        pytest.param(bool, id="truth"),
+        pytest.param(list, id="iteration"),
+        pytest.param(len, id="length"),
         pytest.param(lambda p: f"{p}", id="format"),
         pytest.param(lambda p: p + 1, id="arithmetic"),
         pytest.param(lambda p: 1 - p, id="reflected arithmetic"),

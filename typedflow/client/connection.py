@@ -1,10 +1,4 @@
-"""Programs' way to a typedflow server: register, launch, wait, look.
-
-    with Client() as c:
-        c.register("pipeline.py", version="v3")
-        run = c.launch("nightly", inputs={"trees": 400})
-        run.wait()
-        print(run.outputs.accuracy, [n.cache for n in run.nodes])
+"""The connection: calls of the services, as methods.
 
 Synchronous, because its users' code is. It holds no state of its own but the connection: what it shows was asked of the
 server.
@@ -15,19 +9,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from types import TracebackType
+from typing import Any, Self, cast
 
 import grpc
 
-from typedflow import errors, identifiers, literals, rpc, settings, type_engine
+from typedflow import errors, identifiers, rpc, settings, type_engine
 from typedflow.authoring import serialize
+from typedflow.client.runs import Run
+from typedflow.dataplane import objects
 from typedflow.pb import (
-    catalog_pb2,
     data_pb2,
     data_pb2_grpc,
     executions_pb2,
@@ -39,7 +33,6 @@ from typedflow.pb import (
 )
 
 CHUNK = 1 << 20
-TERMINAL = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
 
 
 class Client:
@@ -221,7 +214,9 @@ class Client:
         if dataclasses.is_dataclass(value):
             return None
         converter = type_engine.standard().converter(type(value))
-        return converter.to_literal(value, path, type_engine.Data(store=_Uploads(self), folder=Path()))
+        return converter.to_literal(
+            value, path, type_engine.Data(store=cast(objects.ObjectStore, _Uploads(self)), folder=Path())
+        )
 
     def put_value(self, chunks: Iterator[bytes]) -> literals_pb2.Blob:
         """Uploads the bytes of an input."""
@@ -285,7 +280,7 @@ class Client:
         try:
             yield from self._executions.WatchExecution(request, metadata=self._metadata, timeout=timeout)
         except grpc.RpcError as failure:
-            if timeout is None or failure.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:  # type: ignore[attr-defined]
+            if timeout is None or failure.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise rpc.error_from(failure, self.address) from None
 
     def abort(self, execution_id: str, reason: str = "") -> None:
@@ -313,181 +308,6 @@ class Client:
             raise rpc.error_from(failure, self.address) from None
 
 
-class Run:
-    """An execution: as it was when last asked for; `wait` and `refresh` ask again."""
-
-    def __init__(self, client: Client, message: executions_pb2.Execution) -> None:
-        self._client = client
-        self.message = message
-
-    @property
-    def id(self) -> str:
-        return self.message.id
-
-    @property
-    def phase(self) -> str:
-        """QUEUED, RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT."""
-        return phase(self.message.phase)
-
-    @property
-    def is_done(self) -> bool:
-        return self.phase in TERMINAL
-
-    @property
-    def inputs(self) -> SimpleNamespace:
-        """By name, as plain Python values."""
-        return self._values(self.message.inputs)
-
-    @property
-    def outputs(self) -> SimpleNamespace:
-        """By name, as plain Python values: a record is a namespace, a file or a frame a `RemoteValue`.
-
-        Raises:
-            StateConflict: it has not succeeded.
-        """
-        if self.phase != "SUCCEEDED":
-            raise errors.StateConflict(
-                f"execution {self.id} is {self.phase}, so it has no outputs", hint="call wait() first"
-            )
-        return self._values(self.message.outputs)
-
-    @property
-    def error(self) -> str:
-        """Why it failed; empty when it did not."""
-        error = self.message.error
-        return f"{error.node}: {error.message}" if error.node else error.message
-
-    @property
-    def nodes(self) -> list[Node]:
-        """Its nodes, in the order in which they can run."""
-        return [Node(message) for message in self._client.nodes(self.id)]
-
-    def refresh(self) -> Run:
-        """Asks for it anew."""
-        self.message = self._client.run(self.id).message
-        return self
-
-    def wait(
-        self,
-        timeout: float | None = None,
-        *,
-        check: bool = True,
-        on_change: Callable[[executions_pb2.WatchExecutionResponse], None] | None = None,
-    ) -> Run:
-        """Waits for its end.
-
-        Args:
-            timeout: seconds; None waits as long as it takes.
-            check: raise when it ends other than SUCCEEDED.
-            on_change: called with every change.
-
-        Raises:
-            ExecutionFailed: it failed, was aborted or timed out.
-            TimeoutError: it has not ended in time; it goes on.
-        """
-        end = None if timeout is None else time.monotonic() + timeout
-        while not self.is_done:
-            for change in self._client.watch(
-                self.id, timeout=None if end is None else max(0.0, end - time.monotonic())
-            ):
-                if change.HasField("execution"):
-                    self.message = change.execution
-                if on_change is not None:
-                    on_change(change)
-            if end is not None and time.monotonic() >= end and not self.is_done:
-                raise TimeoutError(f"execution {self.id} is {self.phase} after {timeout} s")
-        if check and self.phase != "SUCCEEDED":
-            raise errors.ExecutionFailed(
-                f"execution {self.id} {self.phase}: {self.error}", error=self.message.error
-            )
-        return self
-
-    def abort(self, reason: str = "") -> None:
-        """Asks that it be aborted."""
-        self._client.abort(self.id, reason)
-
-    def _values(self, values: literals_pb2.LiteralMap) -> SimpleNamespace:
-        return SimpleNamespace(**{each.name: self._value(each.value, each.name) for each in values.values})
-
-    def _value(self, literal: literals_pb2.Literal, variable: str) -> Any:
-        match literal.WhichOneof("value"):
-            case "file" | "frame" | "offloaded":
-                return RemoteValue(self._client, self.id, variable, literal)
-            case "union":
-                return self._value(literal.union.value, variable)
-            case "record":
-                return SimpleNamespace(
-                    **{each.name: self._value(each.value, variable) for each in literal.record.fields}
-                )
-            case "list":
-                return [self._value(each, variable) for each in literals.elements(literal.list)]
-            case "datetime":
-                return datetime.fromisoformat(str(literals.to_json(literal)))
-            case "float":
-                return literal.float
-            case _:
-                return literals.to_json(literal)
-
-    def __repr__(self) -> str:
-        return f"<execution {self.id} {self.phase}>"
-
-
-class Node:
-    """One node of an execution, as it was when asked for."""
-
-    def __init__(self, message: executions_pb2.NodeExecution) -> None:
-        self.message = message
-        self.id = message.id
-        self.task = message.task
-        self.phase = phase(message.phase)
-        self.reason = message.reason
-        self.cache = cache_status(message.cache)
-        self.cache_reason = message.cache_reason
-        self.attempts = message.attempts
-
-    def __repr__(self) -> str:
-        return f"<node {self.id} {self.phase} {self.cache}>"
-
-
-class RemoteValue:
-    """The bytes of a file, a frame or a large value that a server has."""
-
-    def __init__(
-        self, client: Client, execution_id: str, variable: str, literal: literals_pb2.Literal
-    ) -> None:
-        self._client = client
-        self._execution_id = execution_id
-        self._variable = variable
-        kind = literal.WhichOneof("value") or "file"
-        self._literal = getattr(literal, kind)
-        self.kind = kind
-        self.digest: str = self._literal.blob.digest
-        self.size: int = self._literal.blob.size
-
-    def chunks(self) -> Iterator[bytes]:
-        """Its bytes, piece by piece."""
-        return self._client.get_value(self._execution_id, self._variable, digest=self.digest)
-
-    def read_bytes(self) -> bytes:
-        """All its bytes."""
-        return b"".join(self.chunks())
-
-    def save(self, path: str | Path) -> Path:
-        """Writes it to a file; nothing is left there when it does not arrive whole."""
-        target = Path(path)
-        partial = target.with_name(target.name + ".part")
-        try:
-            with partial.open("wb") as file:
-                for chunk in self.chunks():
-                    file.write(chunk)
-            return partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-
-    def __repr__(self) -> str:
-        return f"<{self.kind} {self._variable} of {self._execution_id}, {self.size} bytes>"
-
-
 class _Uploads:
     """An object store that only takes: what is put there goes to the server."""
 
@@ -500,16 +320,6 @@ class _Uploads:
     def put_file(self, path: Path) -> literals_pb2.Blob:
         with path.open("rb") as file:
             return self._client.put_value(iter(lambda: file.read(CHUNK), b""))
-
-
-def phase(value: executions_pb2.Phase.ValueType) -> str:
-    """A phase's name without its prefix."""
-    return executions_pb2.Phase.Name(value).removeprefix("PHASE_")
-
-
-def cache_status(value: catalog_pb2.CacheStatus.ValueType) -> str:
-    """A cache status' name without its prefix; empty when nothing is known yet."""
-    return catalog_pb2.CacheStatus.Name(value).removeprefix("CACHE_STATUS_") if value else ""
 
 
 def _known_server(found: settings.Settings, token: str | None) -> tuple[str, str | None]:

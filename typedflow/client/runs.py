@@ -1,0 +1,218 @@
+"""Executions and their nodes as programs see them: as they were when last asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+from typedflow import errors, literals
+from typedflow.pb import catalog_pb2, executions_pb2, literals_pb2
+
+TERMINAL = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
+
+
+class Server(Protocol):
+    """What a run asks of its connection; `Client` documents each."""
+
+    def run(self, id: str) -> Run: ...  # noqa: A002 - the field's name everywhere
+
+    def nodes(self, execution_id: str) -> Iterator[executions_pb2.NodeExecution]: ...
+
+    def watch(
+        self, execution_id: str, *, timeout: float | None = None
+    ) -> Iterator[executions_pb2.WatchExecutionResponse]: ...
+
+    def abort(self, execution_id: str, reason: str = "") -> None: ...
+
+    def get_value(
+        self, execution_id: str, variable: str, *, node: str = "", digest: str = ""
+    ) -> Iterator[bytes]: ...
+
+
+class Run:
+    """An execution: as it was when last asked for; `wait` and `refresh` ask again."""
+
+    def __init__(self, client: Server, message: executions_pb2.Execution) -> None:
+        self._client = client
+        self.message = message
+
+    @property
+    def id(self) -> str:
+        return self.message.id
+
+    @property
+    def phase(self) -> str:
+        """QUEUED, RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT."""
+        return phase(self.message.phase)
+
+    @property
+    def is_done(self) -> bool:
+        return self.phase in TERMINAL
+
+    @property
+    def inputs(self) -> SimpleNamespace:
+        """By name, as plain Python values."""
+        return self._values(self.message.inputs)
+
+    @property
+    def outputs(self) -> SimpleNamespace:
+        """By name, as plain Python values: a record is a namespace, a file or a frame a `RemoteValue`.
+
+        Raises:
+            StateConflict: it has not succeeded.
+        """
+        if self.phase != "SUCCEEDED":
+            raise errors.StateConflict(
+                f"execution {self.id} is {self.phase}, so it has no outputs", hint="call wait() first"
+            )
+        return self._values(self.message.outputs)
+
+    @property
+    def error(self) -> str:
+        """Why it failed; empty when it did not."""
+        error = self.message.error
+        return f"{error.node}: {error.message}" if error.node else error.message
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Its nodes, in the order in which they can run."""
+        return [Node(message) for message in self._client.nodes(self.id)]
+
+    def refresh(self) -> Run:
+        """Asks for it anew."""
+        self.message = self._client.run(self.id).message
+        return self
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        *,
+        check: bool = True,
+        on_change: Callable[[executions_pb2.WatchExecutionResponse], None] | None = None,
+    ) -> Run:
+        """Waits for its end.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+            check: raise when it ends other than SUCCEEDED.
+            on_change: called with every change.
+
+        Raises:
+            ExecutionFailed: it failed, was aborted or timed out.
+            TimeoutError: it has not ended in time; it goes on.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self.is_done:
+            for change in self._client.watch(
+                self.id, timeout=None if end is None else max(0.0, end - time.monotonic())
+            ):
+                if change.HasField("execution"):
+                    self.message = change.execution
+                if on_change is not None:
+                    on_change(change)
+            if end is not None and time.monotonic() >= end and not self.is_done:
+                raise TimeoutError(f"execution {self.id} is {self.phase} after {timeout} s")
+        if check and self.phase != "SUCCEEDED":
+            raise errors.ExecutionFailed(
+                f"execution {self.id} {self.phase}: {self.error}", error=self.message.error
+            )
+        return self
+
+    def abort(self, reason: str = "") -> None:
+        """Asks that it be aborted."""
+        self._client.abort(self.id, reason)
+
+    def _values(self, values: literals_pb2.LiteralMap) -> SimpleNamespace:
+        return SimpleNamespace(**{each.name: self._value(each.value, each.name) for each in values.values})
+
+    def _value(self, literal: literals_pb2.Literal, variable: str) -> Any:
+        match literal.WhichOneof("value"):
+            case "file" | "frame" | "offloaded":
+                return RemoteValue(self._client, self.id, variable, literal)
+            case "union":
+                return self._value(literal.union.value, variable)
+            case "record":
+                return SimpleNamespace(
+                    **{each.name: self._value(each.value, variable) for each in literal.record.fields}
+                )
+            case "list":
+                return [self._value(each, variable) for each in literals.elements(literal.list)]
+            case "datetime":
+                return datetime.fromisoformat(str(literals.to_json(literal)))
+            case "float":
+                return literal.float
+            case _:
+                return literals.to_json(literal)
+
+    def __repr__(self) -> str:
+        return f"<execution {self.id} {self.phase}>"
+
+
+class Node:
+    """One node of an execution, as it was when asked for."""
+
+    def __init__(self, message: executions_pb2.NodeExecution) -> None:
+        self.message = message
+        self.id = message.id
+        self.task = message.task
+        self.phase = phase(message.phase)
+        self.reason = message.reason
+        self.cache = cache_status(message.cache)
+        self.cache_reason = message.cache_reason
+        self.attempts = message.attempts
+
+    def __repr__(self) -> str:
+        return f"<node {self.id} {self.phase} {self.cache}>"
+
+
+class RemoteValue:
+    """The bytes of a file, a frame or a large value that a server has."""
+
+    def __init__(
+        self, client: Server, execution_id: str, variable: str, literal: literals_pb2.Literal
+    ) -> None:
+        self._client = client
+        self._execution_id = execution_id
+        self._variable = variable
+        kind = literal.WhichOneof("value") or "file"
+        self._literal = getattr(literal, kind)
+        self.kind = kind
+        self.digest: str = self._literal.blob.digest
+        self.size: int = self._literal.blob.size
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes, piece by piece."""
+        return self._client.get_value(self._execution_id, self._variable, digest=self.digest)
+
+    def read_bytes(self) -> bytes:
+        """All its bytes."""
+        return b"".join(self.chunks())
+
+    def save(self, path: str | Path) -> Path:
+        """Writes it to a file; nothing is left there when it does not arrive whole."""
+        target = Path(path)
+        partial = target.with_name(target.name + ".part")
+        try:
+            with partial.open("wb") as file:
+                for chunk in self.chunks():
+                    file.write(chunk)
+            return partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self._variable} of {self._execution_id}, {self.size} bytes>"
+
+
+def phase(value: executions_pb2.Phase.ValueType) -> str:
+    """A phase's name without its prefix."""
+    return executions_pb2.Phase.Name(value).removeprefix("PHASE_")
+
+
+def cache_status(value: catalog_pb2.CacheStatus.ValueType) -> str:
+    """A cache status' name without its prefix; empty when nothing is known yet."""
+    return catalog_pb2.CacheStatus.Name(value).removeprefix("CACHE_STATUS_") if value else ""
