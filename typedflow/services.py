@@ -6,14 +6,21 @@ manager and gives the running server's `ServerInfo`; and one click command for e
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 from contextlib import AbstractContextManager
 from importlib import metadata
-from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from typedflow import errors, settings
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 GROUP = "typedflow.services"
+EMBEDDED = "embedded"
 
 
 class Embedded(Protocol):
@@ -29,12 +36,29 @@ def embedded(home: Path, *, port: int = 0, http_port: int = 0) -> AbstractContex
     """Starts the embedded server with its state under `home`.
 
     Raises:
-        UsageError: no such service is installed; a port is in use.
-        StateConflict: another server has this home.
+        UsageError: no such service is installed; a port is in use; another server has this home.
     """
-    found = metadata.entry_points(group=GROUP, name="embedded")
-    for each in found:
+    for each in metadata.entry_points(group=GROUP, name=EMBEDDED):
         return cast(Embedded, each.load())(home, port=port, http_port=http_port)
     raise errors.UsageError(
         "no embedded server is installed", hint="install typedflow with its services: pip install typedflow"
     )
+
+
+def commands() -> dict[str, metadata.EntryPoint]:
+    """The entry points of the services' own commands, by name."""
+    return {each.name: each for each in metadata.entry_points(group=GROUP) if each.name != EMBEDDED}
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """While it is open, SIGINT and SIGTERM set the event that it gives and do nothing else: for who serves until then."""
+    stopped = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -190,6 +190,11 @@ class EmbeddedServer:
             await self._stop.wait()
 
 
+def embedded(home: Path, *, port: int, http_port: int) -> EmbeddedServer:
+    """What `typedflow` starts when a command needs a server of its own; see `typedflow.services`."""
+    return EmbeddedServer(Options(home, port=port, http_port=http_port))
+
+
 def _report(running: asyncio.Task[None]) -> None:
     if not running.cancelled() and (error := running.exception()) is not None:
         _log.error("the embedded propeller ended; nothing runs any more", exc_info=error)

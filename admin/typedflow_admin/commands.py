@@ -1,0 +1,43 @@
+"""`typedflow admin`: the control plane as a process of its own. Loads nothing heavy before it serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_PORT = click.IntRange(0, 65535)
+
+
+@click.group()
+def admin() -> None:
+    """The control plane as a process of its own."""
+
+
+@admin.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=_PORT, default=8090, show_default=True, help="Of gRPC; 0 is any free one.")
+@click.option("--http-port", type=_PORT, default=8091, show_default=True, help="Of HTTP; 0 is any free one.")
+@click.option("--home", type=click.Path(path_type=Path), help="Its folder.  [default: TYPEDFLOW_HOME]")
+@click.option("--insecure", is_flag=True, help="Listen beyond this machine although nothing is encrypted.")
+def serve(host: str, port: int, http_port: int, home: Path | None, insecure: bool) -> None:
+    """Serve gRPC and HTTP until Ctrl-C; propellers run what is launched.
+
+    The token that every call needs is TYPEDFLOW_TOKEN; without one it is made anew. server.json in the home has it.
+    """
+    from typedflow import services, settings
+    from typedflow_admin import server
+
+    found = settings.load()
+    options = server.Options(
+        home=(home or found.home).absolute(),
+        host=host,
+        port=port,
+        http_port=http_port,
+        token=found.token,
+        insecure=insecure,
+    )
+    with services.stop_signals() as stopped, server.EmbeddedServer(options, propeller=False) as info:
+        click.echo(f"admin serves gRPC at {info.grpc}, HTTP at http://{info.http}")
+        click.echo(f"run what is launched with `typedflow propeller run --home {options.home}`; Ctrl-C stops this")
+        stopped.wait()

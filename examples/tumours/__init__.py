@@ -1,0 +1,1 @@
+"""Telling malignant tumours from benign ones: the pipeline that `typedflow demo` runs."""
