@@ -214,6 +214,8 @@ def check_the_end(world: World) -> None:
         assert node.attempts <= 1 + budget
     if graph.fail_fast:
         assert len(failed) <= 1
+    left_over = [state.timers, state.stops, state.ready, state.in_flight, state.open]
+    assert not any(left_over)
     world.crash()
     assert engine.pending(graph, world.state) == [engine.FinishExecution()]
     assert engine.execution_status(graph, world.state) == status
