@@ -39,5 +39,7 @@ def serve(host: str, port: int, http_port: int, home: Path | None, insecure: boo
     )
     with services.stop_signals() as stopped, server.EmbeddedServer(options, propeller=False) as info:
         click.echo(f"admin serves gRPC at {info.grpc}, HTTP at http://{info.http}")
-        click.echo(f"run what is launched with `typedflow propeller run --home {options.home}`; Ctrl-C stops this")
+        click.echo(
+            f"run what is launched with `typedflow propeller run --home {options.home}`; Ctrl-C stops this"
+        )
         stopped.wait()

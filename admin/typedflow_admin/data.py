@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from typedflow import errors, literals
-from typedflow.dataplane import digests
+from typedflow.dataplane import bundles, digests
 from typedflow.dataplane.objects import ObjectStore
 from typedflow.pb.attempt_pb2 import AttemptSpec
 from typedflow.pb.data_pb2 import GetValueRequest, PutBundleRequest, PutValueRequest
@@ -57,23 +55,18 @@ class Data:
         stream = aiter(requests)
         first = await anext(stream, PutBundleRequest())
         _check_digest(first.digest, "digest")
-
-        async def chunks() -> AsyncIterator[bytes]:
-            yield first.data
-            async for request in stream:
-                yield request.data
-
-        with tempfile.TemporaryFile(dir=self._folder) as file:
-            found = await _gather(chunks(), file, MAX_BUNDLE_BYTES)
-            if found.digest != first.digest:
-                raise errors.IntegrityError(
-                    f"the bundle is not what its digest says: {found.size} bytes of {found.digest}",
+        data = bytearray(first.data)
+        async for request in stream:
+            data += request.data
+            if len(data) > MAX_BUNDLE_BYTES:
+                raise errors.BundleError(
+                    f"a bundle has at most {MAX_BUNDLE_BYTES >> 20} MiB",
                     where=first.digest,
-                    hint="send it again",
+                    code="BundleTooLarge",
                 )
-            file.seek(0)
-            blob = await asyncio.to_thread(lambda: self._objects.put_bytes(file.read()))
-        row = store.BundleRow(blob.digest, blob.uri, blob.size, self._clock_us(), principals.current())
+        await asyncio.to_thread(bundles.check, bytes(data), first.digest)
+        blob = await asyncio.to_thread(self._objects.put_bytes, bytes(data))
+        row = store.BundleRow(first.digest, blob.SerializeToString(), self._clock_us(), principals.current())
         await self._database.write(lambda transaction: transaction.entities.insert_bundle(row))
 
     async def get_bundle(self, digest: str) -> AsyncIterator[bytes]:
@@ -91,13 +84,9 @@ class Data:
 
     async def put_value(self, requests: AsyncIterable[PutValueRequest]) -> Blob:
         """Keeps the bytes of an input, of any size."""
-
-        async def chunks() -> AsyncIterator[bytes]:
-            async for request in requests:
-                yield request.data
-
         with tempfile.NamedTemporaryFile(dir=self._folder) as file:
-            await _gather(chunks(), file, None)
+            async for request in requests:
+                file.write(request.data)
             file.flush()
             return await asyncio.to_thread(self._objects.put_file, file.name)
 
@@ -124,27 +113,8 @@ class Data:
             file.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Gathered:
-    digest: str
-    size: int
-
-
-async def _gather(chunks: AsyncIterable[bytes], file: IO[bytes], limit: int | None) -> _Gathered:
-    """Writes the chunks to a file, and says what they are."""
-    hasher, size = digests.Hasher(), 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if limit is not None and size > limit:
-            raise errors.UsageError(f"a bundle has at most {limit >> 20} MiB", code="BundleTooLarge")
-        hasher.update(chunk)
-        file.write(chunk)
-    found = hasher.finish()
-    return _Gathered(found.digest, found.size)
-
-
 def _blob_of(row: store.BundleRow) -> Blob:
-    return Blob(uri=row.uri, digest=row.digest, size=row.size)
+    return Blob.FromString(row.blob)
 
 
 def _check_digest(digest: str, where: str) -> None:

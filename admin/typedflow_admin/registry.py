@@ -55,7 +55,8 @@ class Registry:
         bundles = sorted({task.python.bundle for task in sent.tasks if task.python.bundle})
 
         def store_all(transaction: store.Transaction) -> list[Change.ValueType]:
-            _check_bundles(transaction, bundles)
+            if not sent.header.dry_run:
+                _check_bundles(transaction, bundles)
             new = _new(transaction, checked, rows)
             changes = _changes(transaction, rows)
             if not sent.header.dry_run:

@@ -71,7 +71,7 @@ _LIST_VERSIONS = (
 )
 _INSERT = insert(tables.entities)
 _bundles = tables.bundles.c
-_BUNDLE = [_bundles.digest, _bundles.uri, _bundles.size, _bundles.created_at_us, _bundles.principal]
+_BUNDLE = [_bundles.digest, _bundles.blob, _bundles.created_at_us, _bundles.principal]
 _BUNDLES = select(*_BUNDLE).where(tables.bundles.c.digest.in_(bindparam("digests", expanding=True)))
 
 _catalog = tables.catalog.c
@@ -161,7 +161,10 @@ class SqlEntities:
 
     def insert_bundle(self, row: store.BundleRow) -> None:
         """See `store.Entities.insert_bundle`."""
-        statement = upsert(self._connection)(tables.bundles).on_conflict_do_nothing()
+        statement = upsert(self._connection)(tables.bundles)
+        statement = statement.on_conflict_do_update(
+            index_elements=["digest"], set_={"blob": statement.excluded.blob}
+        )
         self._connection.execute(statement, asdict(row))
 
 

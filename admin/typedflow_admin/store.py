@@ -50,11 +50,10 @@ class EntityRow:
 
 @dataclass(frozen=True, slots=True)
 class BundleRow:
-    """A code bundle whose bytes are in the object store."""
+    """A code bundle; `blob` is the Blob of its bytes in the object store."""
 
     digest: str
-    uri: str
-    size: int
+    blob: bytes
     created_at_us: int
     principal: str
 
@@ -229,7 +228,7 @@ class Entities(Protocol):
         """Those of the digests that are bundles."""
 
     def insert_bundle(self, row: BundleRow) -> None:
-        """Records a bundle; does nothing if there is one."""
+        """Records where a bundle is, in place of where it was."""
 
 
 class Executions(Protocol):

@@ -63,8 +63,8 @@ bundles = Table(
     "bundles",
     metadata,
     Column("digest", Text, primary_key=True),
-    Column("uri", Text, nullable=False),
-    Column("size", BigInteger, nullable=False),
+    # Blob; its digest is that of the compressed bytes.
+    Column("blob", LargeBinary, nullable=False),
     Column("created_at_us", BigInteger, nullable=False),
     Column("principal", Text, nullable=False),
 )

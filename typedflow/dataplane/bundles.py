@@ -104,6 +104,16 @@ def unpack(data: bytes, digest: str, destination: Path) -> tuple[Path, ...]:
     return _roots_in(folder)
 
 
+def check(data: bytes, digest: str) -> None:
+    """Checks that `data` is the bundle that `digest` names.
+
+    Raises:
+        IntegrityError: it is not.
+        BundleError: it holds more than is allowed.
+    """
+    _checked_archive(data, digest)
+
+
 def _files(
     modules: Iterable[ModuleType | Path], roots: Sequence[Path], include: Sequence[str]
 ) -> Iterator[Path]:

@@ -16,8 +16,7 @@ def upgrade() -> None:
     op.create_table(
         "bundles",
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("uri", sa.Text(), nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
         sa.Column("created_at_us", sa.BigInteger(), nullable=False),
         sa.Column("principal", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_bundles")),
