@@ -9,6 +9,7 @@ two different trees never have the same bytes. Golden vectors pin all this; chan
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Container, Iterable
 
 # Where a name stands (Load, Store), type comments and the `u` of a u"string" do not change what the code does. `str`
@@ -36,13 +37,13 @@ def encode(nodes: Iterable[ast.AST], omit: Container[int] = ()) -> bytes:
         item = stack.pop()
         if isinstance(item, ast.AST):
             children = _fields(item, omit)
-            _tagged(out, b"N", type(item).__name__.encode())
+            out += _tag(b"N", type(item).__name__).data
             _count(out, len(children))
             for name, value in reversed(children):
                 stack.append(value)
-                stack.append(_FieldName(name))
-        elif isinstance(item, _FieldName):
-            _tagged(out, b"F", item.name.encode())
+                stack.append(_tag(b"F", name))
+        elif isinstance(item, _Tag):
+            out += item.data
         elif isinstance(item, list):
             kept = [child for child in item if not _is_left_out(child, omit)]
             out += b"L"
@@ -76,22 +77,34 @@ def constant(value: object) -> bytes:
     return bytes(out)
 
 
-class _FieldName:
-    """A field's name on the stack, told apart from a string value."""
+class _Tag:
+    """The bytes of a node's or field's name; a class of its own, to be told apart from a value on the stack."""
 
-    __slots__ = ("name",)
+    __slots__ = ("data",)
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+@functools.cache
+def _tag(kind: bytes, name: str) -> _Tag:
+    data = bytearray()
+    _tagged(data, kind, name.encode())
+    return _Tag(bytes(data))
+
+
+@functools.cache
+def _counted(fields: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in sorted(fields) if name not in _IGNORED_FIELDS)
 
 
 def _fields(node: ast.AST, omit: Container[int]) -> list[tuple[str, object]]:
     if isinstance(node, ast.Constant):
         return [("value", node.value)]
     found: list[tuple[str, object]] = []
-    for name in sorted(node._fields):
+    for name in _counted(node._fields):
         value = getattr(node, name, None)
-        if name in _IGNORED_FIELDS or value is None:
+        if value is None:
             continue
         if isinstance(value, list):
             if isinstance(node, ast.JoinedStr) and name == "values":

@@ -38,6 +38,9 @@ class Graph:
         self.finder = finder
         self.names = Names(finder)
         self._facts: dict[Node, Facts] = {}
+        self._numbers: dict[Node, int] = {}
+        self._nodes: list[Node] = []
+        self._steps: dict[int, tuple[str, Facts, tuple[int, ...]]] = {}
         self._units: dict[tuple[Path, sources.Unit], Facts] = {}
         self._registration = registration.Registration(self.names, self.of_unit)
 
@@ -60,16 +63,33 @@ class Graph:
             self._facts[node] = found
         return found
 
-    def walk(self, starts: Iterable[Node]) -> dict[Node, Facts]:
-        """Every node that the given ones need, with them."""
-        reached: dict[Node, Facts] = {}
-        pending = list(starts)
+    def walk(self, starts: Iterable[Node]) -> list[tuple[str, Facts]]:
+        """Every node that the given ones need and they themselves, each with its label."""
+        pending = list({self._number(node): None for node in starts})
+        reached = set(pending)
+        walked: list[tuple[str, Facts]] = []
         while pending:
-            node = pending.pop()
-            if node not in reached:
-                reached[node] = facts = self.facts(node)
-                pending.extend(facts.needs)
-        return reached
+            number = pending.pop()
+            step = self._steps.get(number)
+            if step is None:
+                node = self._nodes[number]
+                facts = self.facts(node)
+                step = (self.label(node), facts, tuple(map(self._number, facts.needs)))
+                self._steps[number] = step
+            walked.append((step[0], step[1]))
+            for need in step[2]:
+                if need not in reached:
+                    reached.add(need)
+                    pending.append(need)
+        return walked
+
+    def _number(self, node: Node) -> int:
+        """A node's number in this graph: a task's walk compares numbers, since paths are slow to compare."""
+        number = self._numbers.get(node)
+        if number is None:
+            number = self._numbers[node] = len(self._nodes)
+            self._nodes.append(node)
+        return number
 
     def of_unit(self, path: Path, unit: sources.Unit) -> Facts:
         """What one top-level statement is, without what importing its module runs."""

@@ -14,12 +14,11 @@ from typedflow.dataplane import digests
 from typedflow.fingerprint import environment, origins
 from typedflow.fingerprint.finder import Finder
 from typedflow.fingerprint.graph import Graph
-from typedflow.fingerprint.resolution import Node
 
 _FORMAT = "typedflow fingerprint 1"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Component:
     """One piece of what a fingerprint covers, such as `pipeline.helpers.scale`, `pipeline.conf:module` or
     `conf/a.yaml`, and the digest of it alone.
@@ -74,28 +73,23 @@ class Resolver:
         """
         name, own = origins.of_function(function, self._graph)
         found = [own]
-        files: list[Component] = []
+        files: list[tuple[str, str]] = []
         for dependency in depends_on:
             if isinstance(dependency, str | PurePath):
                 files.extend(self._files(str(dependency)))
             else:
                 found.append(origins.of_dependency(dependency, self._graph))
         reached = self._graph.walk(node for origin in found for node in origin.nodes)
-        components = tuple(sorted({*files, *self._components(reached), *_values(name, found)}))
+        code = ((label, facts.digest) for label, facts in reached if facts.digest is not None)
+        components = tuple(Component(*pair) for pair in sorted({*files, *code, *_values(name, found)}))
         libraries = {library for origin in found for library in origin.libraries}
-        libraries.update(library for node in reached for library in self._graph.facts(node).libraries)
+        libraries.update(*(facts.libraries for _, facts in reached))
         versions = environment.distributions(libraries)
         python = environment.python_version()
         digest = _digest(name, components)
         return Fingerprint(digest, components, environment.digest(python, versions), versions, python)
 
-    def _components(self, nodes: Iterable[Node]) -> Iterable[Component]:
-        for node in nodes:
-            digest = self._graph.facts(node).digest
-            if digest is not None:
-                yield Component(self._graph.label(node), digest)
-
-    def _files(self, pattern: str) -> list[Component]:
+    def _files(self, pattern: str) -> list[tuple[str, str]]:
         path = PurePosixPath(pattern)
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise errors.DefinitionError(
@@ -105,7 +99,7 @@ class Resolver:
                 code="Fingerprint",
             )
         found = [
-            Component(file.relative_to(root).as_posix(), digests.of_file(file).digest)
+            (file.relative_to(root).as_posix(), digests.of_file(file).digest)
             for root in self._finder.roots
             for file in root.glob(pattern)
             if file.is_file() and "__pycache__" not in file.parts
@@ -120,11 +114,11 @@ class Resolver:
         return found
 
 
-def _values(name: str, found: Iterable[origins.Origins]) -> Iterable[Component]:
+def _values(name: str, found: Iterable[origins.Origins]) -> Iterable[tuple[str, str]]:
     """Closed-over values, which no source shows."""
     values = [origin.values for origin in found if origin.values]
     if values:
-        yield Component(f"{name}:values", digests.of_bytes("\n".join(map(digests.of_bytes, values)).encode()))
+        yield f"{name}:values", digests.of_bytes("\n".join(map(digests.of_bytes, values)).encode())
 
 
 def _digest(name: str, components: Iterable[Component]) -> str:
