@@ -1,0 +1,429 @@
+"""Values one at a time: what is refused and how it is said, constants, plain JSON."""
+
+import datetime as dt
+import math
+import struct
+import zoneinfo
+
+import pytest
+
+from typedflow import errors, literal_types, literals
+from typedflow.literal_types import BOOL, DATETIME, FLOAT, INT, NONE, STRING
+from typedflow.pb.literals_pb2 import (
+    Blob,
+    Datetime,
+    File,
+    Frame,
+    Integers,
+    List,
+    Lists,
+    Literal,
+    RecordColumn,
+    Records,
+    Union,
+)
+from typedflow.pb.types_pb2 import Column, LiteralType
+from typedflow.pb.workflows_pb2 import PathStep
+
+LAYER = literal_types.record("Layer", {"width": INT, "scale": FLOAT})
+CONFIG = literal_types.record(
+    "Config", {"layers": literal_types.list_of(LAYER), "name": STRING}, defaults=["name"]
+)
+NUMBER = literal_types.union(FLOAT, INT)
+
+
+def numbers(*values: int) -> Literal:
+    return literals.from_list(literals.integers(values))
+
+
+# Single values
+
+
+@pytest.mark.parametrize("value", [0, -1, 2**63 - 1, -(2**63)])
+def test_t2_ints_of_64_bits_are_kept(value: int):
+    assert literals.from_int(value).integer == value
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**5000], ids=["above", "below", "huge"])
+def test_t2_an_int_outside_64_bits_is_refused(value: int):
+    with pytest.raises(errors.ConversionError, match="outside the 64 bits"):
+        literals.from_int(value)
+    with pytest.raises(errors.ConversionError, match="outside 64 bits"):
+        literals.integers([1, value])
+
+
+def test_t2_the_bits_of_a_nan_and_the_sign_of_a_zero_are_kept():
+    (odd,) = struct.unpack("<d", struct.pack("<Q", 0x7FF8000000000123))
+    packed = literals.pack([literals.from_float(odd), literals.from_float(-0.0)])
+    kept = [struct.pack("<d", e.float) for e in literals.elements(packed)]
+    assert kept == [struct.pack("<d", odd), struct.pack("<d", -0.0)]
+
+
+def test_half_a_surrogate_pair_is_refused_before_anything_is_written():
+    with pytest.raises(errors.ConversionError, match="half a surrogate pair"):
+        literals.from_str("a\ud800")
+    with pytest.raises(errors.ConversionError, match="half a surrogate pair"):
+        literals.strings(["fine", "a\ud800"])
+
+
+def test_t2_a_datetime_keeps_its_instant_its_offset_and_its_zone():
+    berlin = dt.datetime(2024, 7, 1, 12, 30, 0, 123456, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
+    made = literals.from_datetime(berlin).datetime
+    assert made.offset_seconds == 7200
+    assert made.zone == "Europe/Berlin"
+    assert literals.to_datetime(made) == berlin
+    fixed = dt.datetime(1901, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=-5, minutes=-30)))
+    assert literals.to_datetime(literals.from_datetime(fixed).datetime).isoformat() == fixed.isoformat()
+
+
+def test_t2_the_two_hours_that_a_clock_shows_twice_are_told_apart():
+    zone = zoneinfo.ZoneInfo("Europe/Berlin")
+    first = dt.datetime(2024, 10, 27, 2, 30, tzinfo=zone)
+    second = first.replace(fold=1)
+    one, other = (literals.from_datetime(v).datetime for v in (first, second))
+    assert other.epoch_microseconds - one.epoch_microseconds == 3600 * 10**6
+
+
+def test_t1_a_naive_datetime_is_refused():
+    with pytest.raises(errors.ConversionError, match="no time zone"):
+        literals.from_datetime(dt.datetime(2024, 1, 1))  # noqa: DTZ001 - what is refused
+
+
+def test_an_instant_that_python_has_no_datetime_for_is_refused():
+    with pytest.raises(errors.ConversionError, match="is no datetime"):
+        literals.to_datetime(Datetime(epoch_microseconds=2**62))
+    with pytest.raises(errors.ConversionError, match="is no datetime"):
+        literals.to_datetime(Datetime(offset_seconds=10**6))
+
+
+def test_maps_keep_their_order_and_say_when_a_name_is_not_there():
+    made = literals.as_map({"b": numbers(1), "a": literals.from_none()})
+    assert [v.name for v in made.values] == ["b", "a"]
+    assert literals.get(made, "b") == numbers(1)
+    assert literals.get(made, "c") is None
+
+
+# Lists
+
+
+def test_t6_each_kind_of_element_has_its_column():
+    none, whole, real = literals.from_none(), literals.from_int(1), literals.from_float(1.0)
+    record = literals.from_record({"a": whole})
+    kinds = {
+        "nones": [none],
+        "booleans": [literals.from_bool(True)],
+        "integers": [whole, whole],
+        "floats": [real],
+        "strings": [literals.from_str("x")],
+        "records": [record, record],
+        "lists": [numbers(), numbers(1)],
+        "literals": [whole, real],
+    }
+    assert {kind: literals.pack(es).WhichOneof("column") for kind, es in kinds.items()} == {
+        k: k for k in kinds
+    }
+    unlike = [record, literals.from_record({"b": whole})]
+    assert literals.pack(unlike).WhichOneof("column") == "literals"
+    assert literals.pack([]) == literals.integers([]) == literals.strings([]) == List(nones=0)
+
+
+def test_an_index_outside_a_list_says_how_long_it_is():
+    with pytest.raises(IndexError, match="index 2 is outside a list of 2"):
+        literals.element(literals.integers([1, 2]), 2)
+    with pytest.raises(IndexError, match="index -3"):
+        literals.element(literals.integers([1, 2]), -3)
+
+
+@pytest.mark.parametrize(
+    ("column", "wrong"),
+    [
+        (List(nones=2**60), "times None"),
+        (List(records=Records(length=2**60)), "records without fields"),
+        (
+            List(records=Records(length=2, columns=[RecordColumn(name="a", values=literals.integers([1]))])),
+            "1 values of field `a` for 2 records",
+        ),
+        (
+            List(
+                records=Records(
+                    length=1,
+                    columns=[RecordColumn(name="a", values=literals.integers([1])) for _ in range(2)],
+                )
+            ),
+            "a field has two columns",
+        ),
+        (List(lists=Lists(lengths=[2], elements=literals.integers([1]))), "1 elements for lists that have 2"),
+        (List(lists=Lists(lengths=[2**60], elements=List(nones=2**60))), "times None"),
+    ],
+    ids=["nones", "records", "short", "twice", "lists", "inside"],
+)
+def test_s5_a_list_whose_columns_contradict_each_other_is_refused(column: List, wrong: str):
+    assert wrong in literals.malformed(column)
+    for target in (literal_types.list_of(NONE), literal_types.list_of(literal_types.optional(INT))):
+        with pytest.raises(errors.ConversionError, match="contradicts itself") as caught:
+            literals.constant(Literal(list=column), target, "inputs.x")
+        assert caught.value.where == "inputs.x"
+
+
+# Paths
+
+
+def test_follow_goes_into_records_and_lists():
+    value = literals.from_record({"layers": literals.from_list(literals.pack([numbers(1, 2), numbers(3)]))})
+    path = [PathStep(field="layers"), PathStep(index=-2), PathStep(index=1)]
+    assert literals.follow(value, path) == literals.from_int(2)
+    assert literals.follow(value, []) is value
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ([PathStep(field="layer")], "a record with `layers` has no field `layer`"),
+        ([PathStep(field="layers"), PathStep(index=7)], ".layers: index 7 is outside a list of 1"),
+        ([PathStep(index=0)], "a record with `layers` has no elements"),
+        (
+            [PathStep(field="layers"), PathStep(index=0), PathStep(field="x")],
+            ".layers[0]: 3 (int) has no field `x`",
+        ),
+    ],
+    ids=["field", "index", "no list", "no record"],
+)
+def test_follow_names_the_step_that_leads_nowhere(path: list[PathStep], message: str):
+    value = literals.from_record({"layers": numbers(3)})
+    with pytest.raises(errors.ConversionError) as caught:
+        literals.follow(value, path)
+    assert str(caught.value) == message
+
+
+# Constants
+
+
+def test_t5_a_constant_int_that_is_exact_feeds_a_float():
+    assert literals.constant(literals.from_int(2**53), FLOAT, "x") == literals.from_float(2.0**53)
+    assert literals.constant(literals.from_int(-(2**63)), FLOAT, "x") == literals.from_float(-(2.0**63))
+    assert literals.constant(numbers(1, 2), literal_types.list_of(FLOAT), "x").list == literals.floats(
+        [1.0, 2.0]
+    )
+    big = literals.constant(numbers(2**60), literal_types.list_of(FLOAT), "x")
+    assert big.list == literals.floats([2.0**60])
+
+
+def test_t5_a_constant_int_that_is_not_exact_as_a_float_is_refused_where_it_stands():
+    with pytest.raises(errors.ConversionError) as caught:
+        literals.constant(numbers(1, 2**53 + 1), literal_types.list_of(FLOAT), "inputs.x")
+    assert (
+        str(caught.value)
+        == "inputs.x[1]: expected float, got 9007199254740993 (int): it is not exact as a float"
+    )
+
+
+@pytest.mark.parametrize(
+    ("literal", "target"),
+    [
+        (literals.from_bool(True), INT),
+        (literals.from_float(1.0), INT),
+        (literals.from_int(1), BOOL),
+        (literals.from_str("1"), INT),
+        (literals.from_none(), STRING),
+        (Literal(), INT),
+    ],
+    ids=["bool to int", "float to int", "int to bool", "str to int", "None to str", "nothing"],
+)
+def test_t2_nothing_else_turns_into_something_else(literal: Literal, target: LiteralType):
+    with pytest.raises(errors.ConversionError):
+        literals.constant(literal, target, "x")
+
+
+def test_t4_a_constant_takes_the_equal_variant_else_the_first_that_loses_nothing():
+    assert literals.constant(literals.from_int(1), NUMBER, "x").union.variant == 1
+    only_float = literal_types.union(STRING, FLOAT)
+    assert literals.constant(literals.from_int(1), only_float, "x").union == Union(
+        variant=1, value=literals.from_float(1.0)
+    )
+    lists = literal_types.union(literal_types.list_of(FLOAT), literal_types.list_of(INT))
+    assert literals.constant(numbers(1), lists, "x").union.variant == 1
+
+
+def test_t4_a_constant_that_names_its_variant_keeps_it():
+    lists = literal_types.union(literal_types.list_of(FLOAT), literal_types.list_of(INT))
+    tagged = Literal(union=Union(variant=1, value=numbers()))
+    assert literals.constant(tagged, lists, "x") is tagged
+    wrong = Literal(union=Union(variant=9, value=numbers(1)))
+    assert literals.constant(wrong, lists, "x").union.variant == 1
+
+
+def test_a_constant_that_fits_as_it_is_is_the_same_message():
+    value = literals.from_record(
+        {"layers": literals.from_list(literals.empty()), "name": literals.from_str("x")}
+    )
+    assert literals.constant(value, CONFIG, "x") is value
+
+
+def test_records_of_a_constant_are_put_in_the_order_of_the_type_without_what_it_lacks():
+    one = literals.from_record(
+        {"scale": literals.from_int(2), "more": literals.from_none(), "width": literals.from_int(1)}
+    )
+    expected = literals.from_record({"width": literals.from_int(1), "scale": literals.from_float(2.0)})
+    assert literals.constant(one, LAYER, "x") == expected
+    many = literals.constant(literals.from_list(literals.pack([one, one])), literal_types.list_of(LAYER), "x")
+    assert many.list == literals.pack([expected, expected])
+
+
+def test_a_record_of_a_list_that_does_not_fit_is_named_by_its_place():
+    good = literals.from_record({"width": literals.from_int(1), "scale": literals.from_int(2)})
+    bad = literals.from_record({"width": literals.from_int(1), "scale": literals.from_int(2**53 + 1)})
+    with pytest.raises(errors.ConversionError) as caught:
+        literals.constant(literals.from_list(literals.pack([good, bad])), literal_types.list_of(LAYER), "x")
+    assert caught.value.where == "x[1].scale"
+
+
+def test_a_constant_file_or_frame_fits_by_format_and_columns():
+    csv = Literal(file=File(content="b3:0", format="csv"))
+    assert literals.constant(csv, literal_types.file("csv"), "x") is csv
+    with pytest.raises(errors.ConversionError, match=r"expected File\[json\], got a file of format `csv`"):
+        literals.constant(csv, literal_types.file("json"), "x")
+    column = Column(name="a", dtype="int64")
+    frame = Literal(frame=Frame(content="b3:0", type=literal_types.frame([column]).frame))
+    assert literals.constant(frame, literal_types.frame([column], strict=True), "x") is frame
+    with pytest.raises(errors.ConversionError, match="column `b` is missing"):
+        literals.constant(frame, literal_types.frame([Column(name="b", dtype="int64")]), "x")
+
+
+def test_convert_refuses_what_is_not_assignable():
+    with pytest.raises(errors.ConversionError, match="expected float, got int"):
+        literals.convert(literals.from_int(1), INT, FLOAT)
+
+
+# Plain JSON
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "plain"),
+    [
+        (literals.from_none(), NONE, None),
+        (literals.from_int(5), INT, 5),
+        (literals.from_float(math.inf), FLOAT, "Infinity"),
+        (literals.from_float(-math.inf), FLOAT, "-Infinity"),
+        (Literal(union=Union(variant=0, value=literals.from_int(5))), literal_types.optional(INT), 5),
+        (
+            Literal(union=Union(variant=1, value=literals.from_float(math.nan))),
+            literal_types.union(STRING, FLOAT),
+            {"$type": "float", "value": "NaN"},
+        ),
+        (
+            Literal(union=Union(variant=1, value=Literal(datetime=Datetime(epoch_microseconds=500_000)))),
+            literal_types.union(STRING, DATETIME),
+            {"$type": "datetime", "value": "1970-01-01T00:00:00.500000Z"},
+        ),
+        (
+            Literal(union=Union(variant=1, value=literals.from_record({"x": numbers()}))),
+            literal_types.union(
+                literal_types.record("C", {"x": literal_types.list_of(INT)}),
+                literal_types.record("C", {"x": literal_types.list_of(STRING)}),
+            ),
+            {"$type": 1, "value": {"x": []}},
+        ),
+    ],
+    ids=["None", "int", "Infinity", "-Infinity", "optional", "NaN or str", "datetime or str", "alike"],
+)
+def test_json_is_plain_and_tagged_only_where_forms_clash(value: Literal, target: LiteralType, plain: object):
+    assert literals.to_json(value, target) == plain
+    assert literals.to_json(literals.from_json(plain, target, "x"), target) == plain
+
+
+def test_json_of_a_file_and_a_frame_says_what_they_are_and_where():
+    blob = Blob(uri="s3://b/k", digest="b3:1", size=3)
+    assert literals.to_json(Literal(file=File(content="b3:0", blob=blob, format="csv", name="x.csv"))) == {
+        "uri": "s3://b/k",
+        "digest": "b3:1",
+        "size": 3,
+        "format": "csv",
+    }
+    frame = Frame(
+        content="b3:0", blob=blob, rows=7, type=literal_types.frame([Column(name="a", dtype="int64")]).frame
+    )
+    assert literals.to_json(Literal(frame=frame)) == {
+        "uri": "s3://b/k",
+        "digest": "b3:1",
+        "rows": 7,
+        "columns": [{"name": "a", "dtype": "int64"}],
+    }
+
+
+@pytest.mark.parametrize(
+    "value", ["data.csv", {"uri": "s3://b/k", "digest": "b3:1", "size": 3, "format": "csv"}]
+)
+@pytest.mark.parametrize("target", [literal_types.file(), literal_types.frame()], ids=["File", "dataframe"])
+def test_s5_files_and_frames_are_not_taken_from_json(value: object, target: LiteralType):
+    with pytest.raises(errors.ConversionError, match="upload it with a client"):
+        literals.from_json(value, target, "inputs.data")
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "message"),
+    [
+        (True, INT, "x: expected int, got true (bool)"),
+        (5.0, INT, "x: expected int, got 5.0 (float)"),
+        ("x", INT, 'x: expected int, got "x" (str)'),
+        (None, STRING, "x: expected str, got null"),
+        (1, STRING, "x: expected str, got 1 (int)"),
+        (2**53 + 1, FLOAT, "x: expected float, got 9007199254740993 (int): it is not exact as a float"),
+        (10**400, FLOAT, "x: expected float, got an int of 1329 bits: it is not exact as a float"),
+        (2**63, INT, "x: expected int: 9223372036854775808 is outside the 64 bits of an int"),
+        (
+            [1, 2**63],
+            literal_types.list_of(INT),
+            "x[1]: expected int: 9223372036854775808 is outside the 64 bits of an int",
+        ),
+        ("2024-01-01T00:00:00", DATETIME, "x: expected datetime: 2024-01-01T00:00:00 has no time zone"),
+        ("yesterday", DATETIME, 'x: expected datetime: "yesterday" is not RFC 3339'),
+        ({"a": 1}, literal_types.list_of(INT), "x: expected list[int], got an object with `a`"),
+        ([1], LAYER, "x: expected Layer, got an array of 1"),
+        ("x", literal_types.optional(INT), 'x: expected int | None, got "x" (str)'),
+        (
+            {"$type": "str", "value": 1},
+            literal_types.optional(INT),
+            "x: expected one of `int`, `None` as `$type`",
+        ),
+        ({"width": 1, "scale": "y"}, literal_types.optional(LAYER), 'x.scale: expected float, got "y" (str)'),
+    ],
+    ids=range(16),
+)
+def test_t2_what_does_not_fit_is_refused_with_its_path_its_type_and_its_value(
+    value: object, target: LiteralType, message: str
+):
+    with pytest.raises(errors.ConversionError) as caught:
+        literals.from_json(value, target, "x")
+    assert str(caught.value).startswith(message)
+
+
+def test_every_part_of_a_json_value_that_does_not_fit_is_told_at_once():
+    value = {"layers": [{"width": "1", "scale": 1}, {"scale": None, "colour": 1}], "nam": "x"}
+    with pytest.raises(errors.ConversionError) as caught:
+        literals.from_json(value, CONFIG, "inputs.config")
+    assert caught.value.problems == (
+        ("inputs.config", "unknown field `nam`: did you mean `name`?"),
+        ("inputs.config.layers[0].width", 'expected int, got "1" (str)'),
+        ("inputs.config.layers[1]", "unknown field `colour`: there are `width`, `scale`"),
+        ("inputs.config.layers[1]", "field `width` of Layer is missing: expected int"),
+        ("inputs.config.layers[1].scale", "expected float, got null"),
+    )
+    assert "5 values do not fit" in str(caught.value)
+
+
+def test_a_field_with_a_default_may_be_left_out_of_json():
+    made = literals.from_json({"layers": []}, CONFIG, "x")
+    assert [f.name for f in made.record.fields] == ["layers"]
+
+
+def test_an_offset_in_json_is_kept():
+    made = literals.from_json("2024-07-01T12:00:00+02:00", DATETIME, "x")
+    assert made.datetime.offset_seconds == 7200
+    assert literals.to_json(made) == "2024-07-01T12:00:00+02:00"
+
+
+def test_lists_from_json_are_packed():
+    assert literals.from_json([1, 2], literal_types.list_of(FLOAT), "x").list == literals.floats([1.0, 2.0])
+    assert literals.from_json([[], [1]], literal_types.list_of(literal_types.list_of(INT)), "x").list == List(
+        lists=Lists(lengths=[0, 1], elements=List(integers=Integers(values=[1])))
+    )
