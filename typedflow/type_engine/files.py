@@ -41,7 +41,8 @@ class Format(Marker):
     name: str
 
     def __post_init__(self) -> None:
-        if not _FORMAT.fullmatch(str(self.name)):
+        name: object = self.name
+        if not isinstance(name, str) or not _FORMAT.fullmatch(name):
             hint = 'write it in lower case and without a dot before it, as in Format("csv")'
             raise errors.DefinitionError(f"{self.name!r} is not a format", hint=hint, code="InvalidName")
 
