@@ -40,9 +40,13 @@ class AdminClient:
     """
 
     def __init__(self, target: str | grpc.aio.Channel, token: str) -> None:
-        self._own = grpc.aio.insecure_channel(target, rpc.channel_options()) if isinstance(target, str) else None
-        channel = self._own if self._own is not None else target
-        self._address = target if isinstance(target, str) else ""
+        self._own: grpc.aio.Channel | None = None
+        self._address = ""
+        if isinstance(target, str):
+            self._address = target
+            channel = self._own = grpc.aio.insecure_channel(target, rpc.channel_options())
+        else:
+            channel = target
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._propeller = propeller_pb2_grpc.PropellerStub(channel)
         self._attempts = attempt_pb2_grpc.AttemptStub(channel)
@@ -68,7 +72,9 @@ class AdminClient:
         events: list[events_pb2.Event] = []
         try:
             async for part in self._propeller.Load(
-                propeller_pb2.LoadRequest(execution_id=execution_id), metadata=self._metadata, timeout=_TIMEOUT_S
+                propeller_pb2.LoadRequest(execution_id=execution_id),
+                metadata=self._metadata,
+                timeout=_TIMEOUT_S,
             ):
                 if part.HasField("workflow"):
                     workflow = part.workflow
@@ -80,7 +86,9 @@ class AdminClient:
     async def lookup(self, keys: Sequence[str]) -> list[catalog_pb2.LookupResult]:
         """What the catalog has under each key, in the order asked."""
         request = catalog_pb2.LookupRequest(keys=keys)
-        answer = await self._called(self._catalog.Lookup(request, metadata=self._metadata, timeout=_TIMEOUT_S))
+        answer = await self._called(
+            self._catalog.Lookup(request, metadata=self._metadata, timeout=_TIMEOUT_S)
+        )
         return list(answer.results)
 
     async def begin(self, request: attempt_pb2.BeginRequest) -> attempt_pb2.BeginResponse:
@@ -93,15 +101,12 @@ class AdminClient:
 
     async def bundle(self, digest: str) -> bytes:
         """See `executor.AttemptService.bundle`."""
-        parts = []
+        request = data_pb2.GetBundleRequest(digest=digest)
         try:
-            async for part in self._data.GetBundle(
-                data_pb2.GetBundleRequest(digest=digest), metadata=self._metadata, timeout=_TIMEOUT_S
-            ):
-                parts.append(part.data)
+            sent = self._data.GetBundle(request, metadata=self._metadata, timeout=_TIMEOUT_S)
+            return b"".join([part.data async for part in sent])
         except grpc.aio.AioRpcError as failure:
             raise self.error_from(failure) from None
-        return b"".join(parts)
 
     async def _called(self, call: Awaitable[T]) -> T:
         try:

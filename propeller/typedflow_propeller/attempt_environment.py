@@ -1,6 +1,7 @@
 """The environment variables of an attempt: the server's own, without its secrets, and what the task asks for.
 
-A secret's value is in the environment of the attempt that asked for it and nowhere else: never in a file, a log or a message.
+A secret's value is in the environment of the attempt that asked for it and nowhere else: never in a file, a log or a
+message.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -65,11 +64,10 @@ class AttemptFolder:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = self.path.parent / f".{secrets.token_hex(8)}"
         temporary.mkdir(mode=0o700)
-        (temporary / _WORK).mkdir()
         (temporary / _SPEC).write_bytes(spec.SerializeToString())
         (temporary / _LOG).touch(mode=0o600)
         (temporary / _RECORD).write_text(json.dumps(asdict(record)), "utf-8")
-        os.rename(temporary, self.path)
+        temporary.rename(self.path)
 
     def record(self) -> Record | None:
         """What is recorded; None when the attempt is finished, or was never here."""
@@ -84,7 +82,7 @@ class AttemptFolder:
         """Replaces what is recorded."""
         temporary = self.path / f".{_RECORD}"
         temporary.write_text(json.dumps(asdict(record)), "utf-8")
-        os.replace(temporary, self.path / _RECORD)
+        temporary.replace(self.path / _RECORD)
 
     def mark_interrupted(self) -> None:
         """Records that the server's stop ended the attempt."""
@@ -113,7 +111,7 @@ class AttemptFolder:
         """Removes all but the log; the record goes last, so that a crash in between repeats it."""
         work = self.path / _WORK
         try:
-            work.rmdir()
+            work.rmdir()  # mostly empty
         except OSError:
             shutil.rmtree(work, ignore_errors=True)
         for name in (_SPEC, _OUTCOME, _RECORD):
@@ -126,12 +124,12 @@ class AttemptFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def of(root: Path, id: attempt_pb2.AttemptId) -> AttemptFolder:
+def of(root: Path, attempt: attempt_pb2.AttemptId) -> AttemptFolder:
     """The folder of an attempt under `root`."""
-    name = f"{id.node}-{id.attempt}"
+    name = f"{attempt.node}-{attempt.attempt}"
     if len(name) > _LONGEST_NAME:
-        name = f"{name[:100]}~{hashlib.sha256(name.encode()).hexdigest()[:32]}-{id.attempt}"
-    return AttemptFolder(root / id.execution_id / name)
+        name = f"{name[:100]}~{hashlib.sha256(name.encode()).hexdigest()[:32]}-{attempt.attempt}"
+    return AttemptFolder(root / attempt.execution_id / name)
 
 
 def unfinished(root: Path) -> Iterator[AttemptFolder]:

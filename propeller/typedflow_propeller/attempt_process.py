@@ -1,7 +1,7 @@
 """Processes for attempts: forked from the warm template of their bundle, or fresh where a fork is not safe.
 
-A process that is launched has run nothing of the task yet: it waits for `go`, and ends by itself when whoever launched it dies
-or abandons it before. From `go` on it lives on its own.
+A process that is launched has run nothing of the task yet: it waits for `go`, and ends by itself when whoever launched
+it dies or abandons it before. From `go` on it lives on its own.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ class AttemptProcess:
             self._go = None
 
     async def exit(self) -> int | None:
-        """Waits for its end, and ends what it left running. Its exit status, -N for signal N, None when nobody knows it."""
+        """Waits for its end, and ends what it left running.
+
+        Its exit status, -N for signal N; None when nobody knows it.
+        """
         if self._reaping is not None:
             return await asyncio.shield(self._reaping)
         assert self._forked is not None

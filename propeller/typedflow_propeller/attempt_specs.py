@@ -33,7 +33,9 @@ class AttemptSpecs:
             ConversionError: a part of an upstream's output is not there.
             IntegrityError: a value is gone from the store.
         """
-        return engine.inputs(self._graph, self._state, node, lambda literal: offload.load(literal, self._store))
+        return engine.inputs(
+            self._graph, self._state, node, lambda literal: offload.load(literal, self._store)
+        )
 
     def spec(self, node: int, attempt: int) -> attempt_pb2.AttemptSpec:
         """All that the attempt must know. Raises what `inputs` raises."""

@@ -22,7 +22,11 @@ class Batches(Generic[Item, Result]):
     """
 
     def __init__(
-        self, call: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, size: Callable[[Item], int], limit: int
+        self,
+        call: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        size: Callable[[Item], int],
+        limit: int,
     ) -> None:
         self._call = call
         self._size = size

@@ -1,7 +1,7 @@
 """CPU slots: how many attempts run at once on this machine, first come, first served.
 
-An attempt takes a slot per CPU that it asks for. One that asks for more than the machine has gets all of it, and waits until it is
-free: nobody overtakes, so it never starves.
+An attempt takes a slot per CPU that it asks for. One that asks for more than the machine has gets all of it, and waits
+until it is free: nobody overtakes, so it never starves.
 """
 
 from __future__ import annotations

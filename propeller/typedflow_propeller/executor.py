@@ -1,7 +1,7 @@
 """The seam between the reconciler and whatever runs attempts: processes here, pods on a cluster.
 
-An executor is told what should be, again and again, and sees that it comes about; it is never asked what is. What becomes
-of an attempt goes from the executor (or the pod) to admin, and comes back to the reconciler as a row of the inbox.
+An executor is told what should be, again and again, and sees that it comes about; it is never asked what is. What
+becomes of an attempt goes from the executor (or the pod) to admin, and comes back to the reconciler in the inbox.
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ class Executor(Protocol):
         """
 
     async def stop(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
-        """Sees that nothing of the attempt runs any more, and that admin hears of it: `Stopped`, or the outcome of an attempt
-        that was quicker. Of one that was never started too. Returns without waiting.
+        """Sees that nothing of the attempt runs any more and that admin hears of it, also of one that never started.
+
+        What admin hears is `Stopped`, or the outcome when the attempt was quicker. Returns without waiting.
         """
 
-    def read_log(self, id: attempt_pb2.AttemptId, *, follow: bool) -> AsyncIterator[bytes]:
+    def read_log(self, attempt: attempt_pb2.AttemptId, *, follow: bool) -> AsyncIterator[bytes]:
         """The attempt's log in pieces of at most 64 KiB; with `follow` until it has ended. Raises NotFound."""
 
     async def recover(self) -> None:
-        """Takes up what an earlier process left: adopts attempts that are alive, tells admin of those that ended."""
+        """Takes up what an earlier process left: adopts what is alive, tells admin of what ended."""
 
     async def close(self) -> None:
         """Ends everything that it started. Attempts that still ran are retried at no cost to the user."""
 
 
 class AttemptService(Protocol):
-    """What an executor asks of admin. Raises the errors that admin raised, ServerUnreachable when there is no answer."""
+    """What an executor asks of admin. Raises what admin raised; ServerUnreachable when nobody answers."""
 
     async def begin(self, request: attempt_pb2.BeginRequest) -> attempt_pb2.BeginResponse:
         """Admits a runner. Raises StateConflict when the attempt has another runner, or has ended."""

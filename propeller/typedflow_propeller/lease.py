@@ -1,7 +1,7 @@
 """The propeller's leases on its own clock: how long it may go on without having heard from admin.
 
-Admin's leases run on the database's clock. Here, half a lease after the last heartbeat that was answered, counted from when it was
-sent, nothing is performed any more: by then the leases still have half of their time, so nobody else drives.
+Admin's leases run on the database's clock. Here, half a lease after the last heartbeat that was answered, counted from
+when it was sent, nothing is performed any more: by then the leases have half of their time left, so nobody else drives.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs attempts as processes of this machine, each in a folder of its own.
 
-The folder is the truth: it holds all that is needed to take an attempt up again, so attempts outlive this process, and a
-restarted server adopts those that are alive. Must never start a process for an attempt that has one.
+The folder is the truth: it holds all that is needed to take an attempt up again, so attempts outlive this process, and
+a restarted server adopts those that are alive. Must never start a process for an attempt that has one.
 """
 
 from __future__ import annotations
@@ -128,27 +128,26 @@ class LocalProcesses:
             unpacking.cancel()
         self._launcher.close()
 
-    async def read_log(self, id: attempt_pb2.AttemptId, *, follow: bool) -> AsyncIterator[bytes]:
+    async def read_log(self, attempt: attempt_pb2.AttemptId, *, follow: bool) -> AsyncIterator[bytes]:
         """See `executor.Executor.read_log`."""
-        folder = attempt_folder.of(self._root, id)
-        attempt = self._attempts.get(_key(id))
-        if attempt is None and not folder.exists():
-            raise errors.NotFound(
-                f"there is no log of attempt {id.attempt} of `{id.node}` on this machine", where=id.execution_id
-            )
-        while not folder.exists() and follow and attempt is not None and not attempt.ended.is_set():
-            await _passed(attempt.ended, _FOLLOW_S)
+        folder = attempt_folder.of(self._root, attempt)
+        known = self._attempts.get(_key(attempt))
+        if known is None and not folder.exists():
+            what = f"attempt {attempt.attempt} of `{attempt.node}`"
+            raise errors.NotFound(f"there is no log of {what} on this machine", where=attempt.execution_id)
+        running = known.ended if known is not None and follow else None
+        while running is not None and not running.is_set() and not folder.log.exists():
+            await _passed(running, _FOLLOW_S)  # it waits for its turn
         if not folder.log.exists():
             return
         with folder.log.open("rb", buffering=0) as log:
             while True:
-                is_last = not follow or attempt is None or attempt.ended.is_set()
+                is_last = running is None or running.is_set()
                 while piece := log.read(_PIECE):
                     yield piece
-                if is_last:
+                if is_last or running is None:
                     return
-                assert attempt is not None
-                await _passed(attempt.ended, _FOLLOW_S)
+                await _passed(running, _FOLLOW_S)
 
     # One attempt, from its start to the end of its folder.
 
@@ -165,7 +164,8 @@ class LocalProcesses:
             folder.remove()
             record = None
         adopted = record is not None
-        attempt = _Attempt(spec, folder, record or attempt_folder.Record(self._runner_uid(token), token), admitted=adopted)
+        record = record or attempt_folder.Record(self._runner_uid(token), token)
+        attempt = _Attempt(spec, folder, record, admitted=adopted)
         self._drive(attempt)
         return attempt
 
@@ -182,7 +182,7 @@ class LocalProcesses:
             attempt.folder.finish()
         except _NotAdmitted:
             attempt.folder.remove()
-        except Exception:
+        except Exception:  # noqa: BLE001 - one attempt's trouble must not touch the others
             _log.exception("attempt %s is left for the next start of the server", attempt.folder.path)
         finally:
             attempt.ended.set()
@@ -259,11 +259,17 @@ class LocalProcesses:
             failed.error.node = spec.id.node
             return attempt_pb2.Outcome(error=failed.error)
         except errors.TypedflowError as error:
-            kind = errors_pb2.ERROR_KIND_USER if error.code == "SecretNotFound" else errors_pb2.ERROR_KIND_SYSTEM
-            failure = errors_pb2.ExecutionError(kind=kind, code=error.code, message=str(error), node=spec.id.node)
+            kind = (
+                errors_pb2.ERROR_KIND_USER if error.code == "SecretNotFound" else errors_pb2.ERROR_KIND_SYSTEM
+            )
+            failure = errors_pb2.ExecutionError(
+                kind=kind, code=error.code, message=str(error), node=spec.id.node
+            )
             return attempt_pb2.Outcome(error=failure)
         except OSError as error:
-            return lost_attempts.system(spec.id.node, "RunnerFailed", f"the process could not be started: {error}")
+            return lost_attempts.system(
+                spec.id.node, "RunnerFailed", f"the process could not be started: {error}"
+            )
 
     async def _roots(self, digest: str) -> tuple[Path, ...]:
         """The import roots of a bundle, which is fetched and unpacked once."""
@@ -294,14 +300,19 @@ class LocalProcesses:
         if not attempt.admitted:
             await self._admit(attempt)
         request = attempt_pb2.FinishRequest(
-            id=attempt.spec.id, token=attempt.record.token, runner_uid=attempt.record.runner_uid, outcome=outcome
+            id=attempt.spec.id,
+            token=attempt.record.token,
+            runner_uid=attempt.record.runner_uid,
+            outcome=outcome,
         )
         try:
             await backoff.until_reached(lambda: self._service.finish(request))
         except (errors.StateConflict, errors.NotFound, errors.PermissionDenied) as error:
             _log.warning("the outcome of %s is not wanted any more: %s", attempt.folder.path, error)
         except errors.TypedflowError as error:
-            refused = lost_attempts.system(attempt.spec.id.node, "OutcomeRefused", f"the outcome was refused: {error}")
+            refused = lost_attempts.system(
+                attempt.spec.id.node, "OutcomeRefused", f"the outcome was refused: {error}"
+            )
             request.outcome.CopyFrom(refused)
             await backoff.until_reached(lambda: self._service.finish(request))
 
@@ -317,8 +328,10 @@ class LocalProcesses:
         process.sweep_group()
 
     def _runner_uid(self, token: str) -> str:
-        """The same for an attempt whenever it is started here: after a power cut that took the folder, the runner is known
-        to admin already, and may come again, for nothing of it can be alive.
+        """The same for an attempt whenever it is started here.
+
+        After a power cut that took the folder, the runner is known to admin already, and may come again, for nothing of
+        it can be alive.
         """
         with contextlib.suppress(FileExistsError):
             self._id_file.parent.mkdir(parents=True, exist_ok=True)
@@ -329,8 +342,8 @@ class LocalProcesses:
         return hashlib.sha256(f"{self._id_file.read_text('ascii')}/{token}".encode()).hexdigest()[:32]
 
 
-def _key(id: attempt_pb2.AttemptId) -> Key:
-    return id.execution_id, id.node, id.attempt
+def _key(attempt: attempt_pb2.AttemptId) -> Key:
+    return attempt.execution_id, attempt.node, attempt.attempt
 
 
 def _cpus() -> int:

@@ -8,19 +8,23 @@ from typedflow.pb import attempt_pb2, errors_pb2
 from typedflow.run_task import child
 
 _OUT_OF_MEMORY = (
-    "somebody killed it, or the machine ran out of memory (see `dmesg`): let the task use less memory, or run fewer at once"
+    "somebody killed it, or the machine ran out of memory (see `dmesg`): "
+    "let the task use less memory, or run fewer at once"
 )
 
 
 def outcome(status: int | None, node: str) -> attempt_pb2.Outcome:
     """For a process that ended with this status (-N is signal N, None is not known) and left nothing."""
     if status is None:
-        return system(node, "WorkerLost", f"the process ended without an outcome while no server watched it: {_OUT_OF_MEMORY}")
+        message = f"the process ended without an outcome while no server watched it: {_OUT_OF_MEMORY}"
+        return system(node, "WorkerLost", message)
     if status < 0:
         why = f": {_OUT_OF_MEMORY}" if -status == signal.SIGKILL else "; see its log"
         return system(node, "WorkerLost", f"the process was killed by {_signal_name(-status)}{why}")
     if status == child.FAILED:
-        return system(node, "RunnerFailed", "the outcome could not be written (is the disk full?); see its log")
+        return system(
+            node, "RunnerFailed", "the outcome could not be written (is the disk full?); see its log"
+        )
     return attempt_pb2.Outcome(
         error=errors_pb2.ExecutionError(
             kind=errors_pb2.ERROR_KIND_USER,
@@ -38,7 +42,9 @@ def interrupted(node: str) -> attempt_pb2.Outcome:
 
 def system(node: str, code: str, message: str) -> attempt_pb2.Outcome:
     """A failure of the platform's, which is retried at no cost to the user."""
-    error = errors_pb2.ExecutionError(kind=errors_pb2.ERROR_KIND_SYSTEM, code=code, message=message, node=node)
+    error = errors_pb2.ExecutionError(
+        kind=errors_pb2.ERROR_KIND_SYSTEM, code=code, message=message, node=node
+    )
     return attempt_pb2.Outcome(error=error)
 
 

@@ -6,15 +6,16 @@ Must never signal a process that is not the one that was meant.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 _POLL_S = 0.1
+_HAS_PROC = Path("/proc/self/stat").exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,8 @@ class Identity:
     def signal_group(self, number: signal.Signals) -> None:
         """Signals the process group that it leads, if it is alive."""
         if self.is_alive():
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
-            except (ProcessLookupError, PermissionError):
-                pass
 
     def sweep_group(self) -> None:
         """Kills what it left in its process group when it ended.
@@ -43,15 +42,13 @@ class Identity:
         While the group has members its number is not given to another process, so when no process has it, they are its.
         """
         if self.boot == boot_id() and not start_of(self.pid):
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
 
     async def ended(self) -> None:
         """Returns once it runs no longer."""
         if not hasattr(os, "pidfd_open"):
-            while self.is_alive():
+            while self.is_alive():  # noqa: ASYNC110 - where there is no descriptor of a process there is no event
                 await asyncio.sleep(_POLL_S)
             return
         try:
@@ -59,11 +56,11 @@ class Identity:
         except ProcessLookupError:
             return
         loop = asyncio.get_running_loop()
-        exited = loop.create_future()
-        loop.add_reader(descriptor, lambda: exited.done() or exited.set_result(None))
+        exited = asyncio.Event()
+        loop.add_reader(descriptor, exited.set)
         try:
             if self.is_alive():  # asked after the descriptor was opened: it is of this process
-                await exited
+                await exited.wait()
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)
@@ -76,13 +73,15 @@ def of(pid: int) -> Identity:
 
 def start_of(pid: int) -> str:
     """When the process with this pid started, as a text to compare; empty when none runs."""
-    if sys.platform.startswith("linux"):
+    if _HAS_PROC:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             return ""
         return "" if fields[0] in "ZX" else fields[19]
-    shown = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S607
+    shown = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )  # noqa: S607
     state, _, start = shown.stdout.strip().partition(" ")
     return "" if state.startswith("Z") else start.strip()
 
@@ -90,7 +89,7 @@ def start_of(pid: int) -> str:
 @functools.cache
 def boot_id() -> str:
     """Another text after each start of the machine."""
-    if sys.platform.startswith("linux"):
+    if _HAS_PROC:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     shown = subprocess.run(["sysctl", "-n", "kern.boottime"], capture_output=True, text=True, check=False)  # noqa: S607
     return shown.stdout.strip()

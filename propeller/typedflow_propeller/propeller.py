@@ -1,13 +1,12 @@
 """The propeller: one stream to admin, a reconciler for each execution that it claims, an executor for what they start.
 
-It holds nothing that can't be had again. When the stream breaks it says Hello anew, loads what it held and goes on; leases that
-ended meanwhile are found out by heartbeats and fenced commits. Attempts go on through all of it.
+It holds nothing that can't be had again. When the stream breaks it says Hello anew, loads what it held and goes on;
+leases that ended meanwhile are found out by heartbeats and fenced commits. Attempts go on through all of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import time
@@ -17,7 +16,7 @@ import grpc
 
 from typedflow import errors
 from typedflow.dataplane import objects
-from typedflow.pb import attempt_pb2, catalog_pb2, events_pb2, propeller_pb2, workflows_pb2
+from typedflow.pb import catalog_pb2, events_pb2, propeller_pb2, workflows_pb2
 from typedflow_propeller import admin_client, backoff, batches, executor, lease, reconciler
 
 _log = logging.getLogger(__name__)
@@ -25,7 +24,6 @@ _log = logging.getLogger(__name__)
 _CAPACITY = 1_000
 _COMMIT_BYTES = 8 * 1024 * 1024
 _LOOKUP_KEYS = 1_000
-_LOG_PIECE = 64 * 1024
 _GOODBYE_S = 1.0
 _OUTGOING = 1_000  # messages that wait to be sent; whoever has more waits too
 
@@ -108,9 +106,9 @@ class _Stream:
         self._outgoing: asyncio.Queue[propeller_pb2.WorkRequest | None] = asyncio.Queue(_OUTGOING)
         self._commit_id = 0
         self._commits: dict[int, asyncio.Future[Sequence[propeller_pb2.ExecutionCommitResult]]] = {}
-        self._committer: batches.Batches[propeller_pb2.ExecutionCommit, propeller_pb2.CommitStatus.ValueType] = (
-            batches.Batches(self._send_commit, size=lambda commit: commit.ByteSize(), limit=_COMMIT_BYTES)
-        )
+        self._committer: batches.Batches[
+            propeller_pb2.ExecutionCommit, propeller_pb2.CommitStatus.ValueType
+        ] = batches.Batches(self._send_commit, size=lambda commit: commit.ByteSize(), limit=_COMMIT_BYTES)
         self._lookups: batches.Batches[str, catalog_pb2.LookupResult] = batches.Batches(
             self._admin.lookup, size=lambda _: 1, limit=_LOOKUP_KEYS
         )
@@ -123,7 +121,9 @@ class _Stream:
     def look_up(self, key: str) -> asyncio.Future[catalog_pb2.LookupResult]:
         return self._lookups.put(key)
 
-    def commit(self, commit: propeller_pb2.ExecutionCommit) -> asyncio.Future[propeller_pb2.CommitStatus.ValueType]:
+    def commit(
+        self, commit: propeller_pb2.ExecutionCommit
+    ) -> asyncio.Future[propeller_pb2.CommitStatus.ValueType]:
         return self._committer.put(commit)
 
     # The stream.
@@ -159,7 +159,7 @@ class _Stream:
             self._take(response)
 
     async def _write(self, call: admin_client.WorkStream) -> None:
-        """Sends what goes up. None is the goodbye: our side closes, on which admin gives up our leases and closes its own."""
+        """Sends what goes up. None is the goodbye: our side closes, on which admin gives up our leases and ends."""
         while (request := await self._outgoing.get()) is not None:
             await call.write(request)
         await call.done_writing()
@@ -226,7 +226,7 @@ class _Stream:
         execution_id = driver.claim.execution_id
         try:
             await driver.run()
-        except Exception:
+        except Exception:  # noqa: BLE001 - one execution's trouble must not touch the others
             _log.exception("execution %s can't be driven; it is let go", execution_id)
         held = self._reconcilers.get(execution_id)
         if held is not None and held[0] is driver:
@@ -261,14 +261,11 @@ class _Stream:
     async def _read_log(self, wish: propeller_pb2.LogWish) -> None:
         last = propeller_pb2.LogChunk(wish_id=wish.id, last=True)
         try:
-            async with contextlib.aclosing(self.executor.read_log(wish.attempt, follow=wish.follow)) as pieces:
-                async for piece in pieces:
-                    for start in range(0, len(piece), _LOG_PIECE):
-                        chunk = propeller_pb2.LogChunk(wish_id=wish.id, data=piece[start : start + _LOG_PIECE])
-                        await self._outgoing.put(propeller_pb2.WorkRequest(log=chunk))
+            async for piece in self.executor.read_log(wish.attempt, follow=wish.follow):
+                chunk = propeller_pb2.LogChunk(wish_id=wish.id, data=piece)
+                await self._outgoing.put(propeller_pb2.WorkRequest(log=chunk))
         except errors.TypedflowError as error:
             last.error = str(error)
         except OSError as error:
             last.error = f"the log can't be read: {error.strerror}"
         await self._outgoing.put(propeller_pb2.WorkRequest(log=last))
-

@@ -4,8 +4,8 @@
     persist   the events are committed with the length of the journal that they follow
     perform   what they lead to is done; never before
 
-Only looking in the catalog is done before its event is persisted, for it changes nothing. Level-triggered: what has come is
-kept until a commit consumed it, and after a conflict everything begins again from the journal.
+Only looking in the catalog is done before its event is persisted, for it changes nothing. Level-triggered: what came
+is kept until a commit consumed it, and after a conflict everything begins again from the journal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Protocol, assert_never
 
 from typedflow import engine, errors
 from typedflow.dataplane import objects
-from typedflow.pb import attempt_pb2, catalog_pb2, errors_pb2, events_pb2, executions_pb2, propeller_pb2, workflows_pb2
+from typedflow.pb import attempt_pb2, catalog_pb2, errors_pb2, events_pb2, propeller_pb2, workflows_pb2
 from typedflow_propeller import attempt_specs, backoff, executor, lease
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,9 @@ class Doors(Protocol):
     def look_up(self, key: str) -> asyncio.Future[catalog_pb2.LookupResult]:
         """What the catalog has under the key."""
 
-    def commit(self, commit: propeller_pb2.ExecutionCommit) -> asyncio.Future[propeller_pb2.CommitStatus.ValueType]:
+    def commit(
+        self, commit: propeller_pb2.ExecutionCommit
+    ) -> asyncio.Future[propeller_pb2.CommitStatus.ValueType]:
         """Commits, together with others that are ready."""
 
 
@@ -110,7 +112,11 @@ class _Drive:
     """From one load of the journal to the next, or to the end."""
 
     def __init__(
-        self, claim: propeller_pb2.Claim, doors: Doors, inbox: dict[int, events_pb2.Event], wake: asyncio.Event
+        self,
+        claim: propeller_pb2.Claim,
+        doors: Doors,
+        inbox: dict[int, events_pb2.Event],
+        wake: asyncio.Event,
     ) -> None:
         self.consumed_to = 0
         self._claim = claim
@@ -226,7 +232,11 @@ class _Drive:
             user = isinstance(error, errors.ConversionError)
             kind = errors_pb2.ERROR_KIND_USER if user else errors_pb2.ERROR_KIND_SYSTEM
             failure = errors_pb2.ExecutionError(
-                kind=kind, code=error.code, message=f"inputs.{error}", node=self._graph.ids[node], non_recoverable=user
+                kind=kind,
+                code=error.code,
+                message=f"inputs.{error}",
+                node=self._graph.ids[node],
+                non_recoverable=user,
             )
             failed = events_pb2.AttemptFailed(node=self._graph.ids[node], attempt=attempt, error=failure)
             self._happened(events_pb2.Event(attempt_failed=failed))
@@ -239,8 +249,10 @@ class _Drive:
     # Persist.
 
     def _is_due(self) -> bool:
-        """Whether to commit now. Progress that waits for the catalog alone is held back a little, so that a chain of hits is
-        one commit and not one for each."""
+        """Whether to commit now.
+
+        Progress that waits for the catalog alone is held back a little: a chain of hits is one commit, not many.
+        """
         step = self._step
         if step.is_empty:
             return False
@@ -301,7 +313,9 @@ class _Drive:
 
     async def _stop(self, node: int, attempt: int) -> None:
         await self._doors.lease.held()
-        await self._doors.executor.stop(self._specs.reference(node, attempt), self._specs.token(node, attempt))
+        await self._doors.executor.stop(
+            self._specs.reference(node, attempt), self._specs.token(node, attempt)
+        )
 
     async def _set_timer(self, action: engine.SetTimer) -> None:
         fired = events_pb2.TimerFired(
@@ -330,7 +344,9 @@ class _Drive:
         try:
             key = self._specs.cache_key(node)
         except errors.TypedflowError as error:
-            checked.reason = f"inputs: {error.code}"  # the attempt will fail for the same reason, and say more
+            checked.reason = (
+                f"inputs: {error.code}"  # the attempt will fail for the same reason, and say more
+            )
         else:
             _answer(checked, await self._look_up(key))
         self._happened(events_pb2.Event(cache_checked=checked))

@@ -40,7 +40,11 @@ class ImportFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A forked process that waits for its go-ahead. `exit`: its exit status, -N for signal N; None when nobody knows it."""
+    """A forked process that waits for its go-ahead.
+
+    Attributes:
+        exit: its exit status, -N for signal N; None when nobody knows it.
+    """
 
     identity: process_identity.Identity
     exit: asyncio.Future[int | None]
@@ -89,7 +93,8 @@ class TemplateProcess:
             raise TemplateLost
         self._next += 1
         request = self._next
-        forked = self._forks[request] = self._loop.create_future()
+        forked: asyncio.Future[Child] = self._loop.create_future()
+        self._forks[request] = forked
         data = json.dumps({"id": request, "folder": str(folder), "module": module}).encode()
         try:
             socket.send_fds(self._control, [data], [go])
@@ -124,7 +129,9 @@ class TemplateProcess:
                 exited.set_result(int(str(told["exit"])))
             return
         if "pid" in told:
-            identity = process_identity.Identity(int(str(told["pid"])), str(told["start"]), process_identity.boot_id())
+            identity = process_identity.Identity(
+                int(str(told["pid"])), str(told["start"]), process_identity.boot_id()
+            )
             exited = self._exits[request] = self._loop.create_future()
             forked = self._forks.get(request)
             if forked is not None and not forked.done():
@@ -138,7 +145,9 @@ class TemplateProcess:
         else:
             failed = told["failed"]
             assert isinstance(failed, dict)
-            forked.set_exception(ImportFailed(errors_pb2.ExecutionError(kind=errors_pb2.ERROR_KIND_USER, **failed)))
+            forked.set_exception(
+                ImportFailed(errors_pb2.ExecutionError(kind=errors_pb2.ERROR_KIND_USER, **failed))
+            )
 
     def _lose(self) -> None:
         self.lost = True
@@ -155,7 +164,9 @@ class TemplateProcess:
         self._process.wait()
 
 
-def spawn(folder: Path, roots: Sequence[Path], store_url: str, environment: Mapping[str, str], go: int) -> subprocess.Popen[bytes]:
+def spawn(
+    folder: Path, roots: Sequence[Path], store_url: str, environment: Mapping[str, str], go: int
+) -> subprocess.Popen[bytes]:
     """A fresh interpreter for one attempt, where forking is not possible or not safe."""
     log = os.open(folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:

@@ -1,7 +1,7 @@
 """How an executor starts a process for attempts; not for people.
 
-    python -m typedflow.run_task template --control FD --root DIR... --store URL --wanted JSON
-    python -m typedflow.run_task run      --go FD      --root DIR... --store URL --folder DIR
+`python -m typedflow.run_task template --control FD --root DIR... --store URL --wanted JSON`
+`python -m typedflow.run_task run --go FD --root DIR... --store URL --folder DIR`
 """
 
 from __future__ import annotations

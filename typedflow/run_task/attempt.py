@@ -38,14 +38,18 @@ def execute(
         return attempt_pb2.Outcome(error=failure, usage=clock.usage())
 
 
-def _run(spec: attempt_pb2.AttemptSpec, roots: Sequence[Path], data: type_engine.Data) -> literals_pb2.LiteralMap:
+def _run(
+    spec: attempt_pb2.AttemptSpec, roots: Sequence[Path], data: type_engine.Data
+) -> literals_pb2.LiteralMap:
     code.enter(roots)
     task = code.find_task(spec.python)
     arguments = {}
     for name, parameter in task.signature.parameters.items():
         literal = literals.get(spec.inputs, name)
         if literal is None:
-            raise errors.ConversionError("there is no value", where=f"inputs.{name}", hint="register the workflow again")
+            raise errors.ConversionError(
+                "there is no value", where=f"inputs.{name}", hint="register the workflow again"
+            )
         literal = offload.load(literal, data.store)
         arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
     running = context.TaskContext(
@@ -74,7 +78,9 @@ class _Clock:
         self._cpu = _cpu_seconds()
 
     def usage(self) -> catalog_pb2.Usage:
-        return catalog_pb2.Usage(wall_seconds=time.monotonic() - self._wall, cpu_seconds=_cpu_seconds() - self._cpu)
+        return catalog_pb2.Usage(
+            wall_seconds=time.monotonic() - self._wall, cpu_seconds=_cpu_seconds() - self._cpu
+        )
 
 
 def _cpu_seconds() -> float:

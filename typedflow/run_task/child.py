@@ -1,8 +1,9 @@
 """The process of one attempt: how it is set apart from what started it, and how it leaves its outcome.
 
-The process is the attempt's alone: its own session and process group, its log on stdout and stderr, its own working folder.
-It lives on when whatever started it dies, so the outcome is a file, written whole or not at all. User code does not
-run before the go-ahead has come through the pipe; when the pipe closes without it, the process ends and has done nothing.
+The process is the attempt's alone: its own session and process group, its log on stdout and stderr, its own working
+folder. It lives on when whatever started it dies, so the outcome is a file, written whole or not at all. User code does
+not run before the go-ahead has come through the pipe; when the pipe closes without it, the process ends and has done
+nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ WORK = "work"
 
 
 def set_apart(folder: Path) -> None:
-    """Makes this process the attempt's own: session, log, working folder. Does not return an error: the caller dies of it."""
+    """Makes this process the attempt's own: session, log, working folder."""
     if os.getsid(0) != os.getpid():
         os.setsid()
     log_to(folder / LOG)
@@ -76,4 +77,4 @@ def run(folder: Path, roots: Sequence[Path], store_url: str) -> None:
     flush()
     temporary = folder / f".{OUTCOME}"
     temporary.write_bytes(outcome.SerializeToString())
-    os.replace(temporary, folder / OUTCOME)
+    temporary.replace(folder / OUTCOME)

@@ -5,7 +5,6 @@ Must never import from anywhere before the bundle: an attempt runs the bundle's 
 
 from __future__ import annotations
 
-import functools
 import importlib
 import sys
 from typing import TYPE_CHECKING
@@ -28,17 +27,15 @@ def enter(roots: Sequence[Path]) -> None:
         importlib.invalidate_caches()
 
 
-def find_task(target: tasks_pb2.PythonTarget) -> task.Task[..., object]:
+def find_task(target: tasks_pb2.PythonTarget) -> task.Task[..., object]:  # type: ignore[explicit-any]  # of any arguments
     """Imports the task's module. Lets pass whatever the import raises.
 
     Raises:
         LoadError: the module has no such task.
     """
-    module = importlib.import_module(target.module)
-    try:
-        found = functools.reduce(getattr, target.qualname.split("."), module)
-    except AttributeError:
-        found = None
+    found: object = importlib.import_module(target.module)
+    for name in target.qualname.split("."):
+        found = getattr(found, name, None)
     if not isinstance(found, task.Task):
         raise errors.LoadError(
             f"module `{target.module}` has no task `{target.qualname}`",

@@ -42,14 +42,16 @@ class StorageError(Exception):
 def _code(error: BaseException) -> str:
     if isinstance(error, errors.TypedflowError):
         own = type(error).__name__
-        return error.code if error.code != type(error).code or type(error).__module__ == errors.__name__ else own
+        return (
+            error.code if error.code != type(error).code or type(error).__module__ == errors.__name__ else own
+        )
     return type(error).__name__
 
 
 def _message(error: BaseException) -> str:
     try:
         if isinstance(error, SystemExit):
-            return f"the task exited ({error.code!r}) instead of returning; return a value, or raise an exception to fail"
+            return f"the task exited ({error.code!r}) instead of returning; raise an exception to fail"
         text = str(error)
     except Exception:  # noqa: BLE001 - the exception is the author's class
         text = ""

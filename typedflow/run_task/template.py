@@ -1,11 +1,11 @@
 """The warm template process: it has the author's modules imported and forks one child per attempt.
 
-It imports and forks, and does nothing else: no gRPC, no database, no thread, or a fork would copy half of them. It talks with
-the executor over a Unix socket of whole messages (JSON, with the child's end of the go-ahead pipe as ancillary data):
+It imports and forks, and does nothing else: no gRPC, no database, no thread, or a fork would copy half of them. It
+talks with the executor over a Unix socket of whole messages (JSON, with the end of the go-ahead pipe beside it):
 
     -> {"id": 7, "folder": "/.../train-1", "module": "pipeline"}      fork a child for this attempt
     <- {"id": 7, "pid": 4711, "start": "8324432"}                     it waits for its go-ahead
-    <- {"id": 7, "exit": 0}                                           it has ended and is reaped; -9 is killed by signal 9
+    <- {"id": 7, "exit": 0}                                           it has ended and is reaped; -9: by signal 9
     <- {"id": 7, "unfit": "..."}                                      this process must not be forked; the last message
     <- {"id": 7, "failed": {"code": .., "message": .., "traceback": ..}}   the import raised; the last message
 
@@ -45,6 +45,7 @@ class Template:
     wanted: dict[str, str]
     children: dict[int, tuple[int, int]] = field(default_factory=dict)  # pidfd: request, pid
     imported: set[str] = field(default_factory=set)
+    blas: list[native.BlasSetter] = field(default_factory=list)
 
     def serve(self) -> None:
         """Until the socket closes or a module can't be imported here."""
@@ -92,7 +93,11 @@ class Template:
             traceback.print_exc()
             failure = failures.of(error, self.roots)
             # One message holds it: the shortened ends of a very long text.
-            texts = {"code": failure.code, "message": failure.message[:8192], "traceback": failure.traceback[-16384:]}
+            texts = {
+                "code": failure.code,
+                "message": failure.message[:8192],
+                "traceback": failure.traceback[-16384:],
+            }
             return {"failed": texts}
         finally:
             child.log_to(Path(os.devnull))
@@ -100,6 +105,7 @@ class Template:
         if unfit:
             return {"unfit": unfit}
         self.imported.add(module)
+        self.blas = native.blas_setters()
         gc.collect()
         gc.freeze()  # the child's collector leaves these pages alone, so they stay shared
         return {}
@@ -121,7 +127,7 @@ class Template:
                 os.close(descriptor)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             child.set_apart(folder)
-            native.restore(self.wanted)
+            native.restore(self.wanted, self.blas)
             _reseed()
             if child.may_go(go):
                 child.run(folder, self.roots, self.store_url)
@@ -142,7 +148,9 @@ class Template:
         self._tell(id=request, exit=os.waitstatus_to_exitcode(status))
 
     def _tell(self, **message: object) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the executor has gone; the loop will see it
+        with contextlib.suppress(
+            BrokenPipeError, ConnectionResetError
+        ):  # the executor has gone; the loop will see it
             self.control.send(json.dumps(message).encode())
 
 
