@@ -1,0 +1,96 @@
+"""Figures: CPU medians over repeated runs, beside a baseline that was measured between them.
+
+CPU time of this process and its children, because machines are shared; the ratio says what a loaded machine's absolute
+figure can't. Subject and baseline alternate, so that both meet the same load.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured thing.
+
+    Attributes:
+        name: what it is.
+        unit: of `value`, `baseline` and `goal`: always milliseconds per something.
+        value: the median of the CPU times.
+        wall: the median of the wall-clock times.
+        baseline: the median CPU time of plain Python for the same.
+        goal: what `value` should be at most; None where only the ratio counts.
+    """
+
+    name: str
+    unit: str
+    value: float
+    wall: float
+    baseline: float
+    baseline_name: str
+    goal: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Times the baseline."""
+        return self.value / self.baseline if self.baseline else float("inf")
+
+    def record(self) -> dict[str, object]:
+        """As it is written to JSON."""
+        met = None if self.goal is None else self.value <= self.goal
+        return {**asdict(self), "ratio": self.ratio, "goal_met": met}
+
+
+def compare(
+    name: str,
+    subject: Work,
+    baseline: Work,
+    *,
+    unit: str,
+    baseline_name: str,
+    count: int = 1,
+    rounds: int = 7,
+    goal: float | None = None,
+) -> Figure:
+    """Runs both in turn and gives the medians.
+
+    Args:
+        count: how many of what `unit` counts one run does.
+        rounds: how often; one more goes before and is not counted.
+        goal: see `Figure`.
+    """
+    subject()
+    baseline()
+    cpu, wall, plain = [], [], []
+    for _ in range(rounds):
+        used, took = measured(subject)
+        cpu.append(used / count)
+        wall.append(took / count)
+        plain.append(measured(baseline)[0] / count)
+    return Figure(
+        name,
+        unit,
+        statistics.median(cpu),
+        statistics.median(wall),
+        statistics.median(plain),
+        baseline_name,
+        goal,
+    )
+
+
+def measured(work: Work) -> tuple[float, float]:
+    """CPU and wall-clock milliseconds of one call, ended children included."""
+    cpu, wall = _cpu(), time.perf_counter()
+    work()
+    return (_cpu() - cpu) * 1000, (time.perf_counter() - wall) * 1000
+
+
+def _cpu() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime

@@ -1,0 +1,99 @@
+"""What authors write, as type checkers see it: right programs pass, wrong calls are errors in the editor."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, NamedTuple
+
+import pandera.pandas as pa
+from pandera.typing import DataFrame
+from typing_extensions import assert_type
+
+from typedflow import (
+    Cache,
+    File,
+    Format,
+    LaunchPlan,
+    Resources,
+    Retry,
+    Secret,
+    Task,
+    Timeout,
+    Workflow,
+    current_context,
+    task,
+    workflow,
+)
+
+
+class Tumours(pa.DataFrameModel):
+    mean_radius: float
+    target: int
+
+
+class Metrics(NamedTuple):
+    accuracy: float
+    auc: float
+
+
+@dataclass
+class Config:
+    layers: list[int]
+    started: datetime | None = None
+
+
+@task(cache=True)
+def ingest(seed: int) -> DataFrame[Tumours]:
+    return DataFrame[Tumours]({"mean_radius": [1.0], "target": [seed]})
+
+
+@task(
+    cache=Cache(version="2", serialize=True, ignored_inputs=("log_level",)),
+    resources=Resources(cpu="4", mem=("8Gi", "16Gi"), gpu="1"),
+    retries=Retry(3, backoff=timedelta(seconds=5), factor=2.0, cap=timedelta(minutes=2)),
+    timeout=Timeout(run=timedelta(hours=2), queued=timedelta(minutes=30), deadline=timedelta(hours=6)),
+    interruptible=True,
+    image="registry/train@sha256:0123",
+    environment={"OMP_NUM_THREADS": "4"},
+    secrets=[Secret("hf", "token", env="HF_TOKEN")],
+)
+def train(df: DataFrame[Tumours], trees: int = 100, log_level: str = "info") -> File:
+    path = current_context().working_folder / "model.joblib"
+    path.write_bytes(bytes(trees))
+    return File(path)
+
+
+@task
+def evaluate(model: File, df: DataFrame[Tumours]) -> Metrics:
+    with open(model, "rb") as file:  # noqa: PTH123 - a File is os.PathLike
+        return Metrics(len(file.read()) / 100, 0.5)
+
+
+@task
+def read(config: Config, table: Annotated[File, Format("csv")]) -> list[str]:
+    return [str(n) for n in config.layers]
+
+
+@workflow(failure_policy="fail_after_running")
+def training(trees: int = 100, seed: int = 7) -> Metrics:
+    df = ingest(seed=seed)
+    model = train.with_overrides(name="fit", retries=1, cache=False).after(df)(df=df, trees=trees)
+    return evaluate(model=model, df=df)
+
+
+nightly = LaunchPlan(
+    training, name="nightly", default_inputs={"trees": 300}, fixed_inputs={"seed": 7}, max_parallelism=20
+)
+
+assert_type(training(trees=10), Metrics)
+assert_type(training(trees=10).accuracy, float)
+assert_type(ingest(seed=1), DataFrame[Tumours])
+whole_task: Task[..., Metrics] = evaluate
+whole_workflow: Workflow[..., Metrics] = training
+
+train(df=ingest(seed=1), trees="x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+train(df=ingest(seed=1), tree=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+train(trees=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+evaluate(model=training(), df=ingest(seed=1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+training(trees=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+task(cache="yes")(read.function)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+workflow(failure_policy="never")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
