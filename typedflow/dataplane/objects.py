@@ -28,27 +28,35 @@ class ObjectStore(Protocol):
 
     def put_bytes(self, data: bytes) -> Blob:
         """Keeps `data`; does nothing if the store already has it."""
+        ...
 
     def put_file(self, path: str | os.PathLike[str]) -> Blob:
         """Keeps a copy of the file's bytes as they are now; memory does not grow with the file."""
+        ...
 
     def has(self, digest: str) -> bool:
         """Whether the store has the object with this digest."""
+        ...
 
     def exists(self, blobs: Sequence[Blob]) -> list[bool]:
         """Whether each of the blobs can be read, asked for in one batch."""
+        ...
 
     def open(self, blob: Blob) -> BinaryIO:
         """The object's bytes as a stream, unchecked: for what checks them itself, or reads a part."""
+        ...
 
     def read_bytes(self, blob: Blob) -> bytes:
         """The object's bytes, checked against its digest."""
+        ...
 
     def fetch(self, blob: Blob, destination: str | os.PathLike[str]) -> None:
         """Writes the object to a file, whole and checked against its digest, or not at all."""
+        ...
 
     def local_path(self, blob: Blob) -> Path | None:
         """A read-only file of this machine that holds the object, unchecked; None where the store has no such files."""
+        ...
 
 
 def open_store(url: str) -> ObjectStore:

@@ -187,9 +187,9 @@ class _Objects:
             return
         elif isinstance(value, functools.partial):
             self._items("partial", [value.func, value.args, value.keywords], where)
-        elif type(value) in (list, tuple):
-            self._items(type(value).__name__, list(value), where)  # type: ignore[call-overload]
-        elif type(value) is dict:
+        elif isinstance(value, list | tuple) and type(value) in (list, tuple):
+            self._items(type(value).__name__, list(value), where)
+        elif isinstance(value, dict) and type(value) is dict:
             self._items("dict", [item for pair in value.items() for item in pair], where)
         elif isinstance(value, set | frozenset):
             self._set(value, where)

@@ -213,7 +213,9 @@ def test_d4_many_may_unpack_one_bundle_at_once(root, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda _: b"", lambda d: d[:-9], lambda d: d[:40] + b"\0" + d[41:], lambda d: b"PK" + d]
+    "damage",
+    [lambda _: b"", lambda d: d[:-9], lambda d: d[:40] + b"\0" + d[41:], lambda d: b"PK" + d],
+    ids=["empty", "short", "changed", "no-gzip"],
 )
 def test_d4_a_damaged_bundle_is_refused_and_leaves_nothing(root, tmp_path, damage):
     bundle = build(root)
@@ -237,7 +239,9 @@ def test_d4_a_path_that_leads_out_is_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
+    "kind",
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE],
+    ids=["symlink", "hardlink", "device", "fifo", "folder"],
 )
 def test_d4_links_and_devices_are_refused(tmp_path, kind):
     info = tarfile.TarInfo("roots/0/thing")
@@ -256,7 +260,9 @@ def test_s5_a_bundle_that_would_expand_without_end_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "members", [[("roots/0/a", b"1"), ("roots/0/a", b"2")], [("roots/0/a", b"1"), ("roots/0/a/b", b"2")]]
+    "members",
+    [[("roots/0/a", b"1"), ("roots/0/a", b"2")], [("roots/0/a", b"1"), ("roots/0/a/b", b"2")]],
+    ids=["twice", "inside"],
 )
 def test_s5_files_that_collide_are_refused(tmp_path, members):
     data, digest = packed(*members)

@@ -37,7 +37,8 @@ def test_d1_an_object_is_found_under_its_digest(store):
     )
     assert files_of(store) == [f"b3/{name[:2]}/{name[2:]}"]
     assert store.read_bytes(blob) == b"hello"
-    assert store.open(blob).read() == b"hello"
+    with store.open(blob) as stream:
+        assert stream.read() == b"hello"
     assert store.has(blob.digest)
     assert store.local_path(blob).read_bytes() == b"hello"
 
