@@ -218,7 +218,12 @@ def test_t6_lists_of_lists_are_split_where_they_were_joined(pieces: list[list[Li
     assert [bits(piece) for piece in literals.split(whole, map(len, pieces))] == [bits(p) for p in packed]
 
 
-@given(types.flatmap(lambda t: st.lists(values(literal_types.list_of(t)), min_size=1, max_size=4)))
+columnar = st.recursive(
+    st.sampled_from(SIMPLE), lambda t: st.one_of(t.map(literal_types.list_of), records(t)), max_leaves=4
+)
+
+
+@given(columnar.flatmap(lambda t: st.lists(values(literal_types.list_of(t)), min_size=1, max_size=4)))
 def test_t6_packing_does_not_depend_on_how_the_elements_were_packed(elements: list[Literal]):
     assert bits(literals.pack([unpacked(e) for e in elements])) == bits(literals.pack(elements))
 
