@@ -5,9 +5,10 @@ Must never let anything of the user's escape: what a task raises, returns or ask
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from typedflow import errors, literals, type_engine
@@ -44,14 +45,15 @@ def _run(
     code.enter(roots)
     task = code.find_task(spec.python)
     arguments = {}
-    for name, parameter in task.signature.parameters.items():
-        literal = literals.get(spec.inputs, name)
-        if literal is None:
-            raise errors.ConversionError(
-                "there is no value", where=f"inputs.{name}", hint="register the workflow again"
-            )
-        literal = offload.load(literal, data.store)
-        arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
+    with _storage():
+        for name, parameter in task.signature.parameters.items():
+            literal = literals.get(spec.inputs, name)
+            if literal is None:
+                raise errors.ConversionError(
+                    "there is no value", where=f"inputs.{name}", hint="register the workflow again"
+                )
+            literal = offload.load(literal, data.store)
+            arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
     running = context.TaskContext(
         execution_id=spec.id.execution_id,
         node=spec.id.node,
@@ -62,12 +64,22 @@ def _run(
     )
     with context.entered(running):
         result = task.function(**arguments)
-    outputs = literals_pb2.LiteralMap()
     values = task.signature.values(result, task.short_name)
-    for output, value in zip(task.signature.outputs, values, strict=True):
-        literal = output.converter.to_literal(value, f"outputs.{output.name}", data)
-        outputs.values.add(name=output.name, value=offload.offload(literal, data.store))
+    outputs = literals_pb2.LiteralMap()
+    with _storage():
+        for output, value in zip(task.signature.outputs, values, strict=True):
+            literal = output.converter.to_literal(value, f"outputs.{output.name}", data)
+            outputs.values.add(name=output.name, value=offload.offload(literal, data.store))
     return outputs
+
+
+@contextlib.contextmanager
+def _storage() -> Iterator[None]:
+    """Around conversions: what the operating system refuses there is the platform's failure, not the task's."""
+    try:
+        yield
+    except OSError as error:
+        raise failures.StorageError(f"a value could not be stored or fetched: {error}") from error
 
 
 class _Clock:
