@@ -115,10 +115,9 @@ def key(manifest: KeyManifest) -> str:
 
 
 def _environment(task: TaskTemplate, options: TaskOptions) -> str:
-    """A node may run in another image than its task says: one that is pinned by digest is the environment."""
-    if options.image != task.options.image and "@" in options.image:
-        return options.image.rpartition("@")[2]
-    return task.code.environment
+    """An image that is pinned by digest is the whole environment; a tag says nothing for sure."""
+    _, pinned, digest = options.image.rpartition("@")
+    return digest if pinned else task.code.environment
 
 
 def _key_parts(pairs: Iterable[tuple[str, str]]) -> list[KeyPart]:

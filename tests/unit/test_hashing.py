@@ -188,9 +188,11 @@ def test_c2_a_version_replaces_code_and_environment():
     assert key(other, options) == key(TASK, options)
 
 
-def test_c2_an_image_that_is_pinned_for_a_node_is_its_environment():
+def test_c2_an_image_that_is_pinned_by_digest_is_the_environment_and_a_tag_is_none():
     pinned = TaskOptions(image="registry/train@sha256:" + "ab" * 32)
     assert hashing.manifest(TASK, pinned, INPUTS).environment == "sha256:" + "ab" * 32
+    tagged = TaskOptions(image="registry:5000/train:latest")
+    assert hashing.manifest(TASK, tagged, INPUTS).environment == "b3:environment"
 
 
 def _input(task: TaskTemplate) -> Variable:

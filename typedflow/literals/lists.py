@@ -1,6 +1,6 @@
 """Lists in columns: a homogeneous list is one packed column of its element type, not a message for each element.
 
-`pack` and `elements` are each other's inverse. There is one way to pack a sequence of elements, and everything here that
+`pack` and `elements` are each other's inverse. There is one way to pack a sequence of elements, and all that
 makes a list packs it so: an empty list is `nones: 0`, a list of records is `records` exactly when all have the same
 field names in the same order, and only what fits no column is `literals`.
 """
