@@ -82,6 +82,14 @@ def read(
 def _write(table: Any, sink: Any) -> None:
     import pyarrow as pa
 
-    # Arrow's file format has one dictionary per column.
+    # Arrow's file format has one dictionary per column, and keeps it with a batch only, be that of no rows.
+    table = table.unify_dictionaries()
     with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table.unify_dictionaries())
+        if table.num_rows:
+            writer.write_table(table)
+        elif table.num_columns:
+            arrays = [
+                column.chunk(0) if column.num_chunks else pa.array([], column.type)
+                for column in table.columns
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=table.schema))

@@ -26,7 +26,8 @@ def to_table(frame: Any, path: str) -> Any:
         frame = frame.copy(deep=False)
         frame.attrs = {}
     try:
-        table = pa.Table.from_pandas(frame)
+        # A range is kept as metadata, but a table without any column has no rows.
+        table = pa.Table.from_pandas(frame, preserve_index=None if len(frame.columns) else True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         reason = "; ".join(str(each) for each in error.args)
         raise errors.ConversionError(
@@ -63,7 +64,7 @@ def to_frame(table: Any) -> Any:
                 values = _restored(table.column(name), index[name], None)
                 levels[level] = pd.Index(values, dtype=values.dtype, name=levels[level].name)
         frame.index = levels[0] if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
-    if "freq" in notes and len(frame.index):
+    if "freq" in notes:
         frame.index.freq = notes["freq"]
     return frame
 
@@ -82,8 +83,9 @@ def described(table: Any) -> bytes:
     if index != ["default"]:
         told["index"] = index
         told["index_names"] = _index_names(metadata)
+    has_columns = table.num_columns > len(index_columns(table))
     labels = [(each.get("name"), each.get("pandas_type")) for each in metadata.get("column_indexes", ())]
-    if labels not in ([], [(None, "unicode")], [(None, "string")]):
+    if has_columns and labels not in ([], [(None, "unicode")], [(None, "string")]):
         told["labels"] = labels
     plain = table.replace_schema_metadata(None).slice(0, 0).to_pandas()
     given = to_frame(table.slice(0, 0))
