@@ -6,8 +6,9 @@ A real server over real sockets, with its database and its processes in a tempor
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,15 @@ def chain(n: int) -> int:
     return n
 """
 
+_FORKS = """
+import os
+for _ in range({count}):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+
 
 def figures() -> Iterator[measure.Figure]:
     """Fully cached launches of 200 nodes, side by side and one after another; 20 executions of a 5-task chain."""
@@ -92,11 +102,8 @@ def _many(connected: client.Client) -> None:
 
 
 def _forks(count: int) -> None:
-    for _ in range(count):
-        pid = os.fork()
-        if pid == 0:
-            os._exit(0)
-        os.waitpid(pid, 0)
+    """In a process of its own: gRPC has a lot to say about forks in this one."""
+    subprocess.run([sys.executable, "-c", _FORKS.format(count=count)], check=True)
 
 
 def _transactions(folder: Path, count: int) -> None:
@@ -116,7 +123,9 @@ def _server() -> Iterator[tuple[client.Client, Path]]:
     with tempfile.TemporaryDirectory(prefix="typedflow-bench-") as name:
         folder = Path(name)
         (folder / "bench_pipeline.py").write_text(PIPELINE)
-        with services.embedded(folder / "home") as server:
-            with client.Client(server.grpc, token=server.token) as connected:
-                connected.register(folder / "bench_pipeline.py")
-                yield connected, folder
+        with (
+            services.embedded(folder / "home") as server,
+            client.Client(server.grpc, token=server.token) as connected,
+        ):
+            connected.register(folder / "bench_pipeline.py")
+            yield connected, folder

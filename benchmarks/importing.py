@@ -21,7 +21,13 @@ HEAVY = (
     "starlette",
     "fsspec",
 )
-_DEFINE = "from typedflow import task, workflow\n@task\ndef f(n: int) -> int: return n\n@workflow\ndef w(n: int) -> int: return f(n=n)\n"
+_DEFINE = """
+from typedflow import task, workflow
+@task
+def f(n: int) -> int: return n
+@workflow
+def w(n: int) -> int: return f(n=n)
+"""
 
 
 def figures() -> Iterator[measure.Figure]:

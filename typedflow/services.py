@@ -1,7 +1,7 @@
 """The services that are installed beside typedflow, found by entry point: typedflow itself knows none.
 
-The group `typedflow.services` holds `embedded`: a callable `(home: Path, *, port: int, http_port: int)` that is a context
-manager and gives the running server's `ServerInfo`; and one click command for each service, named after it.
+The group `typedflow.services` holds `embedded`, a callable `(home: Path, *, port: int, http_port: int)` that gives a
+context manager of the running server's `ServerInfo`, and one click command for each service, named after it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def embedded(home: Path, *, port: int = 0, http_port: int = 0) -> AbstractContex
     for each in metadata.entry_points(group=GROUP, name=EMBEDDED):
         return cast(Embedded, each.load())(home, port=port, http_port=http_port)
     raise errors.UsageError(
-        "no embedded server is installed", hint="install typedflow with its services: pip install typedflow"
+        "no embedded server is installed", hint="install all of typedflow: pip install typedflow"
     )
 
 

@@ -75,6 +75,6 @@ def typedflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clien
     """A client of an embedded server that lives as long as the test session."""
     from typedflow import client, services
 
-    with services.embedded(tmp_path_factory.mktemp("typedflow-home")) as server:
-        with client.Client(server.grpc, token=server.token) as connected:
-            yield connected
+    home = tmp_path_factory.mktemp("typedflow-home")
+    with services.embedded(home) as server, client.Client(server.grpc, token=server.token) as connected:
+        yield connected

@@ -1,7 +1,7 @@
 """What happens to a mistake in a definition: it is raised on the author's line, or noted when many are wanted at once.
 
 `typedflow check` and `register` read whole files and want to show every mistake, so while they import the author's
-modules the decorators note what is wrong and go on. Everybody else meets the first mistake as an exception where it is written.
+modules the decorators note what is wrong and go on. Everybody else meets the first mistake as an exception.
 """
 
 from __future__ import annotations
