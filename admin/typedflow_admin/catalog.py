@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
+from typedflow import errors
 from typedflow.dataplane.objects import ObjectStore
 from typedflow.pb.attempt_pb2 import AttemptSpec, Outcome
 from typedflow.pb.catalog_pb2 import (
@@ -17,6 +19,7 @@ from typedflow.pb.catalog_pb2 import (
     ListEntriesResponse,
     LookupResult,
 )
+from typedflow.pb.literals_pb2 import Blob
 from typedflow_admin import pages, store, values
 
 ABSENT = "absent"
@@ -38,8 +41,7 @@ class Catalog:
             key: {blob.uri: blob for blob in values.blobs(entry.outputs)} for key, entry in entries.items()
         }
         blobs = {uri: blob for part in wanted.values() for uri, blob in part.items()}
-        exist = await asyncio.to_thread(self._objects.exists, list(blobs.values())) if blobs else []
-        there = {uri for uri, exists in zip(blobs, exist, strict=True) if exists}
+        there = await asyncio.to_thread(self._there, blobs) if blobs else frozenset()
         return [
             LookupResult(reason=ABSENT)
             if key not in entries
@@ -48,6 +50,19 @@ class Catalog:
             else LookupResult(reason=STALE)
             for key in keys
         ]
+
+    def _there(self, blobs: Mapping[str, Blob]) -> AbstractSet[str]:
+        """The addresses that can be read."""
+        try:
+            found = self._objects.exists(list(blobs.values()))
+        except errors.UsageError:
+            # One of them is no address of this store; the others are found all the same.
+            return (
+                set().union(*(self._there({uri: blob}) for uri, blob in blobs.items()))
+                if len(blobs) > 1
+                else set()
+            )
+        return {uri for uri, there in zip(blobs, found, strict=True) if there}
 
     async def page(self, request: ListEntriesRequest) -> ListEntriesResponse:
         """A page of entries, newest first, without outputs."""

@@ -8,6 +8,7 @@ call, nor a name that resolves to this machine. So Host and Origin are checked, 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from google.protobuf import json_format, message, message_factory
@@ -80,7 +81,7 @@ class Api:
                 answer = await call(_parse(await _body(request), request_class()), None)
                 return JSONResponse(json_format.MessageToDict(answer))
             except errors.TypedflowError as error:
-                return _error(error)
+                return error_response(error)
             except ClientDisconnect:
                 return Response(status_code=499)
             except Exception as error:  # noqa: BLE001 - logged; the client gets the incident's id
@@ -124,15 +125,19 @@ async def _body(request: Request) -> bytes:
 
 def _parse(body: bytes, target: message.Message) -> message.Message:
     try:
-        json_format.Parse(body, target, max_recursion_depth=100)
-    except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        value = json.loads(body)
+        if not isinstance(value, dict):
+            raise ValueError("an object is expected")  # noqa: TRY004 - as what the parser raises
+        json_format.ParseDict(value, target, max_recursion_depth=100)
+    except (json_format.ParseError, ValueError, RecursionError) as error:
         raise errors.UsageError(
             f"the body is no {target.DESCRIPTOR.full_name}: {error}", code="InvalidRequest"
         ) from None
     return target
 
 
-def _error(error: errors.TypedflowError) -> JSONResponse:
+def error_response(error: errors.TypedflowError) -> JSONResponse:
+    """An error as the caller sees it."""
     code = rpc.code_of(error)
     status = rpc.status_of(error, limited=False)
     content: Mapping[str, object] = {

@@ -1,4 +1,4 @@
-"""What the control plane needs of a database, said as tests: one suite, run over each implementation of `store.Store`."""
+"""What the control plane needs of a database, as tests: one suite, run over each implementation of `store.Store`."""
 
 import asyncio
 import threading
@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 import pytest
-
 from typedflow_admin import migrations, store
 from typedflow_admin.database import Database, create_engine
 from typedflow_admin.sql_store import SqlStore
