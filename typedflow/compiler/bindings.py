@@ -286,7 +286,8 @@ class Binder:
             self._references(value.list.elements, what, depth)
             return None
         made = [
-            self._bind(each, element, f"{what}[{i}]", depth + 1) for i, each in enumerate(value.list.elements)
+            self._bind(each, element, _element(i, what), depth + 1)
+            for i, each in enumerate(value.list.elements)
         ]
         fitting = [each for each in made if each is not None]
         if len(fitting) < len(made):
@@ -299,7 +300,7 @@ class Binder:
 
     def _references(self, elements: Sequence[BindingValue], what: str, depth: int) -> None:
         for i, each in enumerate(elements):
-            self._bind(each, None, f"{what}[{i}]", depth + 1)
+            self._bind(each, None, _element(i, what), depth + 1)
 
     def _one_of(
         self, lists: Sequence[LiteralType], value: BindingValue, target: LiteralType, what: str, depth: int
@@ -378,6 +379,14 @@ def _source(promise: Promise, path: Sequence[PathStep] | None = None) -> str:
     return f"upstream `{cut(name + steps, 200)}`"
 
 
+def _element(i: int, what: str) -> str:
+    """``element [2] of input `frames` of task `merge` ``; of lists in lists ``element [0][2] of ...``."""
+    if what.startswith("element ["):
+        place, _, of = what.removeprefix("element ").partition(" of ")
+        return f"element {place}[{i}] of {of}"
+    return f"element [{i}] of {what}"
+
+
 def _lists(target: LiteralType) -> list[LiteralType]:
     """The lists that a type allows."""
     candidates = target.union.variants if target.WhichOneof("type") == "union" else (target,)
@@ -385,9 +394,9 @@ def _lists(target: LiteralType) -> list[LiteralType]:
 
 
 def _plain(value: BindingValue, depth: int) -> Literal | None:
-    """A list of constants as one constant; None when there is anything else in it."""
+    """A list of constants as one constant; None when there is anything in it that is no constant, or no value."""
     if value.WhichOneof("value") == "literal":
-        return value.literal
+        return None if constants.shape_mistake(value.literal) else value.literal
     if value.WhichOneof("value") != "list" or depth >= literal_types.MAX_DEPTH:
         return None
     made = []

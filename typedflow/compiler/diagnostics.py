@@ -32,8 +32,8 @@ MISMATCHING_TYPES: Final = "MismatchingTypes"
 MISSING_ANNOTATION: Final = "MissingAnnotation"
 MISSING_TARGET: Final = "MissingTarget"
 NESTING_TOO_DEEP: Final = "NestingTooDeep"
-NO_NODES_FOUND: Final = "NoNodesFound"
 NODE_REFERENCE_NOT_FOUND: Final = "NodeReferenceNotFound"
+NO_NODES_FOUND: Final = "NoNodesFound"
 PARAMETER_BOUND_MORE_THAN_ONCE: Final = "ParameterBoundMoreThanOnce"
 PARAMETER_NOT_BOUND: Final = "ParameterNotBound"
 PROMISE_USED_AS_VALUE: Final = "PromiseUsedAsValue"
@@ -154,16 +154,16 @@ EXPLANATIONS: Final = (
         "list[list[list[...]]]                   # 25 times",
     ),
     Explanation(
-        NO_NODES_FOUND,
-        "A workflow calls no task.",
-        "Call at least one task in its body.",
-        "@workflow\ndef training(seed: int) -> int:\n    return seed",
-    ),
-    Explanation(
         NODE_REFERENCE_NOT_FOUND,
         "A binding, or `after`, names a node that the workflow does not have.",
         "Name one of the workflow's nodes; the help has the nearest name.",
         'Promise(node="ingset", variable="o0")',
+    ),
+    Explanation(
+        NO_NODES_FOUND,
+        "A workflow calls no task.",
+        "Call at least one task in its body.",
+        "@workflow\ndef training(seed: int) -> int:\n    return seed",
     ),
     Explanation(
         PARAMETER_BOUND_MORE_THAN_ONCE,

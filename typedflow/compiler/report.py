@@ -62,8 +62,7 @@ class Report:
         position, node = self._position, ""
         if 0 <= at < len(self._nodes):
             node = self._nodes[at].id
-            if self._nodes[at].HasField("position"):
-                position = self._nodes[at].position
+            position = self._nodes[at].position if self._nodes[at].HasField("position") else None
         made = diagnostics.make(
             code,
             cut(message),
@@ -90,7 +89,8 @@ class Report:
         """All of them: of the entity, of its nodes in the author's order, of its outputs."""
         made = [each for _, each in sorted(self._found, key=lambda placed: placed[0])]
         if self._further:
-            message = f"there are {self._further} further mistakes"
+            one = self._further == 1
+            message = f"there {'is 1 further mistake' if one else f'are {self._further} further mistakes'}"
             made.append(
                 diagnostics.make(
                     diagnostics.TOO_MANY_MISTAKES,

@@ -118,14 +118,14 @@ def _quantity(text: str, field: str, what: str, report: Report, at: int) -> Frac
         at=at,
         expected=expected,
         given=text,
-        hint=_nearby(text),
+        hint=_nearby(text) if field in ("memory", "ephemeral_storage") else "",
     )
     return None
 
 
 def _nearby(text: str) -> str:
-    """A hint for what people write: `16GB`, `16 GiB`."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?) ?([kKmMgGtT])i?[bB]?", text)
+    """A hint for what people write of memory: `16GB`, `16 GiB`."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?) ?([kKmMgGtT])i?[bB]?", text, re.ASCII)
     return f"did you mean `{found[1]}{found[2].upper()}i`?" if found else ""
 
 
