@@ -100,7 +100,9 @@ class ConversionError(UsageError, ValueError):
         if len(problems) == 1:
             where, message = problems[0]
             return cls(message, where=where)
-        lines = "".join(f"\n  {where}: {message}" for where, message in problems)
+        lines = "".join(f"\n  {where}: {message}" for where, message in problems[:20])
+        if len(problems) > 20:
+            lines += f"\n  and {len(problems) - 20} more"
         return cls(f"{len(problems)} values do not fit:{lines}", problems=problems)
 
 

@@ -61,7 +61,7 @@ def bind(of: Interface, values: LiteralMap, *, json: Mapping[str, object] | None
             elif variable.HasField("default"):
                 bound[variable.name] = literals.constant(variable.default, variable.type, path)
             else:
-                problems.append((path, f"missing: expected {literal_types.text(variable.type)}"))
+                problems.append((path, f"missing: expected {literal_types.brief(variable.type)}"))
         except errors.ConversionError as error:
             problems += error.problems
     if problems:

@@ -38,6 +38,10 @@ DATETIME = LiteralType(simple=types_pb2.SIMPLE_TYPE_DATETIME)
 MAX_DEPTH = 24
 """How deep types may be nested; the compiler refuses deeper ones."""
 
+_LONGEST_BRIEF = 160
+_MOST_LISTED = 10
+_MOST_HINTED = 3
+
 Structure: TypeAlias = "tuple[Structure | str | int | bool, ...]"
 """What two types share exactly when they are equal; hashable."""
 
@@ -191,6 +195,12 @@ def text(t: LiteralType) -> str:
             return "Never"
 
 
+def brief(t: LiteralType) -> str:
+    """The text of a type for a sentence: cut when it is long."""
+    shown = text(t)
+    return shown if len(shown) <= _LONGEST_BRIEF else f"{shown[: _LONGEST_BRIEF - 3]}..."
+
+
 def _frame_text(t: FrameType) -> str:
     kind = "strict dataframe" if t.strict else "dataframe"
     if not t.columns:
@@ -279,11 +289,14 @@ def _from_union(source: LiteralType, target: LiteralType) -> Mismatch | None:
             continue
         if variant == NONE:
             return Mismatch(
-                f"it may be None, which {text(target)} is not", hint=f"make the input `{text(target)} | None`"
+                f"it may be None, which {brief(target)} is not",
+                hint=f"make the input `{brief(target)} | None`",
             )
         if target.HasField("union"):
-            return Mismatch(f"it may be {text(variant)}, which is none of {text(target)}", hint=mismatch.hint)
-        return Mismatch(f"it may be {text(variant)}: {mismatch}", hint=mismatch.hint)
+            return Mismatch(
+                f"it may be {brief(variant)}, which is none of {brief(target)}", hint=mismatch.hint
+            )
+        return Mismatch(f"it may be {brief(variant)}: {mismatch}", hint=mismatch.hint)
     return None
 
 
@@ -299,7 +312,7 @@ def _into_union(source: LiteralType, target: LiteralType) -> Mismatch | None:
     if len(mismatches) == 1 and not source.HasField("simple"):
         return mismatches[0][1]
     hint = next((m.hint for _, m in mismatches if m.hint), "")
-    return Mismatch(f"{text(source)} is none of {text(target)}", hint=hint)
+    return Mismatch(f"{brief(source)} is none of {brief(target)}", hint=hint)
 
 
 def _other_kind(source: LiteralType, target: LiteralType) -> Mismatch:
@@ -310,7 +323,7 @@ def _other_kind(source: LiteralType, target: LiteralType) -> Mismatch:
         )
     elif target.HasField("list") and is_assignable(source, target.list.element) is None:
         hint = "put it in a list"
-    return Mismatch(f"{text(source)} is not {text(target)}", hint=hint)
+    return Mismatch(f"{brief(source)} is not {brief(target)}", hint=hint)
 
 
 def _record_mismatch(source: RecordType, target: RecordType) -> Mismatch | None:
@@ -322,7 +335,7 @@ def _record_mismatch(source: RecordType, target: RecordType) -> Mismatch | None:
         actual = given[wanted.name]
         if not equal(actual, wanted.type):
             inner = is_assignable(actual, wanted.type)
-            reason = f"it is {text(actual)}, not {text(wanted.type)}"
+            reason = f"it is {brief(actual)}, not {brief(wanted.type)}"
             if inner is None:
                 return Mismatch(reason, f".{wanted.name}", "fields of records need equal types")
             if inner.path:
@@ -343,7 +356,7 @@ def _file_mismatch(source: FileType, target: FileType) -> Mismatch | None:
 def _frame_mismatch(source: FrameType, target: FrameType) -> Mismatch | None:
     if not source.columns and not source.strict and (target.columns or target.strict):
         wanted = LiteralType(frame=target)
-        return Mismatch("its columns are not known", hint=f"annotate the upstream as {text(wanted)}")
+        return Mismatch("its columns are not known", hint=f"annotate the upstream as {brief(wanted)}")
     given = {c.name: c for c in source.columns}
     missing = [c.name for c in target.columns if c.name not in given and not c.optional]
     problems = [_are_missing("column", missing)] if missing else []
@@ -355,14 +368,15 @@ def _frame_mismatch(source: FrameType, target: FrameType) -> Mismatch | None:
     hint = _did_you_mean(missing, given)
     if target.strict:
         wanted_names = {c.name for c in target.columns}
-        extra = [f"`{name}`" for name in given if name not in wanted_names]
+        extra = [name for name in given if name not in wanted_names]
         if extra:
-            problems.append(
-                f"{'column' if len(extra) == 1 else 'columns'} {', '.join(extra)} must not be there"
-            )
+            noun = "column" if len(extra) == 1 else "columns"
+            problems.append(f"{noun} {_listed(extra)} must not be there")
         elif not source.strict:
             problems.append("it may have further columns, which a strict schema refuses")
             hint = hint or "make the upstream's schema strict too"
+    if len(problems) > _MOST_LISTED:
+        problems[_MOST_LISTED:] = [f"and {len(problems) - _MOST_LISTED} more"]
     return Mismatch("; ".join(problems), hint=hint) if problems else None
 
 
@@ -379,11 +393,16 @@ def _column_problem(actual: Column, wanted: Column) -> str:
 def _are_missing(noun: str, names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"{noun} `{names[0]}` is missing"
-    return f"{noun}s {', '.join(f'`{n}`' for n in names)} are missing"
+    return f"{noun}s {_listed(names)} are missing"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{n}`" for n in names[:_MOST_LISTED])
+    return shown if len(names) <= _MOST_LISTED else f"{shown} and {len(names) - _MOST_LISTED} more"
 
 
 def _did_you_mean(missing: Sequence[str], given: Iterable[str]) -> str:
     candidates = list(given)
-    pairs = [(name, identifiers.nearest(name, candidates)) for name in missing]
+    pairs = [(name, identifiers.nearest(name, candidates)) for name in missing[:_MOST_HINTED]]
     found = [f"`{near}` for `{name}`" for name, near in pairs if near]
     return f"did you mean {', '.join(found)}?" if found else ""

@@ -255,6 +255,18 @@ def test_t5_a_refusal_says_why_where_and_what_to_do(
     assert bool(mismatch.hint) == bool(hint)
 
 
+def test_a_refusal_of_wide_frames_is_of_bounded_size():
+    wide = literal_types.frame([Column(name=f"column_{i}", dtype="int64") for i in range(2_000)])
+    other = literal_types.frame(
+        [Column(name=f"kolumn_{i}", dtype="int64") for i in range(2_000)], strict=True
+    )
+    clashing = literal_types.frame([Column(name=f"column_{i}", dtype="double") for i in range(2_000)])
+    for mismatch in (literal_types.is_assignable(wide, other), literal_types.is_assignable(wide, clashing)):
+        assert mismatch is not None
+        assert "and 1990 more" in mismatch.reason
+        assert len(mismatch.reason) + len(mismatch.hint) < 1_000
+
+
 def test_a_value_takes_the_equal_variant_before_the_first_that_accepts_it():
     target = literal_types.union(literal_types.file(), literal_types.file("csv"), literal_types.file("json"))
     assert literal_types.variant_for(literal_types.file("json"), target.union) == 2

@@ -411,6 +411,13 @@ def test_every_part_of_a_json_value_that_does_not_fit_is_told_at_once():
     assert "5 values do not fit" in str(caught.value)
 
 
+def test_a_long_list_of_misfits_is_an_error_of_bounded_size():
+    with pytest.raises(errors.ConversionError) as caught:
+        literals.from_json(["x"] * 100_000, literal_types.list_of(INT), "x")
+    assert len(caught.value.problems) == 100
+    assert str(caught.value).endswith("and 80 more")
+
+
 def test_a_field_with_a_default_may_be_left_out_of_json():
     made = literals.from_json({"layers": []}, CONFIG, "x")
     assert [f.name for f in made.record.fields] == ["layers"]

@@ -87,7 +87,7 @@ def convert(literal: Literal, source: LiteralType, target: LiteralType) -> Liter
     mismatch = literal_types.is_assignable(source, target)
     if mismatch:
         raise errors.ConversionError(
-            f"expected {literal_types.text(target)}, got {literal_types.text(source)}: {mismatch}",
+            f"expected {literal_types.brief(target)}, got {literal_types.brief(source)}: {mismatch}",
             hint=mismatch.hint,
         )
     conversion = _conversion(source, target)
@@ -308,7 +308,7 @@ def _fit_union(
 
 
 def _misfit(literal: Literal, target: LiteralType, path: str, reason: str = "") -> errors.ConversionError:
-    message = f"expected {literal_types.text(target)}, got {scalars.describe(literal)}"
+    message = f"expected {literal_types.brief(target)}, got {scalars.describe(literal)}"
     return errors.ConversionError(f"{message}: {reason}" if reason else message, where=path)
 
 

@@ -31,6 +31,7 @@ _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _NO_BYTES = (
     "its bytes can't be given as JSON; upload it with a client, which gives the literal to send instead"
 )
+_ENOUGH = 100  # problems, after which no further elements of a list are looked at
 _TYPE = "$type"
 _VALUE = "value"
 
@@ -152,7 +153,7 @@ class _Reader:
         return None
 
     def refuse(self, value: object, target: LiteralType, path: str, reason: str = "") -> None:
-        message = f"expected {literal_types.text(target)}, got {_describe(value)}"
+        message = f"expected {literal_types.brief(target)}, got {_describe(value)}"
         self.problems.append((path, f"{message}: {reason}" if reason else message))
 
     def simple(self, value: object, target: LiteralType, path: str) -> Literal | None:
@@ -179,7 +180,7 @@ class _Reader:
                     pass
         except errors.ConversionError as error:
             message = f"{error.message} ({error.hint})" if error.hint else error.message
-            self.problems.append((path, f"expected {literal_types.text(target)}: {message}"))
+            self.problems.append((path, f"expected {literal_types.brief(target)}: {message}"))
             return None
         self.refuse(value, target, path)
         return None
@@ -206,9 +207,14 @@ class _Reader:
                 return scalars.from_list(lists.integers(value))
         if element == literal_types.FLOAT and all(type(v) is float for v in value):
             return scalars.from_list(lists.floats(value))
-        made = [self.read(v, element, f"{path}[{i}]") for i, v in enumerate(value)]
-        whole = [m for m in made if m is not None]
-        return scalars.from_list(lists.pack(whole)) if len(whole) == len(made) else None
+        made: list[Literal] = []
+        for i, v in enumerate(value):
+            read = self.read(v, element, f"{path}[{i}]")
+            if read is not None:
+                made.append(read)
+            elif len(self.problems) >= _ENOUGH:
+                break
+        return scalars.from_list(lists.pack(made)) if len(made) == len(value) else None
 
     def record(self, value: object, target: LiteralType, path: str) -> Literal | None:
         if not isinstance(value, dict):
@@ -226,8 +232,8 @@ class _Reader:
                 if read is not None:
                     made.append(FieldValue(name=name, value=read))
             elif not field.has_default:
-                message = f"field `{name}` of {literal_types.text(target)} is missing"
-                self.problems.append((path, f"{message}: expected {literal_types.text(field.type)}"))
+                message = f"field `{name}` of {literal_types.brief(target)} is missing"
+                self.problems.append((path, f"{message}: expected {literal_types.brief(field.type)}"))
         return Literal(record=Record(fields=made)) if len(self.problems) == before else None
 
     def union(self, value: object, target: UnionType, path: str) -> Literal | None:
