@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ DTYPES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "boolean": ("boolean", optional(st.booleans())),
     "datetime64[ns]": ("datetime64[ns]", optional(STAMPS)),
     "datetime64[us, Europe/Berlin]": ("datetime64[us, Europe/Berlin]", optional(STAMPS)),
-    "timedelta64[us]": ("timedelta64[us]", optional(st.timedeltas(max_value=pd.Timedelta(days=9)))),
+    "timedelta64[us]": ("timedelta64[us]", optional(st.timedeltas(timedelta(days=-9), timedelta(days=9)))),
     "category": (pd.CategoricalDtype(["b", "a", "c"], ordered=True), optional(st.sampled_from("abc"))),
     "category of ints": (pd.CategoricalDtype([3, 1]), optional(st.sampled_from([1, 3]))),
     "period": ("period[M]", optional(STAMPS)),
