@@ -51,16 +51,17 @@ class CpuSlots:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._free += count
-            else:
+            elif entry in self._waiting:
                 self._waiting.remove(entry)
             self._wake()
             raise
 
     def _wake(self) -> None:
-        while self._waiting and self._free >= self._waiting[0][0]:
+        while self._waiting and (self._waiting[0][1].cancelled() or self._free >= self._waiting[0][0]):
             count, turn = self._waiting.popleft()
-            self._free -= count
-            turn.set_result(None)
+            if not turn.cancelled():
+                self._free -= count
+                turn.set_result(None)
 
 
 def cpus(quantity: str) -> float:

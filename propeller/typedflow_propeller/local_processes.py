@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import logging
 import os
@@ -16,6 +17,7 @@ import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from typedflow import errors
 from typedflow.dataplane import bundles
@@ -88,6 +90,7 @@ class LocalProcesses:
         self._root = home / "attempts"
         self._bundles = home / "bundles"
         self._id_file = home / "executor-id"
+        self._id = ""
         self._service = service
         self._slots = cpu_slots.CpuSlots(slots or _cpus())
         self._grace_s = grace_s
@@ -95,6 +98,7 @@ class LocalProcesses:
         self._unpacking: dict[str, asyncio.Task[tuple[Path, ...]]] = {}
         self._attempts: dict[Key, _Attempt] = {}
         self._drivers: set[asyncio.Task[None]] = set()
+        self._lock: IO[str] | None = None
 
     async def start(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
         """See `executor.Executor.start`."""
@@ -107,7 +111,12 @@ class LocalProcesses:
             attempt.end("stopped")
 
     async def recover(self) -> None:
-        """See `executor.Executor.recover`."""
+        """See `executor.Executor.recover`.
+
+        Raises:
+            UsageError: another process runs the attempts of this home.
+        """
+        self._lock = _locked(self._id_file)
         for folder in attempt_folder.unfinished(self._root):
             record = folder.record()
             if record is None or record.process is None:
@@ -127,6 +136,8 @@ class LocalProcesses:
         for unpacking in self._unpacking.values():
             unpacking.cancel()
         self._launcher.close()
+        if self._lock is not None:
+            self._lock.close()
 
     async def read_log(self, attempt: attempt_pb2.AttemptId, *, follow: bool) -> AsyncIterator[bytes]:
         """See `executor.Executor.read_log`."""
@@ -333,13 +344,36 @@ class LocalProcesses:
         After a power cut that took the folder, the runner is known to admin already, and may come again, for nothing of
         it can be alive.
         """
-        with contextlib.suppress(FileExistsError):
-            self._id_file.parent.mkdir(parents=True, exist_ok=True)
-            with self._id_file.open("x", encoding="ascii") as file:
-                file.write(secrets.token_hex(16))
-                file.flush()
-                os.fsync(file.fileno())
-        return hashlib.sha256(f"{self._id_file.read_text('ascii')}/{token}".encode()).hexdigest()[:32]
+        if not self._id:
+            self._id = _lasting_id(self._id_file)
+        return hashlib.sha256(f"{self._id}/{token}".encode()).hexdigest()[:32]
+
+
+def _lasting_id(path: Path) -> str:
+    """What the file says; something new when there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError), path.open("x", encoding="ascii") as file:
+        file.write(secrets.token_hex(16))
+        file.flush()
+        os.fsync(file.fileno())
+    return path.read_text("ascii")
+
+
+def _locked(path: Path) -> IO[str]:
+    """The file, locked until it is closed or this process ends."""
+    _lasting_id(path)
+    file = path.open(encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise errors.UsageError(
+            "another process runs the attempts of this home",
+            where=str(path.parent),
+            code="HomeInUse",
+            hint="give this one a home of its own with --home",
+        ) from None
+    return file
 
 
 def _key(attempt: attempt_pb2.AttemptId) -> Key:

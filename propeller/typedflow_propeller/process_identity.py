@@ -79,10 +79,7 @@ def start_of(pid: int) -> str:
         except (FileNotFoundError, ProcessLookupError):
             return ""
         return "" if fields[0] in "ZX" else fields[19]
-    shown = subprocess.run(
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )  # noqa: S607
-    state, _, start = shown.stdout.strip().partition(" ")
+    state, _, start = _told_by("ps", "-o", "stat=,lstart=", "-p", str(pid)).partition(" ")
     return "" if state.startswith("Z") else start.strip()
 
 
@@ -91,5 +88,9 @@ def boot_id() -> str:
     """Another text after each start of the machine."""
     if _HAS_PROC:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    shown = subprocess.run(["sysctl", "-n", "kern.boottime"], capture_output=True, text=True, check=False)  # noqa: S607
-    return shown.stdout.strip()
+    return _told_by("sysctl", "-n", "kern.boottime")
+
+
+def _told_by(*command: str) -> str:
+    """What a command of the system prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

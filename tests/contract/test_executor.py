@@ -4,17 +4,17 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import textwrap
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typedflow_propeller import local_processes
 
 from typedflow import errors
 from typedflow.dataplane import bundles
 from typedflow.pb import attempt_pb2, errors_pb2, literals_pb2, tasks_pb2
-from typedflow_propeller import local_processes
 
 CODE = """
     import os, signal, subprocess, sys, time
@@ -70,7 +70,8 @@ CODE = """
     @task
     def stubborn(n: int) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"])
+        program = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
+        child = subprocess.Popen([sys.executable, "-c", program])
         marked(f"stubborn {os.getpid()} {child.pid}")
         time.sleep(60)
         return n
@@ -102,8 +103,8 @@ CODE = """
 
     @task
     def asks(n: int) -> str:
-        return ",".join([os.environ.get("COLOUR", ""), os.environ.get("HF", ""), str("TYPEDFLOW_SECRET_HF_TOKEN" in os.environ),
-                         str(Path.cwd().name), str("grpc" in sys.modules)])
+        has_secret = "TYPEDFLOW_SECRET_HF_TOKEN" in os.environ
+        return f"{os.environ['COLOUR']},{os.environ['HF']},{has_secret},{Path.cwd().name},{'grpc' in sys.modules}"
 """
 THREADED = """
     import threading, time
@@ -149,12 +150,13 @@ class Admin:
 
     async def bundle(self, digest: str) -> bytes:
         self._check()
+        assert digest
         return self._bundle
 
-    async def outcome(self, id: attempt_pb2.AttemptId) -> attempt_pb2.Outcome:
+    async def outcome(self, attempt: attempt_pb2.AttemptId) -> attempt_pb2.Outcome:
         async with asyncio.timeout(30), self.changed:
-            await self.changed.wait_for(lambda: key_of(id) in self.finished)
-        return self.finished[key_of(id)].outcome
+            await self.changed.wait_for(lambda: key_of(attempt) in self.finished)
+        return self.finished[key_of(attempt)].outcome
 
     def _check(self) -> None:
         if not self.reachable:
@@ -165,8 +167,8 @@ class Admin:
             self.changed.notify_all()
 
 
-def key_of(id: attempt_pb2.AttemptId) -> str:
-    return f"{id.execution_id}/{id.node}/{id.attempt}"
+def key_of(attempt: attempt_pb2.AttemptId) -> str:
+    return f"{attempt.execution_id}/{attempt.node}/{attempt.attempt}"
 
 
 class World:
@@ -190,8 +192,8 @@ class World:
             self.home, self.admin, store_url=self.store_url, slots=slots, grace_s=0.3
         )
 
-    def spec(self, task: str, n: int = 1, *, attempt: int = 1, module: str = "steps", **options: object):
-        spec = attempt_pb2.AttemptSpec(
+    def spec(self, task: str, n: int = 1, *, attempt: int = 1, module: str = "steps", **options: Any):
+        return attempt_pb2.AttemptSpec(
             id=attempt_pb2.AttemptId(execution_id="e1", node=task, attempt=attempt),
             task=f"{module}.{task}",
             python=tasks_pb2.PythonTarget(module=module, qualname=task, bundle=self.bundle.digest),
@@ -202,7 +204,6 @@ class World:
                 environment=[tasks_pb2.EnvironmentVariable(name="MARKS", value=str(self.marks))], **options
             ),
         )
-        return spec
 
     async def run(self, spec: attempt_pb2.AttemptSpec) -> attempt_pb2.Outcome:
         await self.executor.start(spec, f"token of {key_of(spec.id)}")
@@ -210,13 +211,10 @@ class World:
 
     async def mark(self, name: str) -> list[int]:
         """The numbers that a task has written under its name, once it has."""
-        async with asyncio.timeout(30):
-            while True:
-                lines = self.marks.read_text().splitlines() if self.marks.exists() else []
-                found = [line.split()[1:] for line in lines if line.split()[0] == name]
-                if found:
-                    return [int(number) for number in found[-1]]
-                await asyncio.sleep(0.01)
+        await until(lambda: self.marks.exists() and f"{name} " in self.marks.read_text())
+        return [
+            int(number) for line in self.lines() if line.startswith(f"{name} ") for number in line.split()[1:]
+        ]
 
     def lines(self) -> list[str]:
         return self.marks.read_text().splitlines()
@@ -224,8 +222,8 @@ class World:
     def release(self) -> None:
         Path(f"{self.marks}.go").touch()
 
-    async def log(self, id: attempt_pb2.AttemptId, *, follow: bool = False) -> bytes:
-        return b"".join([piece async for piece in self.executor.read_log(id, follow=follow)])
+    async def log(self, attempt: attempt_pb2.AttemptId, *, follow: bool = False) -> bytes:
+        return b"".join([piece async for piece in self.executor.read_log(attempt, follow=follow)])
 
 
 @pytest.fixture
@@ -247,10 +245,12 @@ def world(tmp_path: Path) -> Callable[[Callable[[World], Awaitable[None]]], None
 
 
 def abandoned(executor: local_processes.LocalProcesses) -> None:
-    """Takes an executor away as SIGKILL of its process would: nothing is said, nothing is stopped, its template dies."""
+    """Takes an executor away as SIGKILL of its process would: nothing is said or stopped, and its template dies."""
     for driver in executor._drivers:
         driver.cancel()
     executor._launcher.close()
+    if executor._lock is not None:
+        executor._lock.close()
 
 
 def alive(pid: int) -> bool:
@@ -259,10 +259,14 @@ def alive(pid: int) -> bool:
     return False
 
 
-async def gone(pid: int) -> None:
-    async with asyncio.timeout(10):
-        while alive(pid):
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not true():  # noqa: ASYNC110 - files and processes have no events
             await asyncio.sleep(0.01)
+
+
+async def gone(pid: int) -> None:
+    await until(lambda: not alive(pid))
 
 
 def zombies() -> list[str]:
@@ -452,9 +456,10 @@ def test_no_more_run_at_once_than_there_are_slots(world):
 
 
 def test_a_gpu_that_is_not_here_is_said(world):
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        pytest.skip("this machine has a GPU")
+
     async def story(world: World) -> None:
-        if any(Path("/dev").glob("nvidia[0-9]*")):
-            pytest.skip("this machine has a GPU")
         wanted = tasks_pb2.Resources(requests=tasks_pb2.ResourceQuantities(gpu="1", cpu="64"))
         spec = world.spec("double", resources=wanted)
         await world.run(spec)
@@ -571,9 +576,7 @@ def test_e3_a_runner_that_had_no_go_ahead_is_started_again_as_the_same(world):
         world.admin.reachable = False
         await world.executor.start(spec, "t")
         folder = world.home / "attempts" / "e1" / "double-1"
-        async with asyncio.timeout(10):
-            while not folder.exists():
-                await asyncio.sleep(0.01)
+        await until(folder.exists)
         abandoned(world.executor)
         world.admin.reachable = True
         world.executor = world.new_executor()
@@ -627,11 +630,18 @@ def test_an_idle_template_ends(world):
     async def story(world: World) -> None:
         world.executor._launcher._idle_s = 0.05
         await world.run(world.spec("double"))
-        async with asyncio.timeout(10):
-            while world.executor._launcher._templates:
-                await asyncio.sleep(0.01)
+        await until(lambda: not world.executor._launcher._templates)
         assert zombies() == []
         assert (await world.run(world.spec("double", attempt=2))).HasField("outputs")
+
+    world(story)
+
+
+def test_two_processes_never_share_a_home(world):
+    async def story(world: World) -> None:
+        await world.executor.recover()
+        with pytest.raises(errors.UsageError, match="another process runs the attempts"):
+            await world.new_executor().recover()
 
     world(story)
 
