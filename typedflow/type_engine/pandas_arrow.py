@@ -34,10 +34,14 @@ def to_table(frame: Any, path: str) -> Any:
             f"the frame can't be carried exactly: {reason}", where=path, hint=_HINT
         ) from None
     restore: dict[str, Any] = {"columns": {}, "index": {}}
-    for i, label in enumerate(frame.columns):
-        _note(restore["columns"], table.schema.names[i], frame.iloc[:, i], f"{path}[{label!r}]")
+    for i, (label, dtype) in enumerate(zip(frame.columns, frame.dtypes, strict=True)):
+        values = frame.iloc[:, i] if _is_object(dtype) else None
+        if note := _note(dtype, values, f"{path}[{label!r}]"):
+            restore["columns"][table.schema.names[i]] = note
     for level, name in enumerate(index_columns(table)):
-        _note(restore["index"], name, frame.index.get_level_values(level), f"{path}.index")
+        values = _level(frame, level)
+        if note := _note(values.dtype, values, f"{path}.index"):
+            restore["index"][name] = note
     if (freq := getattr(frame.index, "freq", None)) is not None:
         restore["freq"] = freq.freqstr
     table = _with_notes(table, restore)
@@ -51,7 +55,7 @@ def to_frame(table: Any) -> Any:
 
     notes = _notes(table)
     frame = table.to_pandas(split_blocks=False)
-    if any(not block.values.flags.writeable for block in frame._mgr.blocks if hasattr(block.values, "flags")):  # noqa: SLF001
+    if not all(map(_is_writable, frame._mgr.blocks)):  # noqa: SLF001 - columns' own views are always read-only
         frame = frame.copy()
     columns = notes.get("columns", {})
     for i, name in enumerate(table.schema.names):
@@ -67,6 +71,12 @@ def to_frame(table: Any) -> Any:
     if "freq" in notes:
         frame.index.freq = notes["freq"]
     return frame
+
+
+def _is_writable(block: Any) -> bool:
+    """Whether a frame's block is memory of its own; Arrow lends its own, which may be the store's file, read-only."""
+    array = getattr(block.values, "_ndarray", block.values)
+    return not hasattr(array, "flags") or bool(array.flags.writeable)
 
 
 def described(table: Any) -> bytes:
@@ -89,7 +99,8 @@ def described(table: Any) -> bytes:
         told["labels"] = labels
     plain = table.replace_schema_metadata(None).slice(0, 0).to_pandas()
     given = to_frame(table.slice(0, 0))
-    if dtypes := {i: str(dtype) for i, dtype in enumerate(given.dtypes) if dtype != plain.dtypes.iloc[i]}:
+    pairs = enumerate(zip(given.dtypes, plain.dtypes, strict=False))
+    if dtypes := {i: str(dtype) for i, (dtype, usual) in pairs if dtype != usual}:
         told["dtypes"] = dtypes
     told |= {key: value for key, value in _notes(table).items() if value}
     return json.dumps(told, sort_keys=True).encode() if told else b""
@@ -136,17 +147,15 @@ def _check_labels(frame: Any, path: str) -> None:
         raise errors.ConversionError(message, where=f"{path}.index", hint="make it one: df.index.names = ...")
 
 
-def _note(notes: dict[str, Any], key: str, values: Any, where: str) -> None:
-    """Writes down a dtype that Arrow's metadata would not restore."""
+def _note(dtype: Any, values: Any, where: str) -> dict[str, Any] | None:
+    """A dtype that Arrow's metadata would not restore, as it is written down."""
     import pandas as pd
 
-    dtype = values.dtype
     if isinstance(dtype, pd.ArrowDtype):
-        notes[key] = {"arrow": True}
-    elif isinstance(dtype, pd.StringDtype) and (dtype.storage != "pyarrow" or dtype.na_value is pd.NA):
-        notes[key] = {"string": [dtype.storage, "NA" if dtype.na_value is pd.NA else "nan"]}
-    elif _is_object(dtype):
-        notes[key] = {"object": _missing(values, where)}
+        return {"arrow": True}
+    if isinstance(dtype, pd.StringDtype) and (dtype.storage != "pyarrow" or dtype.na_value is pd.NA):
+        return {"string": [dtype.storage, "NA" if dtype.na_value is pd.NA else "nan"]}
+    return {"object": _missing(values, where)} if _is_object(dtype) else None
 
 
 def _missing(values: Any, where: str) -> str:
@@ -220,11 +229,10 @@ def _check_restored(frame: Any, table: Any, path: str) -> None:
         raise errors.ConversionError(
             message, where=path, hint="make them strings: df.columns = df.columns.map(str)"
         )
-    for i, label in enumerate(frame.columns):
-        _check_dtype(frame.dtypes.iloc[i], back.dtypes.iloc[i], f"{path}[{label!r}]")
-    objects = [i for i, dtype in enumerate(frame.dtypes) if _is_object(dtype)]
-    for i in objects:
-        _check_objects(frame.iloc[:, i], table.column(i), f"{path}[{frame.columns[i]!r}]")
+    for i, (label, dtype, restored) in enumerate(zip(frame.columns, frame.dtypes, back.dtypes, strict=True)):
+        _check_dtype(dtype, restored, f"{path}[{label!r}]")
+        if _is_object(dtype):
+            _check_objects(frame.iloc[:, i], table.column(i), f"{path}[{label!r}]")
     _check_index(frame, back, table, f"{path}.index")
 
 

@@ -248,6 +248,35 @@ def test_e15_each_pandas_consumer_has_a_private_writable_copy(data: Data) -> Non
     assert PANDAS.from_literal(literal, "inputs.df", data)["s"].tolist() == list("abcd")
 
 
+WITHOUT_NULLS: dict[str, list[Any]] = {
+    "int64": [1, 1, 0],
+    "float64": [1.0, 1.0, 0.5],
+    "bool": [True, True, False],
+    "str": ["a", "a", "b"],
+    "object": ["a", "a", "b"],
+    "string": ["a", "a", "b"],
+    "Int64": [1, 1, 0],
+    "boolean": [True, True, False],
+    "datetime64[ns]": ["2026-01-01", "2026-01-01", "2026-01-02"],
+    "datetime64[us, Europe/Berlin]": ["2026-01-01", "2026-01-01", "2026-01-02"],
+    "timedelta64[us]": ["1s", "1s", "2s"],
+    "category": ["a", "a", "b"],
+    "period[M]": ["2026-01", "2026-01", "2026-02"],
+    "int64[pyarrow]": [1, 1, 0],
+}
+
+
+@pytest.mark.parametrize("dtype", WITHOUT_NULLS)
+def test_e15_a_column_of_any_dtype_may_be_written_to(dtype: str, data: Data) -> None:
+    sent = pd.DataFrame({"x": WITHOUT_NULLS[dtype]}).astype(dtype)
+    literal = publish(sent, data)
+    frame = PANDAS.from_literal(literal, "inputs.df", data)
+    frame.iloc[0, 0] = frame.iloc[2, 0]
+    frame["x"].array[1] = frame["x"].array[2]
+    assert frame.iloc[0, 0] == frame.iloc[2, 0]
+    pd.testing.assert_frame_equal(PANDAS.from_literal(literal, "inputs.df", data), sent)
+
+
 def test_e15_the_blocks_of_a_single_column_are_writable_too(data: Data) -> None:
     literal = publish(pd.DataFrame({"x": np.arange(1_000_000)}), data)
     frame = PANDAS.from_literal(literal, "inputs.df", data)
