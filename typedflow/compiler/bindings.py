@@ -132,7 +132,7 @@ class Binder:
         source = outputs[promise.variable]
         if source is not None and promise.path:
             source = self._follow(source, promise, what)
-        if source is None or target is None:
+        if source is None or target is None or self._report.full:
             return False
         mismatch = self._mismatch(source, target)
         if mismatch is None:

@@ -125,7 +125,7 @@ class Calls:
         return Call(reference, checked, owner, Wanted.of(checked.interface.inputs, "input", owner))
 
 
-_MOST_COMPARISONS: Final = 1_000
+_MOST_COMPARISONS: Final = 300
 _MOST_OTHERS: Final = 100
 _DISTINCTIVE: Final = ("frame", "file", "record")
 

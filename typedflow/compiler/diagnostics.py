@@ -191,7 +191,7 @@ EXPLANATIONS: Final = (
     ),
     Explanation(
         TOO_MANY_MISTAKES,
-        "There are more than 1,000 mistakes in one entity, and only the first of them are listed.",
+        "There are 1,000 mistakes or more in one entity, and only the first of them are listed.",
         "Mend those that are listed, then look again.",
         "# a generated workflow of 100,000 nodes, each of which is wired wrongly",
     ),

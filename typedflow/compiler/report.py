@@ -1,7 +1,7 @@
 """Collects the mistakes of one template while the passes of the compiler go over it.
 
-Bounded, because templates come from anybody: it keeps the first thousand mistakes and counts the others, and cuts texts
-that are longer than anybody reads. It must never raise, and never depend on anything but the template.
+Bounded, because templates come from anybody: it keeps the first thousand mistakes, and cuts texts that are longer than
+anybody reads. It must never raise, and never depend on anything but the template.
 """
 
 from __future__ import annotations
@@ -33,14 +33,13 @@ _MOST_COMPARISONS: Final = 20_000
 class Report:
     """The mistakes of one entity (`name`); a place is the number of a node, `HEAD` or `OUTPUTS`."""
 
-    __slots__ = ("_comparisons", "_found", "_further", "_name", "_nodes", "_position", "_texts")
+    __slots__ = ("_comparisons", "_found", "_name", "_nodes", "_position", "_texts")
 
     def __init__(self, name: str, position: SourcePosition | None, nodes: Sequence[Node] = ()) -> None:
         self._name = name
         self._position = position
         self._nodes = nodes
         self._found: list[tuple[int, Diagnostic]] = []
-        self._further = 0
         self._comparisons = 0
         self._texts: dict[int, tuple[LiteralType, str]] = {}
 
@@ -56,8 +55,7 @@ class Report:
         hint: str = "",
     ) -> None:
         """Notes a mistake at a place; within a place they stay in the order in which they come."""
-        if len(self._found) >= MOST:
-            self._further += 1
+        if self.full:
             return
         position, node = self._position, ""
         if 0 <= at < len(self._nodes):
@@ -78,23 +76,24 @@ class Report:
 
     def include(self, found: Sequence[Diagnostic]) -> None:
         """Takes over the mistakes of another entity that this one needs."""
-        room = MOST - len(self._found)
-        self._found.extend((HEAD, each) for each in found[:room])
-        self._further += len(found[room:])
+        self._found.extend((HEAD, each) for each in found[: MOST - len(self._found)])
 
     def __len__(self) -> int:
-        return len(self._found) + self._further
+        return len(self._found)
+
+    @property
+    def full(self) -> bool:
+        """No more mistakes are taken, so that nothing that takes long need be looked at."""
+        return len(self._found) >= MOST
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All of them: of the entity, of its nodes in the author's order, of its outputs."""
         made = [each for _, each in sorted(self._found, key=lambda placed: placed[0])]
-        if self._further:
-            one = self._further == 1
-            message = f"there {'is 1 further mistake' if one else f'are {self._further} further mistakes'}"
+        if self.full:
             made.append(
                 diagnostics.make(
                     diagnostics.TOO_MANY_MISTAKES,
-                    message,
+                    f"only the first {MOST:,} mistakes are listed",
                     workflow=cut(self._name, _LONGEST_NAME),
                     position=self._position,
                     hint="mend those above first",
@@ -112,7 +111,7 @@ class Report:
     def did_you_mean(self, name: str, candidates: Collection[str]) -> str:
         """A hint with the nearest name; empty when there is none, or when finding out would take too long."""
         self._comparisons += len(candidates)
-        if not 0 < len(name) <= identifiers.MAX_NAME or self._comparisons > _MOST_COMPARISONS:
+        if self.full or self._comparisons > _MOST_COMPARISONS or not 0 < len(name) <= identifiers.MAX_NAME:
             return ""
         nearest = identifiers.nearest(
             name, [each for each in candidates if 0 < len(each) <= identifiers.MAX_NAME]
