@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import signal
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -119,21 +118,6 @@ async def run_embedded(options: Options) -> AsyncIterator[settings.ServerInfo]:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await client.close()
-
-
-async def serve(options: Options, *, propeller: bool = True, ready: asyncio.Event | None = None) -> None:
-    """Serves until SIGINT or SIGTERM; then everything is ended in order. `ready` is set once it can be called.
-
-    Raises:
-        UsageError: as `run_admin`.
-    """
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    async with run_embedded(options) if propeller else run_admin(options):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        if ready is not None:
-            ready.set()
-        await stop.wait()
 
 
 class EmbeddedServer:

@@ -123,7 +123,7 @@ def test_a_reader_sees_one_state_while_another_writes(tables):
         assert written.wait(10)
         return before, transaction.entities.find(key("a"), "") is None
 
-    async def both() -> tuple[bool, bool]:
+    async def both():
         task = asyncio.create_task(tables.store.read(read))
         await asyncio.to_thread(reading.wait, 10)
         await tables.store.write(lambda t: t.entities.insert([entity("a", "v1")]))

@@ -59,6 +59,8 @@ class Admin:
                     request.workflows.append(template)
                 case launch_plans_pb2.LaunchPlanTemplate():
                     request.launch_plans.append(template)
+                case _:
+                    raise AssertionError(template)
         return self.registry.Register(iter([registry_pb2.RegisterRequest(header=header), request]))
 
     def plan(self, name: str, version: str = "") -> identifiers_pb2.Identifier:

@@ -48,7 +48,7 @@ class Propeller:
         async with asyncio.timeout(20):
             while True:
                 message = await self.call.read()
-                assert message is not grpc.aio.EOF
+                assert isinstance(message, propeller_pb2.WorkResponse)
                 body = getattr(message, kind)
                 if message.WhichOneof("message") == kind and about in (getattr(body, "execution_id", ""), ""):
                     return message
@@ -91,7 +91,7 @@ def part(claim: propeller_pb2.Claim, version: int = 0, **changes: object) -> pro
 
 
 @pytest.fixture
-def launched(admin, graph) -> str:
+def launched(admin, graph):
     admin.register(graph.task(), graph.workflow(), version="v1")
     return admin.launch().id
 

@@ -16,7 +16,7 @@ def refused(call, *arguments, **named):
     return rpc.error_from(failure.value)
 
 
-def get(admin, kind: str, name: str, version: str = "") -> registry_pb2.Entity:
+def get(admin, kind: str, name: str, version: str = ""):
     make = {"task": identifiers.task, "workflow": identifiers.workflow, "plan": identifiers.launch_plan}[kind]
     id_ = make(name, project=admin.project, domain="development", version=version)
     return admin.registry.GetEntity(registry_pb2.GetEntityRequest(id=id_)).entity
