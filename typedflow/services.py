@@ -52,7 +52,7 @@ def commands() -> dict[str, metadata.EntryPoint]:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """While it is open, SIGINT and SIGTERM set the event that it gives and do nothing else: for who serves until then."""
+    """While it is open, SIGINT and SIGTERM set the event that it gives, and do nothing else."""
     stopped = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)

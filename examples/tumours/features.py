@@ -1,4 +1,4 @@
-"""The table that the pipeline works on, as a type: its columns are checked when the workflow is wired, its values when it runs."""
+"""The table as a type: its columns are checked when the workflow is wired, its values when it runs."""
 
 import pandas as pd
 import pandera.pandas as pa

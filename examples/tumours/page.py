@@ -8,7 +8,7 @@ SIZE = 320  # pixels, of the chart's sides
 
 @dataclass
 class Curve:
-    """A receiver operating characteristic: at each threshold, the share of false alarms and the share of tumours found."""
+    """A ROC curve: at each threshold, the share of false alarms and the share of malignant tumours found."""
 
     false_alarms: list[float]
     found: list[float]

@@ -64,7 +64,9 @@ def split(tumours: DataFrame[Tumours], seed: int) -> Split:
     return Split(*train_test_split(tumours, test_size=1 / 3, random_state=seed, stratify=tumours[LABEL]))
 
 
-@task(cache=True, resources=Resources(gpu="1"))  # gets one where there is one; a laptop says so, and runs it on the CPU
+@task(
+    cache=True, resources=Resources(gpu="1")
+)  # gets one where there is one; a laptop says so, and runs it on the CPU
 def train(rows: DataFrame[Tumours], trees: int, depth: int, seed: int) -> Model:
     """Grows a random forest."""
     forest = RandomForestClassifier(n_estimators=trees, max_depth=depth, random_state=seed)

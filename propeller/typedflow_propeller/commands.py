@@ -17,11 +17,23 @@ def propeller() -> None:
 
 
 @propeller.command()
-@click.option("--admin", metavar="HOST:PORT", help="Where admin is.  [default: TYPEDFLOW_ADMIN, or the home's server.json]")
-@click.option("--token", metavar="TEXT", help="For every call.  [default: TYPEDFLOW_TOKEN, or the home's server.json]")
-@click.option("--home", type=click.Path(path_type=Path), help="The folder of attempts.  [default: TYPEDFLOW_HOME]")
-@click.option("--store", metavar="URL", help="The object store that admin has too.  [default: objects in the home]")
-@click.option("--slots", type=click.IntRange(0), default=0, help="CPUs for attempts.  [default: all of this machine's]")
+@click.option(
+    "--admin",
+    metavar="HOST:PORT",
+    help="Where admin is.  [default: TYPEDFLOW_ADMIN, or the home's server.json]",
+)
+@click.option(
+    "--token", metavar="TEXT", help="For every call.  [default: TYPEDFLOW_TOKEN, or the home's server.json]"
+)
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="The folder of attempts.  [default: TYPEDFLOW_HOME]"
+)
+@click.option(
+    "--store", metavar="URL", help="The object store that admin has too.  [default: objects in the home]"
+)
+@click.option(
+    "--slots", type=click.IntRange(0), default=0, help="CPUs for attempts.  [default: all of this machine's]"
+)
 def run(admin: str | None, token: str | None, home: Path | None, store: str | None, slots: int) -> None:
     """Run what is launched, as processes of this machine, until Ctrl-C."""
     import asyncio

@@ -1,0 +1,74 @@
+"""Waiting for an execution in front of its user: progress while it runs, then its outputs or why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from typedflow import errors
+from typedflow.cli import output, progress, records
+
+if TYPE_CHECKING:
+    from typedflow.client import Run
+    from typedflow.pb.errors_pb2 import ExecutionError
+
+_LONGEST_VALUE = 100
+
+
+def wait(run: Run, form: str = output.TABLE) -> None:
+    """Waits for the end and shows progress: on standard output, unless that is for programs."""
+    with progress.of(err=form != output.TABLE) as shown:
+        run.wait(check=False, on_change=shown.take)
+
+
+def finish(run: Run, form: str = output.TABLE) -> None:
+    """Prints what came of an execution that has ended.
+
+    Raises:
+        ExecutionFailed: it did not succeed.
+    """
+    if form != output.TABLE:
+        output.write(record(run), form)
+    elif run.phase == "SUCCEEDED":
+        show_outputs(records.values(run.message.outputs, run.message.interface.outputs))
+    if run.phase != "SUCCEEDED":
+        raise failure(run)
+
+
+def record(run: Run) -> dict[str, object]:
+    """The execution with its nodes, as JSON has it."""
+    return records.execution(run.message, (node.message for node in run.nodes))
+
+
+def show_outputs(values: Mapping[str, object]) -> None:
+    """Prints outputs by name."""
+    if values:
+        click.echo("outputs")
+        output.fields({name: plain(value) for name, value in values.items()})
+
+
+def plain(value: object) -> str:
+    """A value on one line."""
+    if isinstance(value, dict) and "digest" in value and "uri" in value:
+        what = f"{value['rows']} rows" if "rows" in value else f"{value['size']} bytes"
+        return f"{str(value['uri']).removeprefix('file://')} ({what})"
+    shown = str(value)
+    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}…"
+
+
+def failure(run: Run) -> errors.ExecutionFailed:
+    """Why an execution did not succeed, and where to look."""
+    error = run.message.error
+    hint = f"`typedflow logs {run.id} {error.node}` has what the task wrote" if error.node else ""
+    return errors.ExecutionFailed(
+        f"execution {run.id} {run.phase}" + (f": {_cause(error)}" if error.message else ""),
+        error=error,
+        where=f"node {error.node}" if error.node else "",
+        hint=hint,
+    )
+
+
+def _cause(error: ExecutionError) -> str:
+    return error.message if error.message.startswith(error.code) else f"{error.code}: {error.message}"

@@ -1,0 +1,178 @@
+"""`typedflow get`: what is registered and what ran, as tables, JSON or YAML."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from typedflow.cli import connection, following, output, progress, records
+from typedflow.pb import identifiers_pb2
+
+if TYPE_CHECKING:
+    from typedflow.client import Client, Run
+    from typedflow.pb.executions_pb2 import NodeExecution
+    from typedflow.pb.identifiers_pb2 import EntityKind
+    from typedflow.pb.registry_pb2 import EntitySummary
+
+T = TypeVar("T")
+
+_FORMS = (output.TABLE, output.JSON, output.YAML)
+_PHASES = ("QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
+
+
+def _limit() -> click.Option:
+    return click.Option(
+        ["--limit"], type=click.IntRange(0), default=50, show_default=True, help="At most so many; 0 is all."
+    )
+
+
+@click.command(params=[_limit(), output.option(*_FORMS)])
+@click.argument("name", required=False)
+@connection.options
+def tasks(name: str | None, limit: int, form: str) -> None:
+    """List tasks, each in its newest version; with NAME, the versions of one, newest first."""
+    _entities(identifiers_pb2.ENTITY_KIND_TASK, name, limit, form)
+
+
+@click.command(params=[_limit(), output.option(*_FORMS)])
+@click.argument("name", required=False)
+@connection.options
+def workflows(name: str | None, limit: int, form: str) -> None:
+    """List workflows, each in its newest version; with NAME, the versions of one, newest first."""
+    _entities(identifiers_pb2.ENTITY_KIND_WORKFLOW, name, limit, form)
+
+
+@click.command(params=[_limit(), output.option(*_FORMS)])
+@click.argument("name", required=False)
+@connection.options
+def launch_plans(name: str | None, limit: int, form: str) -> None:
+    """List launch plans, each in its newest version; with NAME, the versions of one, newest first."""
+    _entities(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, name, limit, form)
+
+
+@click.command(params=[_limit(), output.option(*_FORMS)])
+@click.argument("id_", metavar="ID", required=False)
+@click.option("--launch-plan", metavar="NAME", help="Only those of this one.")
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    type=click.Choice(_PHASES, case_sensitive=False),
+    help="Only those in it.",
+)
+@connection.options
+def executions(
+    id_: str | None, launch_plan: str | None, phases: tuple[str, ...], limit: int, form: str
+) -> None:
+    """List executions, newest first; with ID, show one with its nodes."""
+    with connection.open_client() as client:
+        if id_ is not None:
+            _execution(client.run(id_), form)
+            return
+        plan = _full_name(client, launch_plan) if launch_plan else ""
+        found = list(_most(client.runs(launch_plan=plan, phases=phases), limit))
+    if form != output.TABLE:
+        output.write([records.execution(run.message) for run in found], form)
+    else:
+        _executions(found)
+
+
+@click.command(params=[output.option(*_FORMS)])
+@click.argument("id_", metavar="ID")
+@connection.options
+def nodes(id_: str, form: str) -> None:
+    """List the nodes of execution ID, in the order in which they can run."""
+    with connection.open_client() as client:
+        found = list(client.nodes(id_))
+    if form != output.TABLE:
+        output.write([records.node(node) for node in found], form)
+    else:
+        _nodes(found)
+
+
+def _entities(kind: EntityKind.ValueType, name: str | None, limit: int, form: str) -> None:
+    with connection.open_client() as client:
+        full = client.entity(kind, name).id.name if name else ""
+        found = list(_most(client.entities(kind, full), limit))
+    if form != output.TABLE:
+        output.write([records.entity(each) for each in found], form)
+        return
+    output.table(("NAME", "VERSION", "SIGNATURE", "REGISTERED"), [_entity_row(each) for each in found])
+
+
+def _entity_row(each: EntitySummary) -> tuple[str, str, str, str]:
+    return each.id.name, each.id.version, each.signature, records.local_time(each.created_at_us)
+
+
+def _full_name(client: Client, launch_plan: str) -> str:
+    return client.entity(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, launch_plan).id.name
+
+
+def _execution(run: Run, form: str) -> None:
+    if form != output.TABLE:
+        output.write(following.record(run), form)
+        return
+    record = records.execution(run.message)
+    plan = run.message.launch_plan
+    output.fields(
+        {
+            "id": run.id,
+            "launch plan": f"{plan.name} {plan.version}",
+            "phase": run.phase,
+            "started": records.local_time(run.message.started_at_us),
+            "took": _took(run.message.started_at_us, run.message.ended_at_us),
+        },
+        indent="",
+    )
+    for title in ("inputs", "outputs"):
+        values = record[title]
+        if isinstance(values, dict) and values:
+            click.echo(f"\n{title}")
+            output.fields({name: following.plain(value) for name, value in values.items()})
+    click.echo()
+    _nodes([node.message for node in run.nodes])
+    if run.error:
+        click.echo(f"\n{click.style('error', fg='red', bold=True)}  {run.error}")
+
+
+def _executions(found: Iterable[Run]) -> None:
+    rows = [
+        (
+            run.id,
+            run.message.launch_plan.name,
+            run.message.launch_plan.version,
+            run.phase,
+            records.local_time(run.message.created_at_us),
+            _took(run.message.started_at_us, run.message.ended_at_us),
+        )
+        for run in found
+    ]
+    output.table(("ID", "LAUNCH PLAN", "VERSION", "PHASE", "CREATED", "TOOK"), rows)
+
+
+def _nodes(found: Iterable[NodeExecution]) -> None:
+    from typedflow import client
+
+    rows = [
+        (
+            node.id,
+            client.phase(node.phase),
+            client.cache_status(node.cache),
+            str(node.attempts or ""),
+            _took(node.started_at_us, node.ended_at_us),
+            progress.note(node),
+        )
+        for node in found
+    ]
+    output.table(("NODE", "PHASE", "CACHE", "ATTEMPTS", "TOOK", "NOTE"), rows)
+
+
+def _took(started_us: int, ended_us: int) -> str:
+    return output.seconds((ended_us - started_us) / 1e6) if started_us and ended_us else ""
+
+
+def _most(items: Iterable[T], limit: int) -> Iterable[T]:
+    return itertools.islice(items, limit) if limit else items

@@ -1,0 +1,89 @@
+"""`typedflow launch`: starts an execution of what is registered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from typedflow.cli import connection, failures, following, input_command, inputs, output, records
+from typedflow.pb import identifiers_pb2
+
+if TYPE_CHECKING:
+    from typedflow.client import Run
+
+
+@click.command(cls=input_command.InputCommand, params=[output.option(output.TABLE, output.JSON, output.YAML)])
+@click.argument("name", required=False)
+@click.option("--version", default="", metavar="TEXT", help="Of the launch plan.  [default: the newest]")
+@click.option("--wait", is_flag=True, help="Show progress until it has ended; exit with 1 if it fails.")
+@connection.options
+def launch(
+    *,
+    name: str | None,
+    version: str,
+    wait: bool,
+    form: str,
+    rest: tuple[str, ...],
+    pairs: tuple[str, ...],
+    inputs_file: str,
+    overwrite_cache: tuple[str, ...],
+    help_wanted: bool,
+) -> None:
+    """Launch a launch plan. Every workflow has one of its own name; the last part of a name is enough.
+
+    Its inputs are options: `typedflow launch NAME --help` lists them.
+    """
+    context = click.get_current_context()
+    usage = "launch NAME [INPUTS] [OPTIONS]"
+    if name is None or name.startswith("-"):
+        if help_wanted:
+            input_command.show_help(context, usage)
+        raise click.UsageError("Say what to launch: NAME comes first.", context)
+    with connection.open_client() as client:
+        entity = client.entity(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, name, version)
+        plan = entity.launch_plan
+        if help_wanted:
+            about = plan.launch_plan.description
+            input_command.show_help(context, usage.replace("NAME", name), plan.interface, about)
+        values = inputs.parse(
+            context,
+            plan.interface,
+            rest,
+            taken=input_command.own_options(context),
+            pairs=pairs,
+            file=inputs_file,
+        )
+        run = client.launch(
+            entity.id.name, version=entity.id.version, inputs=values, overwrite_cache=overwrite_cache
+        )
+        if wait:
+            follow(run, form)
+        elif form != output.TABLE:
+            output.write(records.execution(run.message, ()), form)
+        else:
+            click.echo(f"launched {click.style(run.id, bold=True)} of {entity.id.name} {entity.id.version}")
+            click.echo(
+                f"  `typedflow get executions {run.id}` shows it, `typedflow logs {run.id}` what its tasks write"
+            )
+
+
+def follow(run: Run, form: str) -> None:
+    """Waits for an execution that goes on when its user stops waiting.
+
+    Raises:
+        ExecutionFailed: it did not succeed.
+        Interrupted: Ctrl-C.
+    """
+    plan = run.message.launch_plan
+    click.echo(
+        f"execution {click.style(run.id, bold=True)} of {plan.name} {plan.version}", err=form != output.TABLE
+    )
+    try:
+        following.wait(run, form)
+    except KeyboardInterrupt:
+        raise failures.Interrupted(
+            f"execution {run.id} goes on; `typedflow get executions {run.id}` shows it, "
+            f"`typedflow abort {run.id}` ends it"
+        ) from None
+    following.finish(run, form)

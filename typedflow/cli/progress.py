@@ -1,0 +1,202 @@
+"""An execution while it runs: a table that changes on a terminal, a line for each change elsewhere.
+
+    with progress.of(run.id, err=False) as shown:
+        run.wait(on_change=shown.take)
+
+The two say the same: node, phase, what the cache did, how long it took, and why, where that is not plain.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from typedflow.cli import output
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from typedflow.pb.executions_pb2 import NodeExecution, WatchExecutionResponse
+
+_MARKS = {
+    "QUEUED": ("○", "dim"),
+    "WAITING": ("○", "dim"),
+    "RUNNING": ("●", "cyan"),
+    "SUCCEEDED": ("✓", "green"),
+    "FAILED": ("✗", "bold red"),
+    "TIMED_OUT": ("✗", "bold red"),
+    "ABORTED": ("-", "yellow"),
+    "SKIPPED": ("-", "dim"),
+}
+_CACHE_STYLES = {"HIT": "bold green", "PUT_FAILED": "red"}
+_URGENCY = ("FAILED", "TIMED_OUT", "RUNNING", "WAITING", "SUCCEEDED", "ABORTED", "SKIPPED", "QUEUED")
+_ROWS_LEFT_FREE = 6  # of the terminal, for what stands above and below
+_REFRESHES_PER_SECOND = 8
+
+
+class Progress(Protocol):
+    """Shows what a watch says, while it is entered."""
+
+    def take(self, change: WatchExecutionResponse) -> None:
+        """Shows a change."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def of(*, err: bool = False) -> Progress:
+    """The progress display for standard output, or for standard error where output is for programs."""
+    stream = sys.stderr if err else sys.stdout
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return Lines(err=err)
+    from rich.console import Console
+
+    return Live(Console(file=stream, highlight=False))
+
+
+class Lines(AbstractContextManager["Lines"]):
+    """A line for each node that begins or ends."""
+
+    def __init__(self, *, err: bool) -> None:
+        self._err = err
+        self._shown: dict[str, str] = {}
+        self._width = 0
+
+    def take(self, change: WatchExecutionResponse) -> None:
+        """See `Progress.take`."""
+        from typedflow import client
+
+        self._width = max([self._width, *(len(node.id) for node in change.nodes)])
+        for node in change.nodes:
+            phase = client.phase(node.phase)
+            if phase == "QUEUED" or self._shown.get(node.id) == phase:
+                continue
+            self._shown[node.id] = phase
+            cells = [node.id.ljust(self._width), phase.ljust(9)]
+            if phase != "RUNNING":
+                cells += [_cache(node).ljust(9), _time(node).rjust(8)]
+            click.echo("  ".join([" ", *cells, note(node)]).rstrip(), err=self._err)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Everything is printed already."""
+
+
+class Live(AbstractContextManager["Live"]):
+    """A table of the nodes that stays in place; when they are too many, of those that matter now."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.live import Live as RichLive
+
+        self._console = console
+        self._nodes: dict[str, NodeExecution] = {}
+        self._ended = False
+        self._live = RichLive(
+            console=console, get_renderable=self._table, refresh_per_second=_REFRESHES_PER_SECOND
+        )
+
+    def take(self, change: WatchExecutionResponse) -> None:
+        """See `Progress.take`."""
+        for node in change.nodes:
+            self._nodes[node.id] = node
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def _table(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        from typedflow import client
+
+        table = Table.grid(padding=(0, 2))
+        for column in range(6):
+            table.add_column(no_wrap=column < 5, justify="right" if column == 4 else "left")
+        # The reading of changes goes on in another thread.
+        nodes = list(self._nodes.values())
+        shown, rest = _most_urgent(nodes, max(self._console.height - _ROWS_LEFT_FREE, 4))
+        for node in shown:
+            phase = client.phase(node.phase)
+            mark, style = _MARKS.get(phase, ("?", ""))
+            cache = _cache(node)
+            calm = "dim" if phase in ("QUEUED", "SKIPPED") else ""
+            table.add_row(
+                Text(f" {mark}", style=style),
+                Text(node.id, style=calm),
+                Text(phase, style=style if phase != "SUCCEEDED" else ""),
+                Text(cache, style=_CACHE_STYLES.get(cache, "dim")),
+                Text(_time(node), style=calm),
+                Text(note(node), style="red" if node.HasField("error") else "dim"),
+            )
+        if rest:
+            table.add_row("", Text(f"and {_counts(rest)}", style="dim"))
+        return table
+
+
+def note(node: NodeExecution) -> str:
+    """What is worth knowing of a node beside its phase: why it failed, what a hit saved, further attempts."""
+    from typedflow import client
+
+    if node.HasField("error"):
+        first = node.error.message.partition("\n")[0]
+        return first if first.startswith(node.error.code) else f"{node.error.code}: {first}"
+    notes = [node.reason] if node.reason else []
+    if client.cache_status(node.cache) == "HIT" and node.saved.wall_seconds:
+        notes.append(f"saved {output.seconds(node.saved.wall_seconds)}")
+    if node.attempts > 1:
+        notes.append(f"attempt {node.attempts}")
+    return ", ".join(notes)
+
+
+def _cache(node: NodeExecution) -> str:
+    """The cache's status once it is final; before that it would only flicker."""
+    from typedflow import client
+
+    return client.cache_status(node.cache) if node.ended_at_us else ""
+
+
+def _time(node: NodeExecution) -> str:
+    if not node.started_at_us:
+        return output.seconds(0.0) if node.ended_at_us and not node.HasField("error") else ""
+    end = node.ended_at_us or time.time_ns() // 1000
+    return output.seconds(max(0, end - node.started_at_us) / 1e6)
+
+
+def _most_urgent(nodes: list[NodeExecution], room: int) -> tuple[list[NodeExecution], list[NodeExecution]]:
+    """As many nodes as there is room for, in their own order, and the others."""
+    if len(nodes) <= room:
+        return nodes, []
+    from typedflow import client
+
+    def urgency(at: int) -> tuple[int, int]:
+        return _URGENCY.index(client.phase(nodes[at].phase)), -nodes[at].revision
+
+    chosen = set(sorted(range(len(nodes)), key=urgency)[:room])
+    return [nodes[at] for at in sorted(chosen)], [node for at, node in enumerate(nodes) if at not in chosen]
+
+
+def _counts(nodes: list[NodeExecution]) -> str:
+    from typedflow import client
+
+    counted = Counter(client.phase(node.phase) for node in nodes)
+    return ", ".join(f"{count} {phase}" for phase, count in counted.most_common())

@@ -1,0 +1,102 @@
+"""Executions, nodes and entities as plain JSON values: the stable form that programs read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from typedflow import literals
+from typedflow.pb import errors_pb2
+
+if TYPE_CHECKING:
+    from typedflow.pb.errors_pb2 import ExecutionError
+    from typedflow.pb.executions_pb2 import Execution, NodeExecution
+    from typedflow.pb.interface_pb2 import Variable
+    from typedflow.pb.literals_pb2 import LiteralMap
+    from typedflow.pb.registry_pb2 import EntitySummary
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def execution(message: Execution, nodes: Iterable[NodeExecution] | None = None) -> dict[str, object]:
+    """An execution; with its nodes where they are given."""
+    from typedflow import client
+
+    interface = message.interface
+    record: dict[str, object] = {
+        "id": message.id,
+        "project": message.project,
+        "domain": message.domain,
+        "launch_plan": {"name": message.launch_plan.name, "version": message.launch_plan.version},
+        "phase": client.phase(message.phase),
+        "inputs": values(message.inputs, interface.inputs),
+        "outputs": values(message.outputs, interface.outputs) if message.HasField("outputs") else None,
+        "error": error(message.error) if message.HasField("error") else None,
+        "started_at": time(message.started_at_us),
+        "ended_at": time(message.ended_at_us),
+    }
+    if nodes is not None:
+        record["nodes"] = [node(each) for each in nodes]
+    return record
+
+
+def node(message: NodeExecution) -> dict[str, object]:
+    """A node of an execution."""
+    from typedflow import client
+
+    return {
+        "id": message.id,
+        "task": message.task,
+        "phase": client.phase(message.phase),
+        "reason": message.reason or None,
+        "cache": client.cache_status(message.cache) or None,
+        "cache_reason": message.cache_reason or None,
+        "attempts": message.attempts,
+        "started_at": time(message.started_at_us),
+        "ended_at": time(message.ended_at_us),
+        "error": error(message.error) if message.HasField("error") else None,
+    }
+
+
+def entity(message: EntitySummary) -> dict[str, object]:
+    """A version of a task, a workflow or a launch plan."""
+    return {
+        "name": message.id.name,
+        "version": message.id.version,
+        "project": message.id.project,
+        "domain": message.id.domain,
+        "signature": message.signature,
+        "description": message.description or None,
+        "created_at": time(message.created_at_us),
+    }
+
+
+def error(message: ExecutionError) -> dict[str, object]:
+    """Why something failed."""
+    return {
+        "code": message.code,
+        "kind": errors_pb2.ErrorKind.Name(message.kind).removeprefix("ERROR_KIND_"),
+        "message": message.message,
+        "node": message.node or None,
+    }
+
+
+def values(given: LiteralMap, variables: Iterable[Variable]) -> dict[str, object]:
+    """Values by name, plain, as their types have them."""
+    types = {each.name: each.type for each in variables}
+    return {each.name: literals.to_json(each.value, types.get(each.name)) for each in given.values}
+
+
+def time(us: int) -> str | None:
+    """RFC 3339 in UTC; None when it has not been yet."""
+    if not us:
+        return None
+    return (_EPOCH + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+
+
+def local_time(us: int) -> str:
+    """For people: in their own time zone, to the second."""
+    if not us:
+        return ""
+    return (_EPOCH + timedelta(microseconds=us)).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,165 @@
+"""`typedflow run`: a workflow of a file, run on this machine as a server runs it, with this machine's cache."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from typedflow import compiler, errors, identifiers, settings
+from typedflow.authoring import serialize
+from typedflow.cli import connection, failures, following, input_command, inputs, local_server, output
+from typedflow.cli import launch as launching
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typedflow.client import Client, Run
+    from typedflow.pb.interface_pb2 import Interface
+
+_TRIES = 3  # of servers: the one that another process had may end with it
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is launched: a launch plan, by its full name."""
+
+    name: str
+    interface: Interface
+    description: str
+
+
+@click.command(cls=input_command.InputCommand, params=[output.option(output.TABLE, output.JSON, output.YAML)])
+@click.argument("file", required=False)
+@click.argument("workflow", required=False)
+@click.option("--remote", is_flag=True, help="Register and launch at TYPEDFLOW_ADMIN instead.")
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Of the cache and executions.  [default: TYPEDFLOW_HOME]"
+)
+@connection.options
+def run(
+    *,
+    file: str | None,
+    workflow: str | None,
+    remote: bool,
+    home: Path | None,
+    form: str,
+    rest: tuple[str, ...],
+    pairs: tuple[str, ...],
+    inputs_file: str,
+    overwrite_cache: tuple[str, ...],
+    help_wanted: bool,
+) -> None:
+    """Run a workflow, or a launch plan, of a file: typed, cached, each task in a process of its own.
+
+    Its inputs are options: `typedflow run FILE WORKFLOW --help` lists them.
+    """
+    context = click.get_current_context()
+    usage = "run FILE WORKFLOW [INPUTS] [OPTIONS]"
+    if file is None or file.startswith("-"):
+        if help_wanted:
+            input_command.show_help(context, usage)
+        raise click.UsageError("Say what to run: FILE and WORKFLOW come first.", context)
+    entities, mistakes = serialize.check([file])
+    if mistakes:
+        raise errors.CompileError(mistakes)
+    wanted = _wanted(entities, file, workflow)
+    if help_wanted:
+        shown = usage.replace("FILE WORKFLOW", f"{file} {workflow}")
+        input_command.show_help(context, shown, wanted.interface, wanted.description)
+    values = inputs.parse(
+        context,
+        wanted.interface,
+        rest,
+        taken=input_command.own_options(context),
+        pairs=pairs,
+        file=inputs_file,
+    )
+    collected = serialize.collect([file])
+    if remote:
+        with connection.open_client() as client:
+            version = client.register_collected(collected).version
+            started = client.launch(
+                wanted.name, version=version, inputs=values, overwrite_cache=overwrite_cache
+            )
+            launching.follow(started, form)
+        return
+    folder = (home or settings.load().home).absolute()
+    _here(folder, collected, wanted.name, values, overwrite_cache, form)
+
+
+def _wanted(entities: serialize.Entities, file: str, name: str | None) -> _Wanted:
+    """The workflow or launch plan of a name, full or its last part."""
+    launchable = {**entities.workflows, **entities.launch_plans}
+    if not launchable:
+        raise errors.UsageError(
+            f"`{file}` defines no workflow", hint="decorate a function that calls tasks with @workflow"
+        )
+    listed = ", ".join(f"`{each.rpartition('.')[2]}`" for each in launchable)
+    if name is None or name.startswith("-"):
+        raise errors.UsageError("say which workflow to run", where=file, hint=f"it has {listed}")
+    matching = [full for full in launchable if full == name or full.endswith(f".{name}")]
+    if len(matching) != 1:
+        if any(task == name or task.endswith(f".{name}") for task in entities.tasks):
+            raise errors.UsageError(
+                f"`{name}` is a task", where=file, hint=f"run a workflow that calls it; there are {listed}"
+            )
+        near = identifiers.nearest(name, [each.rpartition(".")[2] for each in launchable])
+        what = f"`{name}` may be {' or '.join(matching)}" if matching else f"there is no workflow `{name}`"
+        raise errors.UsageError(
+            what,
+            where=file,
+            hint=f"did you mean `{near}`?" if near else f"it has {listed}",
+            code="UnknownWorkflow",
+        )
+    full = matching[0]
+    if full in entities.workflows:
+        template = entities.workflows[full].traced.template
+        return _Wanted(full, template.interface, template.description)
+    plan = entities.launch_plans[full]
+    compiled = compiler.compile_launch_plan(plan.template(), plan.workflow.compiled)
+    if compiled.value is None:
+        raise errors.CompileError(compiled.diagnostics)
+    return _Wanted(full, compiled.value.interface, plan.description)
+
+
+def _here(
+    home: Path,
+    collected: serialize.Registration,
+    name: str,
+    values: Mapping[str, object],
+    overwrite_cache: tuple[str, ...],
+    form: str,
+) -> None:
+    """Runs it on this home's server. When that server ends meanwhile, goes on with one of our own."""
+    id_ = f"run-{secrets.token_hex(8)}"
+    for last in (*[False] * (_TRIES - 1), True):
+        try:
+            with (
+                local_server.found_or_started(home) as server,
+                connection.open_client_of(server.grpc, server.token) as client,
+            ):
+                version = client.register_collected(collected).version
+                started = client.launch(
+                    name, version=version, inputs=values, overwrite_cache=overwrite_cache, id=id_
+                )
+                _wait(client, started, form)
+                following.finish(started, form)
+                return
+        except errors.ServerUnreachable:
+            if last:
+                raise
+            failures.say("the server has ended; going on with another")
+
+
+def _wait(client: Client, started: Run, form: str) -> None:
+    try:
+        following.wait(started, form)
+    except KeyboardInterrupt:
+        client.abort(started.id, "interrupted")
+        raise failures.Interrupted(
+            "aborted; what had finished is in the cache, so the same command goes on from there"
+        ) from None

@@ -1,0 +1,41 @@
+"""`typedflow up`: a server on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from typedflow import services, settings
+from typedflow.cli import output
+
+_PORT = click.IntRange(0, 65535)
+
+
+@click.command()
+@click.option("--port", type=_PORT, default=8090, show_default=True, help="Of gRPC; 0 is any free one.")
+@click.option("--http-port", type=_PORT, default=8091, show_default=True, help="Of HTTP; 0 is any free one.")
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Where all of it is kept.  [default: TYPEDFLOW_HOME]"
+)
+def up(port: int, http_port: int, home: Path | None) -> None:
+    """Start a server on this machine: API, database and a propeller that runs tasks as processes. Ctrl-C stops it."""
+    folder = (home or settings.load().home).absolute()
+    with (
+        services.stop_signals() as stopped,
+        services.embedded(folder, port=port, http_port=http_port) as info,
+    ):
+        _show(info, folder)
+        stopped.wait()
+    click.echo("stopped; executions that had not ended go on when it is up again")
+
+
+def _show(info: settings.ServerInfo, home: Path) -> None:
+    """Prints where the server is and how commands find it."""
+    click.secho("typedflow is up", bold=True)
+    output.fields({"gRPC": info.grpc, "HTTP": f"http://{info.http}", "home": str(home)})
+    if home == settings.load().home:
+        click.echo("commands of yours on this machine find it by themselves; Ctrl-C stops it")
+    else:
+        click.echo(f"commands find it with `export TYPEDFLOW_HOME={shlex.quote(str(home))}`; Ctrl-C stops it")
