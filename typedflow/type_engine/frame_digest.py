@@ -38,7 +38,10 @@ def of_table(table: Any, described: bytes = b"") -> str:
     whole.update(struct.pack("<QQ", table.num_rows, table.num_columns))
     for field, column in zip(table.schema, table.columns, strict=True):
         _put(whole, field.name.encode("utf-8", "surrogatepass"))
-        _put(whole, of_column(column).encode())
+        try:
+            _put(whole, of_column(column).encode())
+        except Unsupported as error:
+            raise Unsupported(f"column {field.name!r}: {error}") from None
     _put(whole, described)
     return "b3:" + whole.hexdigest()
 

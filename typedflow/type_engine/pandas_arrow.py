@@ -7,6 +7,7 @@ is stored: what would not is an error that names the column. A frame's `attrs` a
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -57,20 +58,28 @@ def to_frame(table: Any) -> Any:
     frame = table.to_pandas(split_blocks=False)
     if not all(map(_is_writable, frame._mgr.blocks)):  # noqa: SLF001 - columns' own views are always read-only
         frame = frame.copy()
-    columns = notes.get("columns", {})
-    for i, name in enumerate(table.schema.names):
-        if name in columns:  # a frame's columns are the table's first
+    columns, own = notes.get("columns", {}), set(index_columns(table))
+    for i, name in enumerate(name for name in table.schema.names if name not in own):
+        if name in columns and _fits(table.schema.field(name).type, columns[name]):
             frame.isetitem(i, _restored(table.column(name), columns[name], frame.index))
     if index := notes.get("index"):
         levels = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]
         for level, name in enumerate(index_columns(table)):
-            if name in index:
+            if name in index and _fits(table.schema.field(name).type, index[name]):
                 values = _restored(table.column(name), index[name], None)
                 levels[level] = pd.Index(values, dtype=values.dtype, name=levels[level].name)
         frame.index = levels[0] if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
     if "freq" in notes:
-        frame.index.freq = notes["freq"]
+        with contextlib.suppress(ValueError, AttributeError):  # rows or the index were taken out meanwhile
+            frame.index.freq = notes["freq"]
     return frame
+
+
+def _fits(t: Any, note: dict[str, Any]) -> bool:
+    """Whether a note is still about this column: an Arrow task may have put another in its place."""
+    import pyarrow as pa
+
+    return "string" not in note or pa.types.is_string(t) or pa.types.is_large_string(t)
 
 
 def _is_writable(block: Any) -> bool:
@@ -89,17 +98,22 @@ def described(table: Any) -> bytes:
     if not metadata:
         return b""
     told: dict[str, Any] = {}
-    index = [_index_column(each, table.num_rows) for each in metadata.get("index_columns", ())]
+    noted = [
+        each
+        for each in metadata.get("index_columns", ())
+        if not isinstance(each, str) or each in table.schema.names
+    ]
+    index = [_index_column(each, table.num_rows) for each in noted]
     if index != ["default"]:
         told["index"] = index
-        told["index_names"] = _index_names(metadata)
+        told["index_names"] = _index_names(noted, metadata)
     has_columns = table.num_columns > len(index_columns(table))
     labels = [(each.get("name"), each.get("pandas_type")) for each in metadata.get("column_indexes", ())]
     if has_columns and labels not in ([], [(None, "unicode")], [(None, "string")]):
         told["labels"] = labels
-    plain = table.replace_schema_metadata(None).slice(0, 0).to_pandas()
+    plain = table.drop_columns(index_columns(table)).replace_schema_metadata(None).slice(0, 0).to_pandas()
     given = to_frame(table.slice(0, 0))
-    pairs = enumerate(zip(given.dtypes, plain.dtypes, strict=False))
+    pairs = enumerate(zip(given.dtypes, plain.dtypes, strict=True))
     if dtypes := {i: str(dtype) for i, (dtype, usual) in pairs if dtype != usual}:
         told["dtypes"] = dtypes
     told |= {key: value for key, value in _notes(table).items() if value}
@@ -108,8 +122,9 @@ def described(table: Any) -> bytes:
 
 def index_columns(table: Any) -> list[str]:
     """The names of the columns of a table, or of its schema, that are a pandas index and no columns of the frame."""
-    metadata = getattr(table, "schema", table).pandas_metadata or {}
-    return [each for each in metadata.get("index_columns", ()) if isinstance(each, str)]
+    schema = getattr(table, "schema", table)
+    noted = (schema.pandas_metadata or {}).get("index_columns", ())
+    return [each for each in noted if isinstance(each, str) and each in schema.names]
 
 
 def _index_column(described_index: Any, rows: int) -> Any:
@@ -123,9 +138,9 @@ def _index_column(described_index: Any, rows: int) -> Any:
     )
 
 
-def _index_names(metadata: dict[str, Any]) -> list[Any]:
+def _index_names(noted: list[Any], metadata: dict[str, Any]) -> list[Any]:
     names = {column["field_name"]: column["name"] for column in metadata.get("columns", ())}
-    return [names.get(each) if isinstance(each, str) else each["name"] for each in metadata["index_columns"]]
+    return [names.get(each) if isinstance(each, str) else each["name"] for each in noted]
 
 
 def _check_labels(frame: Any, path: str) -> None:
