@@ -78,7 +78,7 @@ def shape_mistake(literal: Literal) -> tuple[str, str] | None:
                 except errors.ConversionError as error:
                     return diagnostics.INVALID_VALUE, error.message
         elif not _columns_match(current):
-            return diagnostics.INVALID_VALUE, "it is a list whose columns do not match its length"
+            return diagnostics.INVALID_VALUE, "it is a list that does not have the elements that it claims"
         todo.extend((inner, depth + 1) for inner in _inside(current))
     return None
 
