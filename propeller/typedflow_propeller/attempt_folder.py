@@ -1,21 +1,19 @@
 """An attempt's folder: all that a restarted server needs to take the attempt up again.
 
     <home>/attempts/<execution>/<node>-<attempt>/
-        attempt.json    runner uid, token, and the process once there is one; there until the outcome is committed
-        spec.pb         what to run
+        spec.pb         what to run; there from the first moment until the outcome is committed
+        attempt.json    the runner's uid, its token and its process; there before it gets its go-ahead
         work/           the working folder of the task
         log             what the task wrote; all that stays
         outcome.pb      what became of it, written by the attempt, whole or not at all
 
-The folder appears whole, by a rename: one without `attempt.json` belongs to an attempt that is finished.
+A crash may leave any of them half written: what can't be read was never acted upon.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -40,7 +38,7 @@ class Record:
 
     runner_uid: str
     token: str
-    process: process_identity.Identity | None = None
+    process: process_identity.Identity
     interrupted: bool = False
 
 
@@ -55,34 +53,26 @@ class AttemptFolder:
         """The attempt's log."""
         return self.path / _LOG
 
-    def exists(self) -> bool:
-        """Whether the attempt was ever taken up here."""
-        return self.path.is_dir()
+    def is_finished(self) -> bool:
+        """Whether the attempt's outcome was committed from here."""
+        return self.log.exists() and not (self.path / _SPEC).exists()
 
-    def create(self, spec: attempt_pb2.AttemptSpec, record: Record) -> None:
-        """Makes the folder, whole or not at all. It must not be there."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self.path.parent / f".{secrets.token_hex(8)}"
-        temporary.mkdir(mode=0o700)
-        (temporary / _SPEC).write_bytes(spec.SerializeToString())
-        (temporary / _LOG).touch(mode=0o600)
-        (temporary / _RECORD).write_text(json.dumps(asdict(record)), "utf-8")
-        temporary.rename(self.path)
+    def create(self, spec: attempt_pb2.AttemptSpec) -> None:
+        """Makes the folder of an attempt of which nothing has run."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.path / _SPEC).write_bytes(spec.SerializeToString())
 
     def record(self) -> Record | None:
-        """What is recorded; None when the attempt is finished, or was never here."""
+        """What is recorded; None when no process has had its go-ahead."""
         try:
             data = json.loads((self.path / _RECORD).read_bytes())
-        except FileNotFoundError:
+            return Record(**data | {"process": process_identity.Identity(**data["process"])})
+        except (FileNotFoundError, ValueError):
             return None
-        process = data.pop("process")
-        return Record(**data, process=process and process_identity.Identity(**process))
 
     def set_record(self, record: Record) -> None:
-        """Replaces what is recorded."""
-        temporary = self.path / f".{_RECORD}"
-        temporary.write_text(json.dumps(asdict(record)), "utf-8")
-        temporary.replace(self.path / _RECORD)
+        """Records it."""
+        (self.path / _RECORD).write_text(json.dumps(asdict(record)), "utf-8")
 
     def mark_interrupted(self) -> None:
         """Records that the server's stop ended the attempt."""
@@ -102,25 +92,19 @@ class AttemptFolder:
             return None
         return outcome if outcome.WhichOneof("result") else None
 
-    def write_log(self, text: str) -> None:
-        """Adds a line of ours to the log."""
-        with self.log.open("a", encoding="utf-8") as log:
-            log.write(f"typedflow: {text}\n")
-
     def finish(self) -> None:
-        """Removes all but the log; the record goes last, so that a crash in between repeats it."""
+        """Removes all but the log; the spec goes last, so that a crash in between repeats it."""
         work = self.path / _WORK
         try:
             work.rmdir()  # mostly empty
         except OSError:
             shutil.rmtree(work, ignore_errors=True)
-        for name in (_SPEC, _OUTCOME, _RECORD):
+        for name in (_OUTCOME, _RECORD, _SPEC):
             (self.path / name).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Forgets the attempt: nothing of it has run."""
-        with contextlib.suppress(FileNotFoundError):
-            (self.path / _RECORD).rename(self.path / f".{_RECORD}")  # never a folder that looks finished
+        (self.path / _LOG).unlink(missing_ok=True)  # first: never a folder that looks finished
         shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -133,10 +117,9 @@ def of(root: Path, attempt: attempt_pb2.AttemptId) -> AttemptFolder:
 
 
 def unfinished(root: Path) -> Iterator[AttemptFolder]:
-    """Folders of attempts that are not finished; clears away what a crash left half made."""
+    """Folders of attempts whose outcome is not committed."""
     for execution in sorted(root.iterdir()) if root.is_dir() else ():
         for path in sorted(execution.iterdir()):
-            if path.name.startswith("."):
-                shutil.rmtree(path, ignore_errors=True)
-            elif (path / _RECORD).exists():
-                yield AttemptFolder(path)
+            folder = AttemptFolder(path)
+            if not folder.is_finished():
+                yield folder

@@ -15,7 +15,7 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -48,7 +48,9 @@ class _Attempt:
 
     spec: attempt_pb2.AttemptSpec
     folder: attempt_folder.AttemptFolder
-    record: attempt_folder.Record
+    runner_uid: str
+    token: str
+    process: process_identity.Identity | None = None
     admitted: bool = False
     ending: str = ""  # "stopped", "interrupted"
     work: asyncio.Task[attempt_pb2.Outcome] | None = None
@@ -119,10 +121,10 @@ class LocalProcesses:
         self._lock = _locked(self._id_file)
         for folder in attempt_folder.unfinished(self._root):
             record = folder.record()
-            if record is None or record.process is None:
+            if record is None:
                 folder.remove()  # it had no go-ahead; when it is still wanted it is started again, as the same runner
             else:
-                self._drive(_Attempt(folder.spec(), folder, record, admitted=True))
+                self._drive(_adopted(folder.spec(), folder, record))
 
     async def close(self) -> None:
         """See `executor.Executor.close`."""
@@ -143,7 +145,7 @@ class LocalProcesses:
         """See `executor.Executor.read_log`."""
         folder = attempt_folder.of(self._root, attempt)
         known = self._attempts.get(_key(attempt))
-        if known is None and not folder.exists():
+        if known is None and not folder.log.exists():
             what = f"attempt {attempt.attempt} of `{attempt.node}`"
             raise errors.NotFound(f"there is no log of {what} on this machine", where=attempt.execution_id)
         running = known.ended if known is not None and follow else None
@@ -168,15 +170,13 @@ class LocalProcesses:
         if known is not None:
             return known
         folder = attempt_folder.of(self._root, spec.id)
-        record = folder.record()
-        if record is None and folder.exists():
+        if folder.is_finished():
             return None
-        if record is not None and record.process is None:
-            folder.remove()
-            record = None
-        adopted = record is not None
-        record = record or attempt_folder.Record(self._runner_uid(token), token)
-        attempt = _Attempt(spec, folder, record, admitted=adopted)
+        record = folder.record()
+        if record is not None:
+            attempt = _adopted(spec, folder, record)
+        else:
+            attempt = _Attempt(spec, folder, self._runner_uid(token), token)
         self._drive(attempt)
         return attempt
 
@@ -212,31 +212,35 @@ class LocalProcesses:
             if not attempt.work.cancelled():
                 return attempt.work.result()
         if attempt.ending == "interrupted":
-            if attempt.record.process is None:
+            if attempt.process is None:
                 raise _NotAdmitted  # it has not run; it is started again with the server
             attempt.folder.mark_interrupted()
-        if attempt.record.process is not None:
-            await self._end_process(attempt.record.process)
-        quicker = attempt.folder.outcome() if attempt.record.process is not None else None
-        if quicker is not None:
-            return quicker
+        if attempt.process is not None:
+            await self._end_process(attempt.process)
+            quicker = attempt.folder.outcome()
+            if quicker is not None:
+                return quicker
         if attempt.ending == "interrupted":
             return lost_attempts.interrupted(node)
         return attempt_pb2.Outcome(stopped=attempt_pb2.Stopped())
 
     async def _run(self, attempt: _Attempt) -> attempt_pb2.Outcome:
         count = self._slots.wanted(attempt.spec.options)
-        process = attempt.record.process
-        if process is not None:
-            async with self._slots.taken(count, at_once=True):
-                await process.ended()
-            process.sweep_group()
-            if attempt.record.interrupted:
-                return attempt.folder.outcome() or lost_attempts.interrupted(attempt.spec.id.node)
-            return attempt.folder.outcome() or lost_attempts.outcome(None, attempt.spec.id.node)
-        async with self._slots.taken(count):
-            attempt.folder.create(attempt.spec, attempt.record)
-            return await self._run_new(attempt)
+        process = attempt.process
+        if process is None:
+            async with self._slots.taken(count):
+                attempt.folder.create(attempt.spec)
+                return await self._run_new(attempt)
+        async with self._slots.taken(count, at_once=True):
+            await process.ended()
+        process.sweep_group()
+        outcome = attempt.folder.outcome()
+        if outcome is not None:
+            return outcome
+        record = attempt.folder.record()
+        if record is not None and record.interrupted:
+            return lost_attempts.interrupted(attempt.spec.id.node)
+        return lost_attempts.outcome(None, attempt.spec.id.node)
 
     async def _run_new(self, attempt: _Attempt) -> attempt_pb2.Outcome:
         """Admission and process are made side by side; the task runs when there are both."""
@@ -248,8 +252,10 @@ class LocalProcesses:
             if isinstance(launched, attempt_pb2.Outcome):
                 return launched
             process = launched
-            attempt.record = replace(attempt.record, process=process.identity)
-            attempt.folder.set_record(attempt.record)
+            attempt.process = process.identity
+            attempt.folder.set_record(
+                attempt_folder.Record(attempt.runner_uid, attempt.token, process.identity)
+            )
             process.go()
             status = await process.exit()
             return attempt.folder.outcome() or lost_attempts.outcome(status, attempt.spec.id.node)
@@ -296,8 +302,8 @@ class LocalProcesses:
     async def _admit(self, attempt: _Attempt) -> None:
         request = attempt_pb2.BeginRequest(
             id=attempt.spec.id,
-            token=attempt.record.token,
-            runner_uid=attempt.record.runner_uid,
+            token=attempt.token,
+            runner_uid=attempt.runner_uid,
             note=_note(attempt.spec),
         )
         try:
@@ -312,8 +318,8 @@ class LocalProcesses:
             await self._admit(attempt)
         request = attempt_pb2.FinishRequest(
             id=attempt.spec.id,
-            token=attempt.record.token,
-            runner_uid=attempt.record.runner_uid,
+            token=attempt.token,
+            runner_uid=attempt.runner_uid,
             outcome=outcome,
         )
         try:
@@ -347,6 +353,13 @@ class LocalProcesses:
         if not self._id:
             self._id = _lasting_id(self._id_file)
         return hashlib.sha256(f"{self._id}/{token}".encode()).hexdigest()[:32]
+
+
+def _adopted(
+    spec: attempt_pb2.AttemptSpec, folder: attempt_folder.AttemptFolder, record: attempt_folder.Record
+) -> _Attempt:
+    """An attempt that had its go-ahead in an earlier life of this process."""
+    return _Attempt(spec, folder, record.runner_uid, record.token, record.process, admitted=True)
 
 
 def _lasting_id(path: Path) -> str:

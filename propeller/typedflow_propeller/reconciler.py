@@ -23,8 +23,8 @@ from typedflow_propeller import attempt_specs, backoff, executor, lease
 
 _log = logging.getLogger(__name__)
 
-# How long progress that leads to nothing but questions to the catalog may stay unwritten.
-_HOLD_S = 0.1
+# How long progress that there is nothing to do about may stay unwritten.
+_HOLD_S = 0.05
 # What is taken into one commit stops growing here; gRPC messages end at 16 MiB.
 _COMMIT_BYTES = 4 * 1024 * 1024
 
@@ -251,14 +251,11 @@ class _Drive:
     def _is_due(self) -> bool:
         """Whether to commit now.
 
-        Progress that waits for the catalog alone is held back a little: a chain of hits is one commit, not many.
+        Progress that leads to nothing but questions to the catalog is held back a little: a chain of hits is one
+        commit, not many, and a short attempt's start is told with its end.
         """
         step = self._step
-        if step.is_empty:
-            return False
-        if step.actions or not self._questions:
-            return True
-        return self._loop.time() >= step.since + _HOLD_S
+        return bool(step.actions) or (not step.is_empty and self._loop.time() >= step.since + _HOLD_S)
 
     async def _persist_and_perform(self) -> None:
         step, self._step = self._step, _Step()

@@ -186,7 +186,8 @@ class World:
 
     @property
     def started(self) -> list[tuple[str, int]]:
-        return self.admin.executor.started
+        started: list[tuple[str, int]] = self.admin.executor.started
+        return started
 
     def kinds(self) -> list[str | None]:
         return [event.WhichOneof("kind") for event in self.admin.journal]
