@@ -9,6 +9,7 @@ from typing import Any
 from typedflow import errors, identifiers, type_engine
 from typedflow.authoring import definitions, source
 from typedflow.authoring.workflow import Workflow
+from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, identifiers_pb2, launch_plans_pb2, literals_pb2
 
 
@@ -63,13 +64,13 @@ class LaunchPlan:
         wrong = identifiers.check_node_id(name)
         if wrong:
             raise errors.DefinitionError(
-                f"LaunchPlan(name={name!r}): {wrong}", where=self._where(), code="InvalidName"
+                f"LaunchPlan(name={name!r}): {wrong}", where=self._where(), code=diagnostics.INVALID_NAME
             )
         if max_parallelism is not None and (isinstance(max_parallelism, bool) or max_parallelism < 1):
             raise errors.DefinitionError(
                 f"LaunchPlan(max_parallelism={max_parallelism!r})",
                 where=self._where(),
-                code="InvalidValue",
+                code=diagnostics.INVALID_VALUE,
                 hint="a number from 1, or None for no limit",
             )
         if not workflow.broken:
@@ -114,14 +115,14 @@ class LaunchPlan:
                 nearest = identifiers.nearest(name, list(parameters))
                 hint = f"did you mean `{nearest}`?" if nearest else ""
                 self._mistake(
-                    "UnknownInput",
+                    diagnostics.UNKNOWN_INPUT,
                     f"{kind} input `{name}`: `{self.workflow.short_name}` has no such input",
                     hint,
                 )
                 continue
             if kind == "fixed" and name in self.default_inputs:
                 self._mistake(
-                    "FixedInputOverridden",
+                    diagnostics.FIXED_INPUT_OVERRIDDEN,
                     f"input `{name}` has both a default and a fixed value",
                     "keep one of them",
                 )
@@ -129,7 +130,7 @@ class LaunchPlan:
                 literal = parameter.converter.to_literal(value, name, type_engine.NO_DATA)
             except errors.ConversionError as error:
                 self._mistake(
-                    "InvalidValue",
+                    diagnostics.INVALID_VALUE,
                     f"{kind} input `{name}` does not fit its type: {error.message}",
                     error.hint,
                 )

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from typedflow import errors
+from typedflow.compiler import diagnostics
 from typedflow.pb import tasks_pb2
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Cache:
         if isinstance(self.ignored_inputs, str):
             raise errors.DefinitionError(
                 f"Cache(ignored_inputs={self.ignored_inputs!r}) is a text, not names",
-                code="InvalidValue",
+                code=diagnostics.INVALID_VALUE,
                 hint=f"write ignored_inputs=({self.ignored_inputs!r},)",
             )
 
@@ -224,7 +225,7 @@ def _quantity(name: str, value: Quantity) -> str:
     if isinstance(value, bool) or not _QUANTITY.match(text):
         raise errors.DefinitionError(
             f"Resources({name}={value!r}) is not a quantity",
-            code="InvalidResource",
+            code=diagnostics.INVALID_RESOURCE,
             hint="write a number, or one with a suffix, as in '500m', '16Gi'",
         )
     return text
@@ -237,7 +238,7 @@ def _gpu(value: str | int) -> tuple[str, str]:
     if isinstance(value, bool) or not count.isdigit() or int(count) < 1:
         raise errors.DefinitionError(
             f"Resources(gpu={value!r}) is not a number of GPUs",
-            code="InvalidResource",
+            code=diagnostics.INVALID_RESOURCE,
             hint="write a number, as in '1', or a model and a number, as in 'A100:2'",
         )
     return model, str(int(count))
@@ -252,4 +253,4 @@ def _milliseconds(name: str, value: timedelta | None) -> int:
 
 
 def _invalid(message: str) -> errors.DefinitionError:
-    return errors.DefinitionError(message, code="InvalidValue")
+    return errors.DefinitionError(message, code=diagnostics.INVALID_VALUE)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from typedflow import identifiers, literal_types
 from typedflow.authoring import definitions, source
+from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, types_pb2, workflows_pb2
 
 
@@ -77,7 +78,7 @@ class Promise:
 
     def _refuse(self, how: str, hint: str) -> NoReturn:
         self.typedflow_fail(
-            "PromiseUsedAsValue",
+            diagnostics.PROMISE_USED_AS_VALUE,
             f"{self!r} is {how}, but its value is known only when the workflow runs",
             hint,
         )
@@ -132,7 +133,7 @@ def outputs(form: type, promises: Mapping[str, Promise], what: str) -> Any:
             raise AttributeError(name)
         nearest = identifiers.nearest(name, list(promises))
         next(iter(promises.values())).typedflow_fail(
-            "FieldNotFound",
+            diagnostics.FIELD_NOT_FOUND,
             f"{what} gives {', '.join(f'`{n}`' for n in promises)}, not `{name}`",
             f"did you mean `{nearest}`?" if nearest else "",
         )

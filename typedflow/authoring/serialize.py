@@ -22,6 +22,7 @@ from typedflow.authoring import definitions, loading
 from typedflow.authoring.launch_plan import LaunchPlan
 from typedflow.authoring.task import Task
 from typedflow.authoring.workflow import Workflow
+from typedflow.compiler import diagnostics
 from typedflow.dataplane import bundles
 from typedflow.pb import diagnostics_pb2, launch_plans_pb2, tasks_pb2, workflows_pb2
 
@@ -183,7 +184,7 @@ def _is_importable(task: Task[..., Any]) -> bool:
 
 def _not_importable(task: Task[..., Any]) -> diagnostics_pb2.Diagnostic:
     return diagnostics_pb2.Diagnostic(
-        code="InvalidName",
+        code=diagnostics.INVALID_NAME,
         message=f"task `{task.short_name}` can't be imported: `{task.module}` does not have it under its name",
         workflow=task.name,
         position=task.template().position,

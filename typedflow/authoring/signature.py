@@ -16,6 +16,7 @@ from typing import Any
 
 from typedflow import errors, type_engine
 from typedflow.authoring import source
+from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, interface_pb2
 
 NO_DEFAULT = inspect.Parameter.empty
@@ -148,21 +149,22 @@ class _Reader:
             return typing.get_type_hints(self.function, localns=scope, include_extras=True)
         except Exception as error:  # noqa: BLE001 - an annotation is any expression, and may raise anything
             self.mistake(
-                "UnsupportedType", f"the annotations of {self.kind} `{self.name}` can't be read: {error}"
+                diagnostics.UNSUPPORTED_TYPE,
+                f"the annotations of {self.kind} `{self.name}` can't be read: {error}",
             )
             raise Broken(self.mistakes) from None
 
     def parameter(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> Parameter | None:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             self.mistake(
-                "UnsupportedType",
+                diagnostics.UNSUPPORTED_TYPE,
                 f"parameter `{parameter}` of {self.kind} `{self.name}` can't be given by name",
                 hint="give every parameter a name and a type of its own",
             )
             return None
         if parameter.name not in hints:
             self.mistake(
-                "MissingAnnotation",
+                diagnostics.MISSING_ANNOTATION,
                 f"parameter `{parameter.name}` of {self.kind} `{self.name}` has no type",
                 expected="a type",
                 hint=f"annotate it, as in `{parameter.name}: int`",
@@ -184,7 +186,7 @@ class _Reader:
             )
         except errors.ConversionError as error:
             self.mistake(
-                "InvalidValue",
+                diagnostics.INVALID_VALUE,
                 f"the default of parameter `{parameter.name}` of {self.kind} `{self.name}` is wrong: {error.message}",
                 given=repr(parameter.default),
                 hint=error.hint,
@@ -193,7 +195,7 @@ class _Reader:
     def outputs(self, hints: dict[str, Any]) -> tuple[tuple[Output, ...], type | None]:
         if "return" not in hints:
             self.mistake(
-                "MissingAnnotation",
+                diagnostics.MISSING_ANNOTATION,
                 f"{self.kind} `{self.name}` does not say what it returns",
                 expected="a type, or None",
                 hint="annotate it, as in `-> int` or `-> None`",

@@ -13,6 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 from typedflow import errors, identifiers, task_options
 from typedflow.authoring import context, definitions, options, runner, signature, source, trace
 from typedflow.authoring.options import Cache, Resources, Retry, Secret, Timeout
+from typedflow.compiler import diagnostics
 from typedflow.pb import identifiers_pb2, tasks_pb2
 
 P = ParamSpec("P")
@@ -127,7 +128,7 @@ class Task(Generic[P, R]):
                 raise errors.DefinitionError(
                     f"with_overrides(name={name!r}): {wrong or 'a dot belongs to sub-workflows'}",
                     where=definitions.place(source.caller()),
-                    code="InvalidName",
+                    code=diagnostics.INVALID_NAME,
                     hint="use letters, digits, `_` and `-`, a letter first",
                 )
         return self._called(

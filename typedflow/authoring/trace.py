@@ -14,6 +14,7 @@ from typing import Any
 from typedflow import errors, literal_types, type_engine
 from typedflow.authoring import definitions, signature, source
 from typedflow.authoring.promise import Promise, outputs
+from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, identifiers_pb2, tasks_pb2, types_pb2, workflows_pb2
 
 
@@ -109,7 +110,7 @@ class Trace:
             raise definitions.as_error(
                 [
                     diagnostics_pb2.Diagnostic(
-                        code="CycleDetected",
+                        code=diagnostics.CYCLE_DETECTED,
                         message=f"workflow `{name}` calls itself, which would never end",
                         workflow=self.name,
                         position=source.caller(),
@@ -130,10 +131,14 @@ class Trace:
         given = dict(zip(names, args, strict=False))
         if len(args) > len(names):
             self.mistake(
-                "VariableNameNotFound", f"{place.what} takes {len(names)} values, not {len(args)}", place
+                diagnostics.VARIABLE_NAME_NOT_FOUND,
+                f"{place.what} takes {len(names)} values, not {len(args)}",
+                place,
             )
         for name in given.keys() & kwargs.keys():
-            self.mistake("ParameterBoundMoreThanOnce", f"{place.what} is given `{name}` twice", place)
+            self.mistake(
+                diagnostics.PARAMETER_BOUND_MORE_THAN_ONCE, f"{place.what} is given `{name}` twice", place
+            )
         return given | dict(kwargs)
 
     def bind(
@@ -159,7 +164,7 @@ class Trace:
         element = _element(annotation)
         if element is None:
             self.mistake(
-                "MismatchingTypes",
+                diagnostics.MISMATCHING_TYPES,
                 f"{place.what} is given a {type(values).__name__} of promises, but takes none",
                 place,
                 expected=signature.shown(annotation),
@@ -183,7 +188,7 @@ class Trace:
             target.literal.CopyFrom(converter.to_literal(value, "", type_engine.NO_DATA))
         except errors.ConversionError as error:
             self.mistake(
-                "InvalidValue",
+                diagnostics.INVALID_VALUE,
                 f"{place.what} does not take this value: {error.message}",
                 place,
                 expected=literal_types.text(converter.type),
@@ -239,7 +244,7 @@ class Trace:
             origin = value.typedflow_promise.node or value.typedflow_promise.variable
             expected = literal_types.text(target)
             self.mistake(
-                "MismatchingTypes",
+                diagnostics.MISMATCHING_TYPES,
                 f"{place.what} expects {expected}",
                 place,
                 expected=expected,
@@ -269,7 +274,7 @@ def nodes_of(value: Any) -> list[str]:
     raise errors.DefinitionError(
         f"after({value!r:.80}) is given a {type(value).__name__}",
         where=definitions.place(source.caller()),
-        code="InvalidValue",
+        code=diagnostics.INVALID_VALUE,
         hint="give it the results of task calls, as in `train.after(prepared)(df=df)`",
     )
 

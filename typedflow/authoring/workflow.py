@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 from typedflow import compiler, errors, identifiers
 from typedflow.authoring import context, definitions, runner, signature, source, trace
 from typedflow.authoring.promise import Promise
+from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, identifiers_pb2, tasks_pb2, workflows_pb2
 
 P = ParamSpec("P")
@@ -78,7 +79,8 @@ class Workflow(Generic[P, R]):
         """What the compiler makes of it. Raises CompileError with every diagnostic."""
         result = compiler.compile_workflow(self.traced.template, LocalResolver(self.traced.tasks))
         # What the trace could not write down it has told; the compiler sees only that there is nothing.
-        found = (*self.traced.mistakes, *(each for each in result.diagnostics if not _is_noted(each)))
+        noted = self.traced.mistakes
+        found = (*noted, *(each for each in result.diagnostics if not (noted and _is_echo(each))))
         if found or result.value is None:
             raise errors.CompileError(found)
         return result.value
@@ -159,8 +161,10 @@ def _trace(workflow: Workflow[Any, Any]) -> Traced:
     return Traced(template, tracing.tasks, tracing.mistakes)
 
 
-def _is_noted(diagnostic: diagnostics_pb2.Diagnostic) -> bool:
-    return diagnostic.code == "ParameterNotBound" and diagnostic.message.endswith("is bound to nothing")
+def _is_echo(diagnostic: diagnostics_pb2.Diagnostic) -> bool:
+    if diagnostic.code == diagnostics.PARAMETER_NOT_BOUND:
+        return diagnostic.message.endswith("is bound to nothing")
+    return diagnostic.code == diagnostics.NO_NODES_FOUND
 
 
 def _bind_outputs(
@@ -174,7 +178,10 @@ def _bind_outputs(
         values = read.values(result, workflow.short_name)
     except errors.ConversionError as error:
         tracing.mistake(
-            "MismatchingTypes", error.message, trace.Place("", template.position, what), hint=error.hint
+            diagnostics.MISMATCHING_TYPES,
+            error.message,
+            trace.Place("", template.position, what),
+            hint=error.hint,
         )
         return
     for output, value in zip(read.outputs, values, strict=True):
@@ -182,7 +189,9 @@ def _bind_outputs(
         place = trace.Place("", template.position, f"output `{output.name}` of {what}")
         if isinstance(value, trace.Nothing):
             tracing.mistake(
-                "MismatchingTypes", f"{place.what} is bound to `{value.node}`, which gives nothing", place
+                diagnostics.MISMATCHING_TYPES,
+                f"{place.what} is bound to `{value.node}`, which gives nothing",
+                place,
             )
         else:
             tracing.bind(binding.value, value, output, place)
@@ -202,7 +211,11 @@ def _inline(
             nearest = identifiers.nearest(name, list(read.parameters))
             hint = f"did you mean `{nearest}`?" if nearest else ""
             tracing.mistake(
-                "VariableNameNotFound", f"{what} has no input `{name}`", place, given=name, hint=hint
+                diagnostics.VARIABLE_NAME_NOT_FOUND,
+                f"{what} has no input `{name}`",
+                place,
+                given=name,
+                hint=hint,
             )
             del given[name]
         for name, parameter in read.parameters.items():
@@ -212,7 +225,9 @@ def _inline(
             elif parameter.default is not signature.NO_DEFAULT:
                 given[name] = parameter.default
             else:
-                tracing.mistake("ParameterNotBound", f"input `{name}` of {what} is not given", place)
+                tracing.mistake(
+                    diagnostics.PARAMETER_NOT_BOUND, f"input `{name}` of {what} is not given", place
+                )
                 given[name] = Promise(
                     tracing.name, workflows_pb2.Promise(variable=name), parameter.converter.type
                 )
@@ -263,7 +278,7 @@ def workflow(
         raise errors.DefinitionError(
             f"@workflow(failure_policy={failure_policy!r})",
             where=definitions.place(source.caller()),
-            code="InvalidValue",
+            code=diagnostics.INVALID_VALUE,
             hint=f"write one of {', '.join(_POLICIES)}",
         )
 

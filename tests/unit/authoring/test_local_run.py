@@ -233,6 +233,7 @@ def test_e15_a_timeout_is_judged_when_the_task_returns():
 
     with pytest.raises(errors.ExecutionFailed) as caught:
         timed(n=1)
+    assert caught.value.error is not None
     assert caught.value.error.code == "TimedOut"
 
 

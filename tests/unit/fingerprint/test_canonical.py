@@ -32,7 +32,7 @@ def test_c4_comments_and_blank_lines_anywhere_keep_the_bytes(data):
         line
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        for line in range(node.lineno, node.end_lineno)
+        for line in range(node.lineno, node.end_lineno or node.lineno)
     }
     places = [index for index in range(len(lines) + 1) if index not in docstrings]
     generator = random.Random(data.draw(st.integers()))

@@ -412,9 +412,12 @@ def test_many_tasks_of_a_project_look_at_each_definition_once(tmp_path, monkeypa
 
     looked_at = []
     original = graph.Graph._look_at
-    monkeypatch.setattr(
-        graph.Graph, "_look_at", lambda self, path, unit: looked_at.append(unit) or original(self, path, unit)
-    )
+
+    def look_at(self, path, unit):
+        looked_at.append(unit)
+        return original(self, path, unit)
+
+    monkeypatch.setattr(graph.Graph, "_look_at", look_at)
     text = "".join(
         f"def t{i}():\n    return t{i - 1}()\n" if i else "def t0():\n    return 1\n" for i in range(300)
     )
