@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from typedflow.run_task import child, code, failures, native
+from typedflow.run_task import child, code, failures, native, warm
 
 _LARGEST_MESSAGE = 64 * 1024
 _NOT_OURS = ("grpc", "sqlalchemy")
@@ -88,7 +88,7 @@ class Template:
         child.log_to(folder / child.LOG)
         try:
             importlib.import_module(module)
-            _warm()
+            warm.up()
         except BaseException as error:  # noqa: BLE001 - the author's module may raise anything
             traceback.print_exc()
             failure = failures.of(error, self.roots)
@@ -158,13 +158,6 @@ def start_time(pid: int) -> str:
     """When a process started, in ticks since boot, as `/proc` tells it. Raises FileNotFoundError when there is none."""
     stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     return stat.rpartition(")")[2].split()[19]
-
-
-def _warm() -> None:
-    """Loads now what conversions would load in every child: Arrow, where frames are used."""
-    if "pandas" in sys.modules or "pyarrow" in sys.modules:
-        with contextlib.suppress(ImportError):
-            importlib.import_module("pyarrow")
 
 
 def _reseed() -> None:

@@ -1,0 +1,28 @@
+"""What a template loads beyond the author's modules: what converting their values would load in every child anew.
+
+Only libraries that the author's code has brought in are touched, and no thread may be left. Must never fail: what can't
+be warmed is loaded later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+
+
+def up() -> None:
+    """Loads it."""
+    with contextlib.suppress(Exception):
+        if "pandas" in sys.modules or "pyarrow" in sys.modules:
+            importlib.import_module("pyarrow.compute")
+        if "pandera" in sys.modules and "pandas" in sys.modules:
+            _pandera()
+
+
+def _pandera() -> None:
+    """Its checks are loaded by the first frame that it validates, which takes longer than most tasks."""
+    import pandas as pd
+    import pandera.pandas as pa
+
+    pa.DataFrameSchema({"a": pa.Column(int)}).validate(pd.DataFrame({"a": [1]}))
