@@ -14,8 +14,9 @@ from typedflow.pb import diagnostics_pb2, identifiers_pb2
 _PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 
 
-@click.command(params=[output.option(output.TABLE, output.JSON)])
+@click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
+@output.option(output.TABLE, output.JSON)
 def check(paths: tuple[str, ...], form: str) -> None:
     """Compile files and tell every mistake; needs no server.
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
+from typedflow import identifiers
+
 if TYPE_CHECKING:
     from typedflow.client import Client
 
@@ -55,6 +57,8 @@ def open_client_of(address: str, token: str) -> Client:
 
 def _keep(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
     if value is not None and option.name is not None:
+        if option.name != "admin" and (problem := identifiers.check_label(value)):
+            raise click.BadParameter(problem, ctx, option)
         ctx.meta.setdefault(_META, {})[option.name] = value
 
 

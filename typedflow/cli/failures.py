@@ -56,7 +56,7 @@ def show_click(error: click.ClickException, color: bool | None = None) -> None:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True, color=color)
         return
-    hint = f"see `{context.command_path} --help`" if context is not None else ""
+    hint = f"`{context.command_path} --help` lists what there is" if context is not None else ""
     _tell(errors.UsageError.code, error.format_message(), "", hint, color)
 
 

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 _LONGEST_VALUE = 100
 
 
+def announce(run: Run, form: str = output.TABLE) -> None:
+    """Says which execution it is that is waited for."""
+    plan = run.message.launch_plan
+    said = f"execution {click.style(run.id, bold=True)} of {plan.name} {click.style(plan.version, dim=True)}"
+    click.echo(said, err=form != output.TABLE)
+
+
 def wait(run: Run, form: str = output.TABLE) -> None:
     """Waits for the end and shows progress: on standard output, unless that is for programs."""
     with progress.of(err=form != output.TABLE) as shown:
@@ -71,4 +78,6 @@ def failure(run: Run) -> errors.ExecutionFailed:
 
 
 def _cause(error: ExecutionError) -> str:
-    return error.message if error.message.startswith(error.code) else f"{error.code}: {error.message}"
+    """In one line where the traceback, which is shown before it, has them all."""
+    message = error.message.partition("\n")[0] if error.traceback else error.message
+    return message if message.startswith(error.code) else f"{error.code}: {message}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
@@ -17,43 +17,50 @@ if TYPE_CHECKING:
     from typedflow.pb.identifiers_pb2 import EntityKind
     from typedflow.pb.registry_pb2 import EntitySummary
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _FORMS = (output.TABLE, output.JSON, output.YAML)
 _PHASES = ("QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
 
 
-def _limit() -> click.Option:
-    return click.Option(
-        ["--limit"], type=click.IntRange(0), default=50, show_default=True, help="At most so many; 0 is all."
-    )
+def _limit(command: Callable[P, None]) -> Callable[P, None]:
+    return click.option(
+        "--limit", type=click.IntRange(0), default=50, show_default=True, help="At most so many; 0 is all."
+    )(command)
 
 
-@click.command(params=[_limit(), output.option(*_FORMS)])
+@click.command()
 @click.argument("name", required=False)
+@_limit
 @connection.options
+@output.option(*_FORMS)
 def tasks(name: str | None, limit: int, form: str) -> None:
     """List tasks, each in its newest version; with NAME, the versions of one, newest first."""
     _entities(identifiers_pb2.ENTITY_KIND_TASK, name, limit, form)
 
 
-@click.command(params=[_limit(), output.option(*_FORMS)])
+@click.command()
 @click.argument("name", required=False)
+@_limit
 @connection.options
+@output.option(*_FORMS)
 def workflows(name: str | None, limit: int, form: str) -> None:
     """List workflows, each in its newest version; with NAME, the versions of one, newest first."""
     _entities(identifiers_pb2.ENTITY_KIND_WORKFLOW, name, limit, form)
 
 
-@click.command(params=[_limit(), output.option(*_FORMS)])
+@click.command()
 @click.argument("name", required=False)
+@_limit
 @connection.options
+@output.option(*_FORMS)
 def launch_plans(name: str | None, limit: int, form: str) -> None:
     """List launch plans, each in its newest version; with NAME, the versions of one, newest first."""
     _entities(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, name, limit, form)
 
 
-@click.command(params=[_limit(), output.option(*_FORMS)])
+@click.command()
 @click.argument("id_", metavar="ID", required=False)
 @click.option("--launch-plan", metavar="NAME", help="Only those of this one.")
 @click.option(
@@ -63,7 +70,9 @@ def launch_plans(name: str | None, limit: int, form: str) -> None:
     type=click.Choice(_PHASES, case_sensitive=False),
     help="Only those in it.",
 )
+@_limit
 @connection.options
+@output.option(*_FORMS)
 def executions(
     id_: str | None, launch_plan: str | None, phases: tuple[str, ...], limit: int, form: str
 ) -> None:
@@ -80,9 +89,10 @@ def executions(
         _executions(found)
 
 
-@click.command(params=[output.option(*_FORMS)])
+@click.command()
 @click.argument("id_", metavar="ID")
 @connection.options
+@output.option(*_FORMS)
 def nodes(id_: str, form: str) -> None:
     """List the nodes of execution ID, in the order in which they can run."""
     with connection.open_client() as client:

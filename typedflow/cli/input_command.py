@@ -6,6 +6,7 @@ the rest, which `inputs` reads. Its help is made of both.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 import click
@@ -74,10 +75,11 @@ def show_help(
     formatter.write_usage(context.parent.command_path if context.parent else "", usage)
     formatter.write_paragraph()
     with formatter.indentation():
-        formatter.write_text(about or context.command.help or "")
+        formatter.write_text(inspect.cleandoc((context.command.help or "") if interface is None else about))
     if interface is not None:
         _write_inputs(context, formatter, interface)
-    rows = [row for param in context.command.params if (row := param.get_help_record(context)) is not None]
+    own = [param for param in context.command.params if isinstance(param, click.Option)]
+    rows = [row for option in own if (row := option.get_help_record(context)) is not None]
     with formatter.section("Options"):
         formatter.write_dl(rows)
     click.echo(formatter.getvalue().rstrip())

@@ -77,26 +77,27 @@ def parse(
     interface: Interface,
     arguments: Sequence[str],
     *,
+    subject: str,
     taken: Iterable[str] = (),
     pairs: Sequence[str] = (),
     file: str = "",
 ) -> dict[str, object]:
     """The values of one call: from the options among `arguments`, then `--input` pairs, then the file.
 
+    `subject` is what the command was called with before them, for its messages.
+
     Raises:
         UsageError: a name that is unknown or given twice, a file that can't be read.
         ConversionError: values that do not fit their types; a missing one.
         click.UsageError: an unknown option, or one without its value.
     """
-    options_ = options(interface, taken)
     command = click.Command(
-        context.info_name,
-        params=[*options_],
+        None,
+        params=[*options(interface, taken)],
         add_help_option=False,
         context_settings={"token_normalize_func": dashed},
     )
-    inner = command.make_context(None, [*arguments], parent=context.parent)
-    inner.info_name = context.info_name
+    inner = command.make_context(f"{context.info_name} {subject}", [*arguments], parent=context.parent)
     chosen = {name: given.value for name, given in inner.params.items() if isinstance(given, Given)}
     chosen |= {name: given for name, given in inner.params.items() if isinstance(given, bool)}
     variables = {variable.name: variable for variable in interface.inputs}
@@ -110,7 +111,7 @@ def parse(
     if missing:
         raise errors.UsageError(
             f"missing {', '.join(f'--{dashed(v.name)} ({literal_types.text(v.type)})' for v in missing)}",
-            hint=f"`{context.command_path} --help` lists what there is",
+            hint=f"`{inner.command_path} --help` lists what there is",
             code="MissingInput",
         )
     return values

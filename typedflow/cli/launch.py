@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from typedflow.client import Run
 
 
-@click.command(cls=input_command.InputCommand, params=[output.option(output.TABLE, output.JSON, output.YAML)])
+@click.command(cls=input_command.InputCommand)
 @click.argument("name", required=False)
 @click.option("--version", default="", metavar="TEXT", help="Of the launch plan.  [default: the newest]")
 @click.option("--wait", is_flag=True, help="Show progress until it has ended; exit with 1 if it fails.")
 @connection.options
+@output.option(output.TABLE, output.JSON, output.YAML)
 def launch(
     *,
     name: str | None,
@@ -50,6 +51,7 @@ def launch(
             context,
             plan.interface,
             rest,
+            subject=name,
             taken=input_command.own_options(context),
             pairs=pairs,
             file=inputs_file,
@@ -75,10 +77,7 @@ def follow(run: Run, form: str) -> None:
         ExecutionFailed: it did not succeed.
         Interrupted: Ctrl-C.
     """
-    plan = run.message.launch_plan
-    click.echo(
-        f"execution {click.style(run.id, bold=True)} of {plan.name} {plan.version}", err=form != output.TABLE
-    )
+    following.announce(run, form)
     try:
         following.wait(run, form)
     except KeyboardInterrupt:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ParamSpec
 
 import click
+
+P = ParamSpec("P")
 
 TABLE = "table"
 JSON = "json"
@@ -18,10 +21,12 @@ _NOT_TEXT = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 
 
-def option(*forms: str) -> click.Option:
-    """The option `-o`."""
-    return click.Option(
-        ["-o", "--output", "form"],
+def option(*forms: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Adds the option `-o`, whose value comes as `form`."""
+    return click.option(
+        "-o",
+        "--output",
+        "form",
         type=click.Choice(forms),
         default=TABLE,
         show_default=True,

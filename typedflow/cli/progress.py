@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from typedflow.cli import output
+from typedflow.pb import catalog_pb2
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -42,6 +43,7 @@ _CACHE_STYLES = {"HIT": "bold green", "PUT_FAILED": "red"}
 _URGENCY = ("FAILED", "TIMED_OUT", "RUNNING", "WAITING", "SUCCEEDED", "ABORTED", "SKIPPED", "QUEUED")
 _ROWS_LEFT_FREE = 6  # of the terminal, for what stands above and below
 _REFRESHES_PER_SECOND = 8
+_LONGEST_WORD = len("SUCCEEDED")  # so that columns keep their places
 
 
 class Progress(Protocol):
@@ -85,9 +87,9 @@ class Lines(AbstractContextManager["Lines"]):
             if phase == "QUEUED" or self._shown.get(node.id) == phase:
                 continue
             self._shown[node.id] = phase
-            cells = [node.id.ljust(self._width), phase.ljust(9)]
+            cells = [node.id.ljust(self._width), phase.ljust(_LONGEST_WORD)]
             if phase != "RUNNING":
-                cells += [_cache(node).ljust(9), _time(node).rjust(8)]
+                cells += [_cache(node).ljust(_LONGEST_WORD), _time(node).rjust(_LONGEST_WORD)]
             click.echo("  ".join([" ", *cells, note(node)]).rstrip(), err=self._err)
 
     def __exit__(
@@ -131,7 +133,11 @@ class Live(AbstractContextManager["Live"]):
 
         table = Table.grid(padding=(0, 2))
         for column in range(6):
-            table.add_column(no_wrap=column < 5, justify="right" if column == 4 else "left")
+            table.add_column(
+                no_wrap=column < 5,
+                justify="right" if column == 4 else "left",
+                min_width=_LONGEST_WORD if column in (2, 3, 4) else None,
+            )
         # The reading of changes goes on in another thread.
         nodes = list(self._nodes.values())
         shown, rest = _most_urgent(nodes, max(self._console.height - _ROWS_LEFT_FREE, 4))
@@ -155,13 +161,11 @@ class Live(AbstractContextManager["Live"]):
 
 def note(node: NodeExecution) -> str:
     """What is worth knowing of a node beside its phase: why it failed, what a hit saved, further attempts."""
-    from typedflow import client
-
     if node.HasField("error"):
         first = node.error.message.partition("\n")[0]
         return first if first.startswith(node.error.code) else f"{node.error.code}: {first}"
     notes = [node.reason] if node.reason else []
-    if client.cache_status(node.cache) == "HIT" and node.saved.wall_seconds:
+    if node.cache == catalog_pb2.CACHE_STATUS_HIT and node.saved.wall_seconds:
         notes.append(f"saved {output.seconds(node.saved.wall_seconds)}")
     if node.attempts > 1:
         notes.append(f"attempt {node.attempts}")
@@ -177,7 +181,7 @@ def _cache(node: NodeExecution) -> str:
 
 def _time(node: NodeExecution) -> str:
     if not node.started_at_us:
-        return output.seconds(0.0) if node.ended_at_us and not node.HasField("error") else ""
+        return output.seconds(0.0) if node.cache == catalog_pb2.CACHE_STATUS_HIT else ""
     end = node.ended_at_us or time.time_ns() // 1000
     return output.seconds(max(0, end - node.started_at_us) / 1e6)
 

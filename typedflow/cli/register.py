@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _STYLES = {"new": "green", "changed": "yellow", "unchanged": ""}
 
 
-@click.command(params=[output.option(output.TABLE, output.JSON, output.YAML)])
+@click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--version", default="", metavar="TEXT", help="Of all of it.  [default: a hash of the content]")
 @click.option("--dry-run", is_flag=True, help="Compile and compare only.")
@@ -24,6 +24,7 @@ _STYLES = {"new": "green", "changed": "yellow", "unchanged": ""}
     "--include", multiple=True, metavar="GLOB", help="Files that the code reads, into the bundle too."
 )
 @connection.options
+@output.option(output.TABLE, output.JSON, output.YAML)
 def register(
     paths: tuple[str, ...], version: str, dry_run: bool, include: tuple[str, ...], form: str
 ) -> None:

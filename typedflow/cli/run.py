@@ -32,7 +32,7 @@ class _Wanted:
     description: str
 
 
-@click.command(cls=input_command.InputCommand, params=[output.option(output.TABLE, output.JSON, output.YAML)])
+@click.command(cls=input_command.InputCommand)
 @click.argument("file", required=False)
 @click.argument("workflow", required=False)
 @click.option("--remote", is_flag=True, help="Register and launch at TYPEDFLOW_ADMIN instead.")
@@ -40,6 +40,7 @@ class _Wanted:
     "--home", type=click.Path(path_type=Path), help="Of the cache and executions.  [default: TYPEDFLOW_HOME]"
 )
 @connection.options
+@output.option(output.TABLE, output.JSON, output.YAML)
 def run(
     *,
     file: str | None,
@@ -74,6 +75,7 @@ def run(
         context,
         wanted.interface,
         rest,
+        subject=f"{file} {workflow}",
         taken=input_command.own_options(context),
         pairs=pairs,
         file=inputs_file,
@@ -156,6 +158,7 @@ def _here(
 
 
 def _wait(client: Client, started: Run, form: str) -> None:
+    following.announce(started, form)
     try:
         following.wait(started, form)
     except KeyboardInterrupt:

@@ -332,7 +332,7 @@ def _known_server(found: settings.Settings, token: str | None) -> tuple[str, str
             where=str(found.home / "server.json"),
             hint="start one with `typedflow up`, or set TYPEDFLOW_ADMIN to the address of one that runs",
         )
-    return server.grpc, token or server.token
+    return server.grpc, token or found.token or server.token
 
 
 def _plain(value: Any) -> Any:
