@@ -41,6 +41,7 @@ _SERVICES = tuple(
     for descriptor in module.DESCRIPTOR.services_by_name.values()
 )
 _STOP_SECONDS = 1.0
+_PING_MS = 20_000
 _BACKLOG = 128
 
 
@@ -56,6 +57,10 @@ async def grpc(rooms: service.Rooms, token: str, principal: str, host: str, port
         options=[
             ("grpc.max_receive_message_length", rpc.MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", rpc.MAX_RESPONSE_BYTES),
+            # Pings find out connections that are dead; clients may ping as often as `rpc.channel_options` says.
+            ("grpc.keepalive_time_ms", _PING_MS),
+            ("grpc.keepalive_timeout_ms", _PING_MS),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_MS // 2),
             # Otherwise two servers share a port, and a client talks to one of them by luck.
             ("grpc.so_reuseport", 0),
         ],

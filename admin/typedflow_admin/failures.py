@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import NoReturn, Protocol, TypeVar, cast
 
 import grpc
@@ -67,8 +68,9 @@ def _translated(
 
     async def stream(request: object, context: Context) -> AsyncIterator[object]:
         try:
-            async for response in cast("AsyncIterator[object]", inner(request, context)):
-                yield response
+            async with aclosing(cast("AsyncGenerator[object, None]", inner(request, context))) as responses:
+                async for response in responses:
+                    yield response
         except Exception as error:  # noqa: BLE001 - translated, whatever it is
             await _end(error, where, context)
 

@@ -94,11 +94,10 @@ class ExecutionsService(executions_pb2_grpc.ExecutionsServicer):
     ) -> executions_pb2.ListNodesResponse:
         return await self._executions.list_nodes(request)
 
-    async def WatchExecution(
+    def WatchExecution(
         self, request: executions_pb2.WatchExecutionRequest, _context: object
     ) -> AsyncIterator[executions_pb2.WatchExecutionResponse]:
-        async for response in self._executions.watch(request.id):
-            yield response
+        return self._executions.watch(request.id)
 
     async def AbortExecution(
         self, request: executions_pb2.AbortExecutionRequest, _context: object
@@ -106,11 +105,10 @@ class ExecutionsService(executions_pb2_grpc.ExecutionsServicer):
         execution = await self._executions.abort(request.id, request.reason)
         return executions_pb2.AbortExecutionResponse(execution=execution)
 
-    async def ReadLogs(
+    def ReadLogs(
         self, request: executions_pb2.ReadLogsRequest, _context: object
     ) -> AsyncIterator[executions_pb2.ReadLogsResponse]:
-        async for response in self._logs.read(request):
-            yield response
+        return self._logs.read(request)
 
 
 class CatalogService(catalog_pb2_grpc.CatalogServicer):
@@ -171,17 +169,15 @@ class PropellerService(propeller_pb2_grpc.PropellerServicer):
     def __init__(self, rooms: Rooms) -> None:
         self._work = rooms.work
 
-    async def Work(
+    def Work(
         self, request_iterator: AsyncIterator[propeller_pb2.WorkRequest], _context: object
     ) -> AsyncIterator[propeller_pb2.WorkResponse]:
-        async for response in self._work.serve(request_iterator):
-            yield response
+        return self._work.serve(request_iterator)
 
-    async def Load(
+    def Load(
         self, request: propeller_pb2.LoadRequest, _context: object
     ) -> AsyncIterator[propeller_pb2.LoadResponse]:
-        async for response in self._work.load(request.execution_id):
-            yield response
+        return self._work.load(request.execution_id)
 
 
 class AttemptService(attempt_pb2_grpc.AttemptServicer):

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, insert, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from typedflow_admin import store, tables
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 T = TypeVar("T")
 
@@ -210,7 +213,11 @@ def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def upsert(connection: Connection) -> type[sqlite.Insert | postgresql.Insert]:
     """The kind of INSERT that can say what to do about a row that is there already."""
-    return sqlite.Insert if connection.dialect.name == "sqlite" else postgresql.Insert
+    if connection.dialect.name == "sqlite":
+        return sqlite.Insert
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - slow to load, and not needed with SQLite
+
+    return postgresql.Insert
 
 
 def _without_number(values: dict[str, object]) -> dict[str, object]:

@@ -7,9 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, select, update
-from sqlalchemy.dialects.postgresql.base import PGCompiler
-from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from typedflow_admin import store, tables
@@ -24,12 +23,12 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - named as SQL functions are
 
 
 @compiles(now_ms, "sqlite")
-def _now_sqlite(_element: now_ms, _compiler: SQLiteCompiler, **_options: object) -> str:
+def _now_sqlite(_element: now_ms, _compiler: SQLCompiler, **_options: object) -> str:
     return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 
 
 @compiles(now_ms, "postgresql")
-def _now_postgresql(_element: now_ms, _compiler: PGCompiler, **_options: object) -> str:
+def _now_postgresql(_element: now_ms, _compiler: SQLCompiler, **_options: object) -> str:
     return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 

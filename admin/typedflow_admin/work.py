@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterable
 
 from typedflow import errors
@@ -34,6 +35,7 @@ from typedflow.pb.propeller_pb2 import (
 from typedflow_admin import store
 from typedflow_admin.bells import Bell
 from typedflow_admin.commits import Commits
+from typedflow_admin.executions import ENDED
 
 CLAIMABLE = ""
 """The topic of the work bell that says: there is something to claim. Its other topics are executions."""
@@ -151,6 +153,7 @@ class Session:
         self._logs: dict[str, asyncio.Queue[LogChunk]] = {}
         self._outgoing: asyncio.Queue[WorkResponse | None] = asyncio.Queue()
         self.said_goodbye = False
+        self._heard_at = time.monotonic()
         self._failure: Exception | None = None
         self._commits: set[asyncio.Task[None]] = set()
         self._send(WorkResponse(welcome=Welcome(lease_ms=work.lease_ms)))
@@ -181,6 +184,7 @@ class Session:
         """Takes what comes up until there is no more."""
         try:
             async for request in requests:
+                self._heard_at = time.monotonic()
                 match request.WhichOneof("message"):
                     case "heartbeat":
                         await self._heartbeat(request.heartbeat)
@@ -240,7 +244,9 @@ class Session:
     async def _claim(self) -> set[str]:
         """Claims as much as there is room for; gives what it got."""
         room = min(self._capacity - len(self._held), _CLAIMS_AT_ONCE)
-        if room <= 0 or self.said_goodbye:
+        # A connection may be dead for minutes before anybody notices: who is silent gets nothing more.
+        silent = (time.monotonic() - self._heard_at) * 1000 > self._work.lease_ms
+        if room <= 0 or self.said_goodbye or silent:
             return set()
         holder, lease_ms = self.propeller_id, self._work.lease_ms
         claims = await self._work.database.write(
@@ -301,9 +307,7 @@ class Session:
             if answer.status == COMMIT_STATUS_CONFLICT:
                 self._sent.pop(part.execution_id, None)
                 self._work.bell.ring(part.execution_id)
-            elif answer.status == COMMIT_STATUS_FENCED or (
-                part.HasField("status") and part.status.ended_at_us
-            ):
+            elif answer.status == COMMIT_STATUS_FENCED or part.status.phase in ENDED:
                 self._drop(part.execution_id, part.epoch)
 
     def _drop(self, execution_id: str, epoch: int = 0) -> None:

@@ -1,16 +1,23 @@
-"""What made the tables as they are: one revision after another, run when a server starts."""
+"""What made the tables as they are: one revision after another, run when a server starts.
+
+A new database gets today's tables at once, which a test holds to be what all the revisions make; alembic is loaded only
+when there is something to migrate, for it is slow to load.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insert, inspect, select
 
 from typedflow import errors
+from typedflow_admin import tables
+
+HEAD = "0001"
+"""The newest revision."""
+
+# As alembic makes it.
+_versions = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 
 def upgrade(engine: Engine) -> None:
@@ -19,24 +26,34 @@ def upgrade(engine: Engine) -> None:
     Raises:
         UsageError: when the database was made by a newer release.
     """
+    with engine.begin() as connection:
+        if not inspect(connection).get_table_names():
+            tables.metadata.create_all(connection)
+            _versions.create(connection)
+            connection.execute(insert(_versions), {"version_num": HEAD})
+        elif connection.execute(select(_versions.c.version_num)).scalar() != HEAD:
+            migrate(connection)
+
+
+def migrate(connection: Connection) -> None:
+    """Runs the revisions that the database does not have yet.
+
+    Raises:
+        UsageError: when the database was made by a newer release.
+    """
+    from alembic import command  # noqa: PLC0415 - slow to load, and rarely needed
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    script = ScriptDirectory.from_config(config)
-    with engine.begin() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-        if current == script.get_current_head():
-            return
-        _check_known(script, current, connection)
-        config.attributes["connection"] = connection
+    config.attributes["connection"] = connection
+    try:
         command.upgrade(config, "head")
-
-
-def _check_known(script: ScriptDirectory, current: str | None, connection: Connection) -> None:
-    known = {revision.revision for revision in script.walk_revisions()}
-    if current is not None and current not in known:
+    except CommandError as error:
         raise errors.UsageError(
-            f"the database was made by a newer typedflow (revision {current})",
+            f"the database was made by a newer typedflow: {error}",
             where=connection.engine.url.render_as_string(hide_password=True),
             hint="upgrade typedflow, or start with another home",
             code="NewerDatabase",
-        )
+        ) from None

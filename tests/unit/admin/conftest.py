@@ -99,9 +99,14 @@ class _WithToken(
 
 
 @pytest.fixture
-def admin(tmp_path) -> Iterator[Admin]:
+def options(tmp_path) -> server.Options:
+    """How the test's server is started; a test may have it otherwise."""
+    return server.Options(tmp_path / "home", port=0, http_port=0)
+
+
+@pytest.fixture
+def admin(options) -> Iterator[Admin]:
     """A server of the test's own."""
-    options = server.Options(tmp_path / "home", port=0, http_port=0)
     with (
         server.EmbeddedServer(options, propeller=False) as info,
         grpc.insecure_channel(info.grpc, options=rpc.channel_options()) as channel,

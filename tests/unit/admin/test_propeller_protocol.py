@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -71,7 +72,7 @@ async def propeller(admin, name: str, capacity: int = 1000) -> AsyncIterator[Pro
     async with grpc.aio.insecure_channel(admin.info.grpc) as channel:
         made = Propeller(channel, admin.info.token, f"{admin.project}-{name}", capacity)
         await made.send(hello=made.hello)
-        assert (await made.next("welcome")).welcome.lease_ms == 15_000
+        assert (await made.next("welcome")).welcome.lease_ms > 0
         yield made
         await made.call.done_writing()
         async with asyncio.timeout(20):
@@ -181,6 +182,32 @@ def test_p5_a_propeller_that_comes_back_has_its_leases_still(admin, launched):
             await back.commit(end(claim, 1))
 
     asyncio.run(talk())
+
+
+class TestShortLeases:
+    """With leases that end while a test looks on."""
+
+    @pytest.fixture
+    def options(self, options):
+        return dataclasses.replace(options, lease_ms=300)
+
+    def test_e3_a_propeller_that_falls_silent_loses_its_executions_to_one_that_speaks(self, admin, launched):
+        async def beat(speaking: Propeller) -> None:
+            while True:
+                await speaking.send(heartbeat=propeller_pb2.Heartbeat())
+                await asyncio.sleep(0.05)
+
+        async def talk() -> None:
+            async with propeller(admin, "silent") as silent, propeller(admin, "speaking") as speaking:
+                beating = asyncio.create_task(beat(speaking))
+                # Whoever is given it first, the one that never names it in a heartbeat has no claim to it for long.
+                claim = await speaking.claim(launched)
+                while claim.epoch < 3:
+                    claim = await speaking.claim(launched)
+                assert await silent.commit(part(claim)) == [FENCED]
+                beating.cancel()
+
+        asyncio.run(talk())
 
 
 def test_a_propeller_holds_no_more_than_it_has_room_for(admin, launched):

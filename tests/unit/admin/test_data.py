@@ -1,0 +1,80 @@
+"""Bytes go in under their digest or not at all, and come out to who may read what they belong to."""
+
+import grpc
+import pytest
+from typedflow_admin import data
+
+from typedflow import errors, rpc
+from typedflow.dataplane import bundles
+from typedflow.pb import data_pb2
+
+CHUNK = 100
+
+
+def refused(call, *arguments):
+    """The error that the server raised."""
+    with pytest.raises(grpc.RpcError) as failure:
+        list(call(*arguments))
+    return rpc.error_from(failure.value)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "m.py").write_text("x = 1\n" * 2000)
+    (root / "n.py").write_text("".join(chr(32 + number * 7919 % 95) for number in range(20_000)))
+    return bundles.build([root / "m.py", root / "n.py"], roots=[root])
+
+
+def puts(digest: str, content: bytes) -> list[data_pb2.PutBundleRequest]:
+    parts = [content[start : start + CHUNK] for start in range(0, len(content), CHUNK)]
+    return [
+        data_pb2.PutBundleRequest(digest="" if number else digest, data=part)
+        for number, part in enumerate(parts)
+    ]
+
+
+def test_d4_a_bundle_comes_back_as_it_went_in(admin, bundle):
+    wanted = data_pb2.FindMissingBundlesRequest(digests=[bundle.digest, bundle.digest])
+    assert admin.data.FindMissingBundles(wanted).digests == [bundle.digest]
+    requests = puts(bundle.digest, bundle.data)
+    assert len(requests) > 2
+    for _ in range(2):
+        admin.data.PutBundle(iter(requests))
+    assert admin.data.FindMissingBundles(wanted).digests == []
+    parts = admin.data.GetBundle(data_pb2.GetBundleRequest(digest=bundle.digest))
+    assert b"".join(part.data for part in parts) == bundle.data
+
+
+def test_d4_a_bundle_that_is_not_what_its_digest_says_is_refused(admin, bundle):
+    other = "b3:" + "0" * 64
+    for digest, content in (
+        (other, bundle.data),
+        (bundle.digest, bundle.data[:-9]),
+        (bundle.digest, b"no gzip"),
+    ):
+        with pytest.raises(grpc.RpcError) as failure:
+            admin.data.PutBundle(iter(puts(digest, content)))
+        assert isinstance(rpc.error_from(failure.value), errors.IntegrityError)
+    wanted = data_pb2.FindMissingBundlesRequest(digests=[bundle.digest, other])
+    assert admin.data.FindMissingBundles(wanted).digests == [bundle.digest, other]
+
+
+def test_s4_an_object_is_not_given_out_by_its_digest(admin):
+    blob = admin.data.PutValue(iter([data_pb2.PutValueRequest(data=b"private")])).blob
+    request = data_pb2.GetBundleRequest(digest=blob.digest)
+    assert isinstance(refused(admin.data.GetBundle, request), errors.NotFound)
+
+
+@pytest.mark.parametrize("digest", ["", "b3:", "../../etc/passwd", "b3:" + "g" * 64])
+def test_s5_what_is_no_digest_is_refused(admin, digest):
+    error = refused(admin.data.GetBundle, data_pb2.GetBundleRequest(digest=digest))
+    assert error.code == "InvalidDigest"
+
+
+def test_s5_a_bundle_that_is_too_large_is_refused_before_it_is_read(admin, monkeypatch):
+    monkeypatch.setattr(data, "MAX_BUNDLE_BYTES", 10 * CHUNK)
+    with pytest.raises(grpc.RpcError) as failure:
+        admin.data.PutBundle(iter(puts("b3:" + "0" * 64, b"x" * 11 * CHUNK)))
+    assert rpc.error_from(failure.value).code == "BundleTooLarge"
