@@ -127,8 +127,9 @@ def error_from(failure: grpc.RpcError | grpc.aio.AioRpcError, address: str = "")
             code=info.reason,
         )
     if kind is errors.ServerUnreachable:
+        # gRPC begins with its channels and addresses; what happened comes last.
         return kind(
-            f"no typedflow server answers: {said}",
+            f"no typedflow server answers: {said.rpartition(': ')[2].rstrip(']')}",
             where=address,
             hint="start one with `typedflow up`, or set TYPEDFLOW_ADMIN to the address of one that runs",
         )
