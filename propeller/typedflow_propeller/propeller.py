@@ -25,6 +25,7 @@ _CAPACITY = 1_000
 _COMMIT_BYTES = 8 * 1024 * 1024
 _LOOKUP_KEYS = 1_000
 _GOODBYE_S = 1.0
+_ANSWER_S = 60.0
 _OUTGOING = 1_000  # messages that wait to be sent; whoever has more waits too
 
 
@@ -211,7 +212,12 @@ class _Stream:
         answer = self._commits[self._commit_id] = asyncio.get_running_loop().create_future()
         request = propeller_pb2.Commit(id=self._commit_id, executions=commits)
         await self._outgoing.put(propeller_pb2.WorkRequest(commit=request))
-        return [each.status for each in await answer]
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                return [each.status for each in await answer]
+        except TimeoutError:
+            self._commits.pop(request.id, None)
+            raise errors.ServerUnreachable("admin does not answer a commit") from None
 
     # Executions.
 
