@@ -1,4 +1,4 @@
-"""A machine of its own for a test: a home, authors' files, and services as real processes, none of which outlives it."""
+"""A machine of its own for a test: a home, authors' files, and services as processes, none of which outlives it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Service:
 
 
 class Machine:
-    """See the module. Everything that is started here inherits a mark in its environment, by which it is found again."""
+    """See the module. What is started here inherits a mark in its environment, by which it is found again."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

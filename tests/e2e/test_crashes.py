@@ -242,4 +242,6 @@ def test_a_second_server_on_one_home_is_refused_and_says_who_has_it(living):
     assert str(living.home) in second.output
     assert "Traceback" not in second.output
     with living.client() as client:
-        assert list(client.runs()) is not None
+        living.open_gate("undisturbed")
+        run = client.launch("single", inputs={"where": str(living.folder), "name": "undisturbed"})
+        assert run.wait(machines.PATIENCE_S).outputs.o0 == 1

@@ -1,7 +1,5 @@
 """Admin and propeller as two processes with one object store, as they run in production."""
 
-import os
-
 import pytest
 
 from tests.e2e import machines
@@ -50,7 +48,6 @@ STEPS = """
 
 # Admin whose leases end soon, so that what a killed propeller held is handed out again soon.
 ADMIN = """
-import os
 from pathlib import Path
 from typedflow import services
 from typedflow_admin import server
@@ -163,7 +160,7 @@ def test_s1_a_propeller_with_a_wrong_token_is_refused(served):
 def test_a_second_propeller_on_one_home_is_refused(served):
     first = served.start("propeller", "run")
     machines.until(
-        lambda: os.path.exists(served.home / "executor-id") or not first.is_running,
+        lambda: (served.home / "executor-id").exists() or not first.is_running,
         "the first propeller has the home",
     )
     second = served.start("propeller", "run")

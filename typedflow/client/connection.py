@@ -206,14 +206,15 @@ class Client:
         return Run(self, made.execution)
 
     def _uploaded(self, value: Any, path: str) -> literals_pb2.Literal | None:
-        """A file or a frame, uploaded; None for what travels as JSON."""
-        if value is None or isinstance(value, (bool, int, float, str, list, dict, datetime)):
+        """A file or a frame, uploaded; a time with its zone's name; None for what travels as JSON."""
+        if value is None or isinstance(value, (bool, int, float, str, list, dict)):
             return None
         if isinstance(value, Path):
             value = type_engine.File(value)
         if dataclasses.is_dataclass(value):
             return None
-        converter = type_engine.standard().converter(type(value))
+        kind = datetime if isinstance(value, datetime) else type(value)
+        converter = type_engine.standard().converter(kind)
         return converter.to_literal(
             value, path, type_engine.Data(store=cast(objects.ObjectStore, _Uploads(self)), folder=Path())
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
-from typedflow import errors, literals
+from typedflow import errors, literals, type_engine
 from typedflow.pb import catalog_pb2, executions_pb2, literals_pb2
 
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
@@ -142,7 +142,8 @@ class Run:
             case "list":
                 return [self._value(each, variable) for each in literals.elements(literal.list)]
             case "datetime":
-                return datetime.fromisoformat(str(literals.to_json(literal)))
+                zoned = type_engine.standard().converter(datetime)
+                return zoned.from_literal(literal, variable, type_engine.NO_DATA)
             case "float":
                 return literal.float
             case _:
