@@ -45,7 +45,7 @@ class Api:
         self._rooms = rooms
         self._token = token
         self._principal = principal
-        self._hosts = _LOOPBACK | frozenset(hosts)
+        self._hosts = _LOOPBACK | {host.lower() for host in hosts}
 
     def application(self) -> Starlette:
         """The ASGI application."""

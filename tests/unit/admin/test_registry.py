@@ -2,6 +2,7 @@
 
 import grpc
 import pytest
+from typedflow_admin import registration
 
 from typedflow import errors, identifiers, rpc
 from typedflow.pb import data_pb2, identifiers_pb2, registry_pb2
@@ -184,3 +185,12 @@ def test_s5_two_templates_of_one_name_that_differ_are_refused(admin, graph):
     error = refused(admin.register, graph.task(), graph.task(retries=1))
     assert "sent twice" in error.message
     assert len(admin.register(graph.task(), graph.task()).entities) == 1
+
+
+def test_w4_a_registration_that_is_too_large_is_refused(admin, graph, monkeypatch):
+    monkeypatch.setattr(registration, "MAX_NODES", 3)
+    admin.register(graph.task(), graph.workflow(nodes=["a", "b", "c"]))
+    error = refused(admin.register, graph.task(), graph.workflow(nodes=["a", "b", "c", "d"]))
+    assert error.code == "GraphTooLarge"
+    monkeypatch.setattr(registration, "MAX_BYTES", 100)
+    assert refused(admin.register, graph.task(), graph.workflow()).code == "GraphTooLarge"
