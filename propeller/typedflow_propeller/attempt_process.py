@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from typedflow.run_task import child
 from typedflow_propeller import process_identity, template_process
@@ -67,6 +68,25 @@ class AttemptProcess:
         return spawned.wait()
 
 
+class _Pipe:
+    """What a go-ahead goes through. Both ends close with the block, but for a write end that is kept."""
+
+    def __enter__(self) -> Self:
+        self.read_end, self._write_end = os.pipe()
+        self._kept = False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.read_end)
+        if not self._kept:
+            os.close(self._write_end)
+
+    def keep(self) -> int:
+        """The write end, which is the caller's from now on."""
+        self._kept = True
+        return self._write_end
+
+
 class Launcher:
     """Launches processes, and keeps the templates that they are forked from. For one event loop."""
 
@@ -87,23 +107,19 @@ class Launcher:
             ImportFailed: the author's module raised when it was imported.
         """
         key = (tuple(roots), frozenset(environment.items()))
-        read_end, write_end = os.pipe()
-        try:
-            if self._linux and (key, module) not in self._unfit:
-                try:
-                    forked = await self._template(key, roots, environment).fork(folder, module, read_end)
-                    return AttemptProcess(write_end, forked=forked)
-                except template_process.UnfitToFork:
-                    self._unfit.add((key, module))
-                except template_process.TemplateLost:
-                    pass  # the import may have crashed it: in a fresh interpreter that is the attempt's own end
-            spawned = template_process.spawn(folder, roots, self._store_url, environment, read_end)
-            return AttemptProcess(write_end, spawned=spawned)
-        except BaseException:
-            os.close(write_end)
-            raise
-        finally:
-            os.close(read_end)
+        if self._linux and (key, module) not in self._unfit:
+            try:
+                with _Pipe() as pipe:
+                    forked = await self._template(key, roots, environment).fork(folder, module, pipe.read_end)
+                    return AttemptProcess(pipe.keep(), forked=forked)
+            except template_process.UnfitToFork:
+                self._unfit.add((key, module))
+            except template_process.TemplateLost:
+                pass  # the import may have crashed it: in a fresh interpreter that is the attempt's own end
+        # A pipe of its own: a template that was lost may have left a child, which ends when the first one closes.
+        with _Pipe() as pipe:
+            spawned = template_process.spawn(folder, roots, self._store_url, environment, pipe.read_end)
+            return AttemptProcess(pipe.keep(), spawned=spawned)
 
     def close(self) -> None:
         """Ends the templates; processes go on."""

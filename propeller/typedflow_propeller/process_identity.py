@@ -47,13 +47,13 @@ class Identity:
 
     async def ended(self) -> None:
         """Returns once it runs no longer."""
-        if not hasattr(os, "pidfd_open"):
-            while self.is_alive():  # noqa: ASYNC110 - where there is no descriptor of a process there is no event
-                await asyncio.sleep(_POLL_S)
-            return
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
+            return
+        except (AttributeError, OSError):  # neither macOS nor every sandbox has them
+            while self.is_alive():  # noqa: ASYNC110 - where there is no descriptor of a process there is no event
+                await asyncio.sleep(_POLL_S)
             return
         loop = asyncio.get_running_loop()
         exited = asyncio.Event()

@@ -373,9 +373,10 @@ def test_a_module_that_starts_threads_is_not_forked(world):
     world(story)
 
 
-def test_a_fresh_interpreter_does_as_a_fork_does(world, monkeypatch):
+def test_without_forks_and_descriptors_of_processes_all_is_the_same(world, monkeypatch):
     async def story(world: World) -> None:
         world.executor._launcher._linux = False
+        monkeypatch.delattr(os, "pidfd_open")
         assert (await world.run(world.spec("double", 4))).outputs.values[0].value.integer == 8
         assert (await world.run(world.spec("raises"))).error.code == "ValueError"
         assert (await world.run(world.spec("dies"))).error.code == "WorkerLost"

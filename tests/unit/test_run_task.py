@@ -264,7 +264,9 @@ def test_d2_small_values_stay_inline_and_large_ones_are_loaded_wherever_they_are
     listed = literals_pb2.Literal()
     listed.list.literals.values.extend([small, away])
     record = literals_pb2.Literal()
-    record.record.fields.add(name="f", value=literals_pb2.Literal(union=literals_pb2.Union(variant=1, value=listed)))
+    record.record.fields.add(
+        name="f", value=literals_pb2.Literal(union=literals_pb2.Union(variant=1, value=listed))
+    )
     loaded = offload.load(record, store)
     assert loaded.record.fields[0].value.union.value.list.literals.values[1] == large
     assert record.record.fields[0].value.union.value.list.literals.values[1] == away
