@@ -48,6 +48,7 @@ STEPS = """
 
 # Admin whose leases end soon, so that what a killed propeller held is handed out again soon.
 ADMIN = """
+import os
 from pathlib import Path
 from typedflow import services
 from typedflow_admin import server
