@@ -21,7 +21,11 @@ _HERE = str(Path(__file__).absolute().parent.parent) + "/"
 def caller() -> identifiers_pb2.SourcePosition:
     """The innermost call that is not in typedflow itself."""
     frame = _outside(sys._getframe(1))
-    return _position(frame.f_code, frame.f_lasti) if frame else identifiers_pb2.SourcePosition()
+    return (
+        _position(frame.f_code, frame.f_code.co_filename, frame.f_lasti)
+        if frame
+        else identifiers_pb2.SourcePosition()
+    )
 
 
 def _outside(frame: FrameType | None) -> FrameType | None:
@@ -43,17 +47,16 @@ def definition(function: FunctionType) -> identifiers_pb2.SourcePosition:
 
 
 @functools.lru_cache(maxsize=4096)
-def _position(code: CodeType, instruction: int) -> identifiers_pb2.SourcePosition:
+def _position(code: CodeType, file: str, instruction: int) -> identifiers_pb2.SourcePosition:
+    """Where an instruction is. Code objects are equal when they say the same, in whatever file that is."""
     line, _, column, _ = next(
         itertools.islice(code.co_positions(), instruction // 2, None), (None, None, None, None)
     )
     if line is None or column is None:
-        return identifiers_pb2.SourcePosition(file=relative(code.co_filename), line=line or 0)
-    before = linecache.getline(code.co_filename, line).encode()[
-        :column
-    ]  # Python counts bytes, people characters
+        return identifiers_pb2.SourcePosition(file=relative(file), line=line or 0)
+    before = linecache.getline(file, line).encode()[:column]  # Python counts bytes, people characters
     column = len(before.decode(errors="replace")) if len(before) == column else column
-    return identifiers_pb2.SourcePosition(file=relative(code.co_filename), line=line, column=column + 1)
+    return identifiers_pb2.SourcePosition(file=relative(file), line=line, column=column + 1)
 
 
 @functools.lru_cache(maxsize=256)

@@ -24,7 +24,7 @@ def main() -> None:
     130 interrupted.
     """
     signal.signal(signal.SIGTERM, _terminate)
-    code = run(sys.argv[1:])
+    code = execute(sys.argv[1:])
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -32,7 +32,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def run(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
     """Runs one command and gives its exit code; whatever a user can do wrong is told on standard error."""
     color = False if os.environ.get("NO_COLOR") else None
     try:

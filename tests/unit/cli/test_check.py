@@ -1,0 +1,138 @@
+"""Files with mistakes: each is told with its place and a remedy, and nothing of Python's own is shown."""
+
+import json
+
+import pytest
+
+from typedflow import cli
+
+FINE = """
+from typedflow import task, workflow
+
+@task
+def double(n: int) -> int:
+    return 2 * n
+
+@task
+def name() -> str:
+    return "x"
+
+@workflow
+def quadruple(n: int = 1) -> int:
+    return double(n=double(n=n))
+"""
+MISWIRED = (
+    FINE
+    + """
+@workflow
+def wrong() -> int:
+    double(m=3)
+    return double(n=name())
+"""
+)
+UNTYPED = (
+    FINE
+    + """
+@task
+def untyped(n) -> int:
+    return n
+
+@task
+def unsupported(n: complex) -> int:
+    return 1
+"""
+)
+
+
+@pytest.fixture
+def file(tmp_path, request, monkeypatch):
+    """A writer of modules, each with a name of its own, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    name = f"checked_{abs(hash(request.node.nodeid))}.py"
+
+    def write(content: str) -> str:
+        (tmp_path / name).write_text(content, "utf-8")
+        return name
+
+    return write
+
+
+def test_a_file_without_mistakes_is_counted(capsys, file):
+    assert cli.execute(["check", file(FINE)]) == 0
+    assert capsys.readouterr().out == "2 tasks, 1 workflow, 0 launch plans: no mistakes\n"
+
+
+def test_wrong_wiring_is_shown_with_the_authors_lines(capsys, file):
+    name = file(MISWIRED)
+    assert cli.execute(["check", name]) == 2
+    shown = capsys.readouterr().err
+    assert "error[VariableNameNotFound]" in shown
+    assert "error[MismatchingTypes]: input `n` of task `double` expects int" in shown
+    assert f"--> {name}:19:12" in shown
+    assert "19 |     return double(n=name())" in shown
+    assert shown.endswith("3 errors\n")
+
+
+def test_every_mistake_of_a_definition_is_told_at_once(capsys, file):
+    assert cli.execute(["check", file(UNTYPED), "-o", "json"]) == 2
+    codes = [each["code"] for each in json.loads(capsys.readouterr().out)["diagnostics"]]
+    assert codes == ["MissingAnnotation", "UnsupportedType"]
+
+
+def test_programs_get_each_mistake_with_its_place(capsys, file):
+    name = file(MISWIRED)
+    assert cli.execute(["check", name, "-o", "json"]) == 2
+    last = json.loads(capsys.readouterr().out)["diagnostics"][-1]
+    assert (last["code"], last["file"], last["line"], last["column"]) == ("MismatchingTypes", name, 19, 12)
+    assert (last["expected"], last["given"]) == ("int", "str")
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "line"),
+    [
+        ("def f(:\n", "this is not Python", 1),
+        ("import os\nx = 1 / 0\n", "raised ZeroDivisionError: division by zero", 2),
+        ("raise SystemExit(3)\n", "raised SystemExit", 1),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_named_with_its_line(capsys, file, content, message, line):
+    name = file(content)
+    assert cli.execute(["check", name]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error[Load]: ")
+    assert message in shown
+    assert f"--> {name}:{line}" in shown
+    assert "Traceback" not in shown
+    assert cli.execute(["check", name, "-o", "json"]) == 2
+    [only] = json.loads(capsys.readouterr().out)["diagnostics"]
+    assert (only["code"], only["file"], only["line"]) == ("Load", name, line)
+
+
+@pytest.mark.parametrize("name", ["there_is_none.py", "notes.txt"])
+def test_what_is_not_a_python_file_is_refused(capsys, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("hello", "utf-8")
+    assert cli.execute(["check", name]) == 2
+    assert f"`{name}`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "it has `quadruple`"),
+        (["quadrupel"], "did you mean `quadruple`?"),
+        (["double"], "`double` is a task"),
+        (["quadruple", "--n", "x"], "expected int"),
+        (["quadruple", "--m", "3"], "'--n'"),
+    ],
+)
+def test_run_tells_what_a_file_has_to_run_and_takes(capsys, file, arguments, message):
+    assert cli.execute(["run", file(FINE), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_help_of_run_lists_the_inputs_of_the_workflow(capsys, file):
+    assert cli.execute(["run", file(FINE), "quadruple", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "--n int  [default: 1]" in shown
+    assert "--inputs-file" in shown
