@@ -18,6 +18,9 @@ from typing import Self
 from typedflow.run_task import child
 from typedflow_propeller import process_identity, template_process
 
+# Each holds what its code imports; beyond these, the one that was idle longest makes room.
+_MOST_TEMPLATES = 8
+
 _TemplateKey = tuple[tuple[Path, ...], frozenset[tuple[str, str]]]
 
 
@@ -130,10 +133,13 @@ class Launcher:
         self, key: _TemplateKey, roots: Sequence[Path], environment: Mapping[str, str]
     ) -> template_process.TemplateProcess:
         """The warm one, or a new one; it ends when it was idle for a while."""
-        template = self._templates.get(key)
+        template = self._templates.pop(key, None)
         if template is None or template.lost:
+            idle = [each for each, known in self._templates.items() if known.is_idle]
+            for oldest in idle[: len(self._templates) + 1 - _MOST_TEMPLATES]:
+                self._drop(oldest)
             template = template_process.TemplateProcess(roots, self._store_url, environment)
-            self._templates[key] = template
+        self._templates[key] = template  # the last is the one that was used last
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()

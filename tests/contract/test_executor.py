@@ -638,6 +638,19 @@ def test_an_idle_template_ends(world):
     world(story)
 
 
+def test_templates_do_not_pile_up(world):
+    async def story(world: World) -> None:
+        for number in range(12):
+            spec = world.spec("double", attempt=number + 1)
+            spec.options.environment.add(name="NUMBER", value=str(number))
+            await world.run(spec)
+            await asyncio.gather(*world.executor._drivers)
+        assert len(world.executor._launcher._templates) == 8
+        assert zombies() == []
+
+    world(story)
+
+
 def test_two_processes_never_share_a_home(world):
     async def story(world: World) -> None:
         await world.executor.recover()
