@@ -136,7 +136,7 @@ class Launcher:
         template = self._templates.pop(key, None)
         if template is None or template.lost:
             idle = [each for each, known in self._templates.items() if known.is_idle]
-            for oldest in idle[: len(self._templates) + 1 - _MOST_TEMPLATES]:
+            for oldest in idle[: max(0, len(self._templates) + 1 - _MOST_TEMPLATES)]:
                 self._drop(oldest)
             template = template_process.TemplateProcess(roots, self._store_url, environment)
         self._templates[key] = template  # the last is the one that was used last
