@@ -8,9 +8,10 @@ closing its side, they are given up at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
 from typedflow import errors
 from typedflow.pb.attempt_pb2 import AttemptId
@@ -43,6 +44,7 @@ CLAIMABLE = ""
 _LOOK_AGAIN_SECONDS = 1.0
 _GOODBYE_SECONDS = 0.25
 _LOAD_BYTES = 1024 * 1024
+_LOG_BYTES = 1024 * 1024  # of a log are under way at once, for each reader
 _CLAIMS_AT_ONCE = 100
 
 
@@ -113,7 +115,7 @@ class Work:
         for session in sorted(self._sessions.values(), key=lambda one: one.propeller_id != holder):
             found = False
             async for chunk in session.read_log(attempt, follow=follow):
-                if chunk.last and chunk.error and not found:
+                if chunk.error:
                     reason = chunk.error
                     break
                 found = True
@@ -121,6 +123,8 @@ class Work:
                     yield chunk.data
                 if chunk.last:
                     return
+            if found:  # half a log must not look like a whole one
+                break
         raise errors.StateConflict(
             f"the log of attempt {attempt.attempt} of node `{attempt.node}` can't be read: {reason}",
             hint="start the propeller that ran it",
@@ -223,20 +227,38 @@ class Session:
                 self._outgoing.put_nowait(None)
 
     async def read_log(self, attempt: AttemptId, *, follow: bool) -> AsyncIterator[LogChunk]:
-        """Asks the propeller for a log; its chunks as they come, the last of them marked."""
-        wish = secrets.token_hex(8)
-        self._logs[wish] = asyncio.Queue()
-        self._send(WorkResponse(log=LogWish(id=wish, attempt=attempt, follow=follow)))
+        """Asks the propeller for a log; its chunks as they come, the last of them marked.
+
+        It is asked for part by part, each once the reader has taken the one before.
+        """
+        offset, ended = 0, False
+        while not ended:
+            async with contextlib.aclosing(self._read_part(attempt, follow=follow, offset=offset)) as part:
+                async for chunk in part:
+                    offset += len(chunk.data)
+                    if chunk.more:
+                        break
+                    ended = chunk.last
+                    yield chunk
+
+    async def _read_part(
+        self, attempt: AttemptId, *, follow: bool, offset: int
+    ) -> AsyncGenerator[LogChunk, None]:
+        wish = LogWish(
+            id=secrets.token_hex(8), attempt=attempt, follow=follow, offset=offset, limit=_LOG_BYTES
+        )
+        chunks = self._logs[wish.id] = asyncio.Queue()
+        self._send(WorkResponse(log=wish))
         ended = False
         try:
             while not ended:
-                chunk = await self._logs[wish].get()
+                chunk = await chunks.get()
                 ended = chunk.last
                 yield chunk
         finally:
-            del self._logs[wish]
+            del self._logs[wish.id]
             if not ended:
-                self._send(WorkResponse(log=LogWish(id=wish, attempt=attempt, cancel=True)))
+                self._send(WorkResponse(log=LogWish(id=wish.id, attempt=attempt, cancel=True)))
 
     def _send(self, message: WorkResponse) -> None:
         self._outgoing.put_nowait(message)

@@ -6,7 +6,7 @@ becomes of an attempt goes from the executor (or the pod) to admin, and comes ba
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from typedflow.pb import attempt_pb2
@@ -27,8 +27,13 @@ class Executor(Protocol):
         What admin hears is `Stopped`, or the outcome when the attempt was quicker. Returns without waiting.
         """
 
-    def read_log(self, attempt: attempt_pb2.AttemptId, *, follow: bool) -> AsyncIterator[bytes]:
-        """The attempt's log in pieces of at most 64 KiB; with `follow` until it has ended. Raises NotFound."""
+    def read_log(
+        self, attempt: attempt_pb2.AttemptId, *, follow: bool, offset: int = 0
+    ) -> AsyncGenerator[bytes, None]:
+        """The attempt's log from a byte on, in pieces of at most 64 KiB; with `follow` until the attempt has ended.
+
+        Raises NotFound.
+        """
 
     async def recover(self) -> None:
         """Takes up what an earlier process left: adopts what is alive, tells admin of what ended."""

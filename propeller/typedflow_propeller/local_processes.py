@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -141,7 +141,9 @@ class LocalProcesses:
         if self._lock is not None:
             self._lock.close()
 
-    async def read_log(self, attempt: attempt_pb2.AttemptId, *, follow: bool) -> AsyncIterator[bytes]:
+    async def read_log(
+        self, attempt: attempt_pb2.AttemptId, *, follow: bool, offset: int = 0
+    ) -> AsyncGenerator[bytes, None]:
         """See `executor.Executor.read_log`."""
         folder = attempt_folder.of(self._root, attempt)
         known = self._attempts.get(_key(attempt))
@@ -154,6 +156,7 @@ class LocalProcesses:
         if not folder.log.exists():
             return
         with folder.log.open("rb", buffering=0) as log:
+            log.seek(offset)
             while True:
                 is_last = running is None or running.is_set()
                 while piece := log.read(_PIECE):

@@ -7,8 +7,10 @@ leases that ended meanwhile are found out by heartbeats and fenced commits. Atte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -266,10 +268,17 @@ class _Stream:
 
     async def _read_log(self, wish: propeller_pb2.LogWish) -> None:
         last = propeller_pb2.LogChunk(wish_id=wish.id, last=True)
+        left = wish.limit or sys.maxsize
+        log = self.executor.read_log(wish.attempt, follow=wish.follow, offset=wish.offset)
         try:
-            async for piece in self.executor.read_log(wish.attempt, follow=wish.follow):
-                chunk = propeller_pb2.LogChunk(wish_id=wish.id, data=piece)
-                await self._outgoing.put(propeller_pb2.WorkRequest(log=chunk))
+            async with contextlib.aclosing(log) as pieces:
+                async for piece in pieces:
+                    chunk = propeller_pb2.LogChunk(wish_id=wish.id, data=piece[:left])
+                    await self._outgoing.put(propeller_pb2.WorkRequest(log=chunk))
+                    left -= len(chunk.data)
+                    if not left:
+                        last.more = True
+                        break
         except errors.TypedflowError as error:
             last.error = str(error)
         except OSError as error:

@@ -82,7 +82,8 @@ VALUES = """
         a = same(whole=whole, real=real, zero=zero, text=text, truth=truth, moment=moment, numbers=numbers,
                  nested=nested, maybe=maybe, either=either, config=config)
         seen = see(whole=a.whole, real=a.real, zero=a.zero, text=a.text, truth=a.truth, moment=a.moment,
-                   numbers=a.numbers, nested=a.nested, maybe=a.maybe, either=a.either, config=a.config, nothing=a.nothing)
+                   numbers=a.numbers, nested=a.nested, maybe=a.maybe, either=a.either, config=a.config,
+                   nothing=a.nothing)
         return Seen(seen, a.whole, a.real, a.zero, a.text, a.truth, a.moment, a.numbers, a.nested, a.maybe, a.either,
                     a.config, a.nothing)
 """
@@ -391,6 +392,7 @@ def test_c2_a_cache_version_replaces_the_code(author):
 def test_c5_a_run_in_this_process_has_the_keys_that_the_server_has(author, monkeypatch):
     for name, value in (("PROJECT", author.client.project), ("DOMAIN", author.client.domain)):
         monkeypatch.setenv(f"TYPEDFLOW_{name}", value)
+    monkeypatch.chdir(author.folder)
     author.register("cached_here", CACHED)
     author.register("filed_here", FILED)
     for name in ("labelled", "filed"):

@@ -546,11 +546,17 @@ class LogWish(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     FOLLOW_FIELD_NUMBER: _builtins.int
     CANCEL_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Echoed in the chunks."""
     follow: _builtins.bool
     cancel: _builtins.bool
     """No one reads any longer."""
+    offset: _builtins.int
+    """Bytes at the log's beginning that are not wanted."""
+    limit: _builtins.int
+    """No more bytes than so many, so that a slow reader fills nobody's memory; 0 is all."""
     @_builtins.property
     def attempt(self) -> _attempt_pb2.AttemptId: ...
     def __init__(
@@ -560,10 +566,12 @@ class LogWish(_message.Message):
         attempt: _attempt_pb2.AttemptId | None = ...,
         follow: _builtins.bool = ...,
         cancel: _builtins.bool = ...,
+        offset: _builtins.int = ...,
+        limit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel", b"cancel", "follow", b"follow", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel", b"cancel", "follow", b"follow", "id", b"id", "limit", b"limit", "offset", b"offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -577,6 +585,7 @@ class LogChunk(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     wish_id: _builtins.str
     data: _builtins.bytes
     """At most 64 KiB."""
@@ -584,6 +593,8 @@ class LogChunk(_message.Message):
     """That was all."""
     error: _builtins.str
     """With `last`, why there is nothing, where there is nothing."""
+    more: _builtins.bool
+    """With `last`, the limit was reached: there may be more, for another wish."""
     def __init__(
         self,
         *,
@@ -591,10 +602,11 @@ class LogChunk(_message.Message):
         data: _builtins.bytes = ...,
         last: _builtins.bool = ...,
         error: _builtins.str = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "error", b"error", "last", b"last", "wish_id", b"wish_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "error", b"error", "last", b"last", "more", b"more", "wish_id", b"wish_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -412,6 +412,36 @@ def test_logs_come_through_the_propeller_that_has_them(admin, graph, launched):
     assert found[0].attempt == 1
 
 
+def test_a_log_is_asked_for_in_parts_and_a_half_is_not_taken_for_the_whole(admin, graph, launched):
+    request = executions_pb2.ReadLogsRequest(execution_id=launched, node="a", follow=True)
+    read = []
+
+    def drain() -> None:
+        read.extend(response.data for response in admin.executions.ReadLogs(request))
+
+    async def talk() -> None:
+        async with propeller(admin, "one") as one:
+            claim = await one.claim(launched)
+            await one.commit(part(claim, consumed=[1], attempts=[graph.spec(launched)]))
+            reading = asyncio.create_task(asyncio.to_thread(drain))
+            first = (await one.next("log")).log
+            assert (first.offset, first.limit > 0) == (0, True)
+            await one.send(log=propeller_pb2.LogChunk(wish_id=first.id, data=b"one"))
+            await one.send(log=propeller_pb2.LogChunk(wish_id=first.id, last=True, more=True))
+            second = (await one.next("log")).log
+            assert (second.offset, second.limit, second.follow) == (3, first.limit, True)
+            await one.send(log=propeller_pb2.LogChunk(wish_id=second.id, data=b"two"))
+            await one.send(log=propeller_pb2.LogChunk(wish_id=second.id, last=True, error="the disk is gone"))
+            with pytest.raises(grpc.RpcError) as failure:
+                await reading
+            assert rpc.error_from(failure.value).code == "LogUnavailable"
+            assert "the disk is gone" in str(rpc.error_from(failure.value))
+            await one.commit(end(claim, 1))
+
+    asyncio.run(talk())
+    assert b"".join(read) == b"onetwo"
+
+
 def test_logs_that_nobody_has_are_said_to_be_unavailable(admin, graph, launched):
     async def talk() -> None:
         async with propeller(admin, "one") as one:
