@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 import typedflow as package
-from typedflow import identifiers, services
+from typedflow import services, spelling
 
 
 class LazyGroup(click.Group):
@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
         """Finds the command, or says which one was probably meant."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
-            near = identifiers.nearest(name, self.list_commands(ctx))
+            near = spelling.nearest(name, self.list_commands(ctx))
             hint = f" Did you mean '{near}'?" if near else ""
             ctx.fail(f"No such command '{name}'.{hint}")
         return super().resolve_command(ctx, args)

@@ -50,6 +50,7 @@ _LAUNCHES = (
 def demo(keep: bool) -> None:
     """See it work: a real pipeline on real data, launched three times, on a server of its own on free ports."""
     with _folder(_example()) as folder:
+        click.secho("typedflow demo", bold=True)
         with services.embedded(folder / "home") as info:
             _show(info, folder)
             if keep:
@@ -97,9 +98,12 @@ def _show(info: settings.ServerInfo, folder: Path) -> None:
     """Registers the pipeline, launches it and shows what comes of it."""
     from typedflow import client
 
-    click.secho("typedflow demo", bold=True)
     output.fields(
-        {"server    ": f"{info.grpc} (gRPC), http://{info.http} (HTTP)", "home": str(folder / "home")}
+        {
+            "server    ": f"{info.grpc} (gRPC), http://{info.http} (HTTP)",
+            "home": str(folder / "home"),
+            "pipeline": str(folder / "tumours"),
+        }
     )
     with client.Client(info.grpc, token=info.token) as connected:
         version = connected.register(folder / "tumours").version
@@ -135,8 +139,9 @@ def _saved(run: Run) -> float:
 
 def _show_result(run: Run, report: Path) -> None:
     values = records.values(run.message.outputs, run.message.interface.outputs)
-    click.echo()
-    following.show_outputs({**values, _REPORT: f"{report.as_uri()}  (stays there, for your browser)"})
+    shown = {name: following.plain(value) for name, value in values.items()}
+    click.echo("\noutputs")
+    output.fields({**shown, _REPORT: f"{report.as_uri()}  (stays there, for your browser)"})
 
 
 def _stay(folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from typedflow import errors, identifiers
+from typedflow import errors, spelling
 from typedflow.cli import connection
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _check_node(client: Client, execution_id: str, node: str) -> None:
     """Names the nearest node where there is none of that name."""
     nodes = [each.id for each in client.nodes(execution_id)]
     if node not in nodes:
-        near = identifiers.nearest(node, nodes)
+        near = spelling.nearest(node, nodes)
         raise errors.NotFound(
             f"execution {execution_id} has no node `{node}`",
             hint=f"did you mean `{near}`?" if near else f"its nodes are {', '.join(nodes)}",

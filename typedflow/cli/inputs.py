@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from typedflow import errors, identifiers, literal_types, literals
+from typedflow import errors, literal_types, literals, spelling
 from typedflow.type_engine import File
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _variable(name: str, variables: Mapping[str, Variable], where: str) -> Varia
     for known, variable in variables.items():
         if dashed(known) == dashed(name):
             return variable
-    near = identifiers.nearest(name, variables)
+    near = spelling.nearest(name, variables)
     listed = ", ".join(f"`{known}`" for known in variables)
     raise errors.UsageError(
         f"there is no input `{name}`",

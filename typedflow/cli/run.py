@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from typedflow import compiler, errors, identifiers, settings
+from typedflow import compiler, errors, settings, spelling
 from typedflow.authoring import serialize
 from typedflow.cli import connection, failures, following, input_command, inputs, local_server, output
 from typedflow.cli import launch as launching
@@ -109,7 +109,7 @@ def _wanted(entities: serialize.Entities, file: str, name: str | None) -> _Wante
             raise errors.UsageError(
                 f"`{name}` is a task", where=file, hint=f"run a workflow that calls it; there are {listed}"
             )
-        near = identifiers.nearest(name, [each.rpartition(".")[2] for each in launchable])
+        near = spelling.nearest(name, [each.rpartition(".")[2] for each in launchable])
         what = f"`{name}` may be {' or '.join(matching)}" if matching else f"there is no workflow `{name}`"
         raise errors.UsageError(
             what,

@@ -11,8 +11,8 @@ from typedflow import cli
 from typedflow.cli import commands
 
 HEAVY = {
-    "alembic", "fsspec", "grpc", "kubernetes", "marshmallow", "numpy", "pandas", "pandera", "pyarrow", "rich", "sqlalchemy",
-    "starlette", "uvicorn",
+    "alembic", "fsspec", "grpc", "kubernetes", "marshmallow", "numpy", "pandas", "pandera", "pyarrow", "rich",
+    "sqlalchemy", "starlette", "uvicorn",
 }  # fmt: skip
 
 
