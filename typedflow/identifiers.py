@@ -6,15 +6,10 @@ nothing here resolves a name to an entity.
 
 from __future__ import annotations
 
-import difflib
 import re
-from typing import TYPE_CHECKING
 
 from typedflow.pb import identifiers_pb2
 from typedflow.pb.identifiers_pb2 import Identifier
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAX_NAME = 255
 MAX_LABEL = 63
@@ -98,23 +93,6 @@ def check_version(v: str) -> str:
     if any(c.isspace() or not c.isprintable() for c in v):
         return f"{v!r} is not a version: any characters but white space and control characters"
     return ""
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that was most likely meant; None when none is close.
-
-    The one candidate that has `name` as its last part wins over any that is merely similar, and one that is similar as a
-    whole over one whose last part is.
-    """
-    names = sorted(set(candidates))
-    ending = [c for c in names if c.endswith(f".{name}")]
-    if len(ending) == 1:
-        return ending[0]
-    if close := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
-        return close[0]
-    last_parts = {c.rpartition(".")[2]: c for c in names}
-    close = difflib.get_close_matches(name, last_parts, n=1, cutoff=0.6)
-    return last_parts[close[0]] if close else None
 
 
 def _identifier(

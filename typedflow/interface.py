@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from typedflow import errors, identifiers, literal_types, literals
+from typedflow import errors, literal_types, literals, spelling
 from typedflow.pb.literals_pb2 import Literal, LiteralMap
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _unknown(of: Interface, names: Iterable[str]) -> list[tuple[str, str]]:
     for name in names:
         if name in known:
             continue
-        near = identifiers.nearest(name, known)
+        near = spelling.nearest(name, known)
         listed = ", ".join(f"`{k}`" for k in known)
         hint = (
             f"did you mean `{near}`?"

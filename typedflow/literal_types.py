@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from typedflow import errors, identifiers
+from typedflow import errors, spelling
 from typedflow.pb import types_pb2
 from typedflow.pb.types_pb2 import (
     Column,
@@ -403,6 +403,6 @@ def _listed(names: Sequence[str]) -> str:
 
 def _did_you_mean(missing: Sequence[str], given: Iterable[str]) -> str:
     candidates = list(given)
-    pairs = [(name, identifiers.nearest(name, candidates)) for name in missing[:_MOST_HINTED]]
+    pairs = [(name, spelling.nearest(name, candidates)) for name in missing[:_MOST_HINTED]]
     found = [f"`{near}` for `{name}`" for name, near in pairs if near]
     return f"did you mean {', '.join(found)}?" if found else ""

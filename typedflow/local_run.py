@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from typedflow import catalog, engine, errors, fingerprint, hashing, identifiers, settings, type_engine
+from typedflow import catalog, engine, errors, fingerprint, hashing, settings, spelling, type_engine
 from typedflow.authoring import call, context, serialize, signature
 from typedflow.authoring.task import Task
 from typedflow.authoring.workflow import Workflow
@@ -314,7 +314,7 @@ def arguments(
     given = dict(zip(names, args, strict=False))
     for name, value in kwargs.items():
         if name not in read.parameters:
-            nearest = identifiers.nearest(name, names)
+            nearest = spelling.nearest(name, names)
             wrong.append(f"it has no input `{name}`" + (f", did you mean `{nearest}`?" if nearest else ""))
         elif name in given:
             wrong.append(f"input `{name}` is given twice")

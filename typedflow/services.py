@@ -10,14 +10,16 @@ import contextlib
 import signal
 import threading
 from contextlib import AbstractContextManager
-from importlib import metadata
 from typing import TYPE_CHECKING, Protocol, cast
 
-from typedflow import errors, settings
+from typedflow import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from importlib import metadata
     from pathlib import Path
+
+    from typedflow import settings
 
 GROUP = "typedflow.services"
 EMBEDDED = "embedded"
@@ -38,7 +40,7 @@ def embedded(home: Path, *, port: int = 0, http_port: int = 0) -> AbstractContex
     Raises:
         UsageError: no such service is installed; a port is in use; another server has this home.
     """
-    for each in metadata.entry_points(group=GROUP, name=EMBEDDED):
+    for each in _installed().select(name=EMBEDDED):
         return cast(Embedded, each.load())(home, port=port, http_port=http_port)
     raise errors.UsageError(
         "no embedded server is installed", hint="install all of typedflow: pip install typedflow"
@@ -47,7 +49,13 @@ def embedded(home: Path, *, port: int = 0, http_port: int = 0) -> AbstractContex
 
 def commands() -> dict[str, metadata.EntryPoint]:
     """The entry points of the services' own commands, by name."""
-    return {each.name: each for each in metadata.entry_points(group=GROUP) if each.name != EMBEDDED}
+    return {each.name: each for each in _installed() if each.name != EMBEDDED}
+
+
+def _installed() -> metadata.EntryPoints:
+    from importlib import metadata  # noqa: PLC0415 - brings email, zipfile and csv, and most commands need no service
+
+    return metadata.entry_points(group=GROUP)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from typedflow import errors, identifiers
+from typedflow import errors, identifiers, spelling
 
 FILE = "typedflow.toml"
 SERVER_FILE = "server.json"
@@ -152,7 +152,7 @@ def _text(messages: object, table: tuple[str, ...]) -> str:
         if name == "_schema":
             lines.append(f"{'.'.join(table) or 'the file'}: {said}")
             continue
-        near = identifiers.nearest(name, _NAMES) if name not in _NAMES else None
+        near = spelling.nearest(name, _NAMES) if name not in _NAMES else None
         hint = f" Did you mean `{near}`?" if near else ""
         lines.append(f"{'.'.join((*table, name))}: {said}{hint}")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from typedflow import errors, identifiers, interface, literals
+from typedflow import errors, interface, literals, spelling
 from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
 from typedflow.pb.literals_pb2 import LiteralMap, NamedLiteral
 from typedflow.pb.workflows_pb2 import CompiledWorkflow
@@ -70,7 +70,7 @@ def check_nodes(workflow: CompiledWorkflow, nodes: Iterable[str]) -> None:
     there = {node.id for node in workflow.workflow.nodes}
     for node in nodes:
         if node != "*" and node not in there:
-            near = identifiers.nearest(node, sorted(there))
+            near = spelling.nearest(node, sorted(there))
             raise errors.NotFound(
                 f"workflow `{workflow.workflow.id.name}` has no node `{node}`",
                 where="overwrite_cache",

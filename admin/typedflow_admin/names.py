@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typedflow import errors, identifiers
+from typedflow import errors, identifiers, spelling
 from typedflow.pb.identifiers_pb2 import (
     ENTITY_KIND_LAUNCH_PLAN,
     ENTITY_KIND_TASK,
@@ -76,7 +76,7 @@ def _full_name(transaction: store.Transaction, id_: Identifier, word: str) -> st
             hint="give more of the name",
             code="AmbiguousName",
         )
-    near = identifiers.nearest(id_.name, names)
+    near = spelling.nearest(id_.name, names)
     raise errors.NotFound(
         f"there is no {word} `{id_.name}` in {place}",
         hint=f"did you mean `{near}`?"

@@ -67,19 +67,3 @@ def test_any_text_without_white_space_is_a_version(version: str):
 @pytest.mark.parametrize("version", ["", "a b", "a\n", "\u00a0", "a\0", "\u202ea", "x" * 129])
 def test_what_is_not_a_version_is_told_why(version: str):
     assert identifiers.check_version(version) != ""
-
-
-def test_nearest_prefers_the_only_name_with_that_last_part():
-    names = ["pipelines.tumours.train", "trainer", "evaluate"]
-    assert identifiers.nearest("train", names) == "pipelines.tumours.train"
-    assert identifiers.nearest("evalute", names) == "evaluate"
-    assert identifiers.nearest("zebra", names) is None
-    assert identifiers.nearest("train", []) is None
-
-
-def test_nearest_does_not_depend_on_the_order_of_the_candidates():
-    names = ["traim", "traio", "traip"]
-    assert (
-        len({identifiers.nearest("train", order) for order in (names, names[::-1], [*names[1:], names[0]])})
-        == 1
-    )

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from typedflow import errors, identifiers, type_engine
+from typedflow import errors, identifiers, spelling, type_engine
 from typedflow.authoring import definitions, source
 from typedflow.authoring.workflow import Workflow
 from typedflow.compiler import diagnostics
@@ -112,7 +112,7 @@ class LaunchPlan:
         for name, value in values.items():
             parameter = parameters.get(name)
             if parameter is None:
-                nearest = identifiers.nearest(name, list(parameters))
+                nearest = spelling.nearest(name, list(parameters))
                 hint = f"did you mean `{nearest}`?" if nearest else ""
                 self._mistake(
                     diagnostics.UNKNOWN_INPUT,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-from typedflow import identifiers, literal_types
+from typedflow import literal_types, spelling
 from typedflow.authoring import definitions, source
 from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, types_pb2, workflows_pb2
@@ -131,7 +131,7 @@ def outputs(form: type, promises: Mapping[str, Promise], what: str) -> Any:
     def missing(_: object, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
-        nearest = identifiers.nearest(name, list(promises))
+        nearest = spelling.nearest(name, list(promises))
         next(iter(promises.values())).typedflow_fail(
             diagnostics.FIELD_NOT_FOUND,
             f"{what} gives {', '.join(f'`{n}`' for n in promises)}, not `{name}`",

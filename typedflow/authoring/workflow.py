@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
-from typedflow import compiler, errors, identifiers
+from typedflow import compiler, errors, identifiers, spelling
 from typedflow.authoring import context, definitions, runner, signature, source, trace
 from typedflow.authoring.promise import Promise
 from typedflow.compiler import diagnostics
@@ -208,7 +208,7 @@ def _inline(
         place = trace.Place(node, position, what)
         given = tracing.arguments(read, args, kwargs, place)
         for name in [name for name in given if name not in read.parameters]:
-            nearest = identifiers.nearest(name, list(read.parameters))
+            nearest = spelling.nearest(name, list(read.parameters))
             hint = f"did you mean `{nearest}`?" if nearest else ""
             tracing.mistake(
                 diagnostics.VARIABLE_NAME_NOT_FOUND,

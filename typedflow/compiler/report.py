@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from typedflow import identifiers, literal_types
+from typedflow import identifiers, literal_types, spelling
 from typedflow.compiler import diagnostics
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Report:
         self._comparisons += len(candidates)
         if self.full or self._comparisons > _MOST_COMPARISONS or not 0 < len(name) <= identifiers.MAX_NAME:
             return ""
-        nearest = identifiers.nearest(
+        nearest = spelling.nearest(
             name, [each for each in candidates if 0 < len(each) <= identifiers.MAX_NAME]
         )
         return f"did you mean `{nearest}`?" if nearest else ""

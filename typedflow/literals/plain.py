@@ -16,7 +16,7 @@ import datetime as dt
 import math
 from typing import TYPE_CHECKING
 
-from typedflow import errors, identifiers, literal_types
+from typedflow import errors, literal_types, spelling
 from typedflow.literals import conversion, lists, scalars
 from typedflow.pb import types_pb2
 from typedflow.pb.literals_pb2 import FieldValue, Literal, Record, Union
@@ -268,7 +268,7 @@ class _Reader:
 
 def unknown(noun: str, name: str, known: Mapping[str, object]) -> str:
     """The message for a name that is none of those known, with the nearest of them."""
-    near = identifiers.nearest(name, known)
+    near = spelling.nearest(name, known)
     if near:
         return f"unknown {noun} `{name}`: did you mean `{near}`?"
     return (
