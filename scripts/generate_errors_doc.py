@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes docs/errors.md from `typedflow/compiler/diagnostics.py`; `--check` fails when it is not current."""
+"""Writes docs/errors.md from `typedflow/compiler/explanations.py`; `--check` fails when it is not current."""
 
 import sys
 from pathlib import Path
 
-from typedflow.compiler import diagnostics
+from typedflow.compiler import explanations
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
 
@@ -22,10 +22,10 @@ This page is written by `scripts/generate_errors_doc.py`.
 
 def document() -> str:
     """The whole page."""
-    return "\n".join([HEADER, *(section(each) for each in diagnostics.EXPLANATIONS)])
+    return "\n".join([HEADER, *(section(each) for each in explanations.EXPLANATIONS)])
 
 
-def section(explanation: diagnostics.Explanation) -> str:
+def section(explanation: explanations.Explanation) -> str:
     """One code's part of the page."""
     parts = (
         f"## {explanation.code}",

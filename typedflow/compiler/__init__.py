@@ -4,13 +4,20 @@ One compiler for everybody: at definition, in tests, at registration, for raw gR
 no clock, the same bytes for the same template) and never raises for what is in a template.
 """
 
-from typedflow.compiler.calls import Resolver
-from typedflow.compiler.compile import compile_workflow
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from typedflow.compiler.diagnostics import unique
-from typedflow.compiler.launch_plan import compile_launch_plan
-from typedflow.compiler.result import Result
-from typedflow.compiler.task import compile_task
 from typedflow.task_options import merge as options
+
+if TYPE_CHECKING:
+    from typedflow.compiler.calls import Resolver
+    from typedflow.compiler.compile import compile_workflow
+    from typedflow.compiler.launch_plan import compile_launch_plan
+    from typedflow.compiler.result import Result
+    from typedflow.compiler.task import compile_task
 
 __all__ = [
     "Resolver",
@@ -21,3 +28,21 @@ __all__ = [
     "options",
     "unique",
 ]
+
+_PLACES = {
+    "Resolver": "calls",
+    "Result": "result",
+    "compile_launch_plan": "launch_plan",
+    "compile_task": "task",
+    "compile_workflow": "compile",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Loads the compiler when something is compiled: a definition needs no more of it than the codes of mistakes."""
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{place}"), name)
+    globals()[name] = value
+    return value

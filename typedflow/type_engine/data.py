@@ -5,7 +5,6 @@ The one place where the type engine meets an object store. It never keeps bytes 
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -49,6 +48,8 @@ class Data:
 
     def new_folder(self) -> Path:
         """An empty folder of its own, so that files of one base name do not meet."""
+        import tempfile  # noqa: PLC0415 - takes milliseconds, and no definition makes a folder
+
         self.folder.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=self.folder, prefix="value-"))
 

@@ -40,7 +40,7 @@ class TypeEngine:
         self._named: dict[str, Factory] = {}
         self._origins: dict[Any, Factory] = {}
         self._predicates: list[tuple[Callable[[Any], bool], Factory]] = []
-        self._markers: dict[Factory, tuple[type[Marker], ...]] = {}
+        self._markers: dict[Factory, frozenset[str]] = {}
         self._made: dict[tuple[Any, str], Converter] = {}
         self._under_way: list[Any] = []
         self._lock = threading.RLock()
@@ -52,11 +52,12 @@ class TypeEngine:
             markers: what the factory understands in `Annotated[annotation, ...]`; it is then handed the whole of it.
         """
         self._exact[annotation] = factory
-        self._markers[factory] = tuple(markers)
+        self._markers[factory] = frozenset(alternatives.qualified_name(each) for each in markers)
 
-    def register_name(self, qualified: str, factory: Factory) -> None:
-        """The same by the class's module and qualified name, `pandas.DataFrame`, without importing it."""
+    def register_name(self, qualified: str, factory: Factory, *, markers: Sequence[str] = ()) -> None:
+        """The same by modules and qualified names, `pandas.DataFrame`, without importing any of them."""
         self._named[qualified] = factory
+        self._markers[factory] = frozenset(markers)
 
     def register_origin(self, origin: Any, factory: Factory) -> None:
         """Gives all annotations of one origin converters: `list` is that of `list[int]`."""
@@ -111,9 +112,9 @@ class TypeEngine:
         factory = self._find(annotation)
         if factory is None:
             raise _unsupported(annotation)
-        understood = self._markers.get(factory, ())
+        understood = self._markers.get(factory, frozenset())
         for each in marked:
-            if not isinstance(each, understood):
+            if understood.isdisjoint(map(alternatives.qualified_name, type(each).__mro__)):
                 message = f"{each!r} says nothing about {alternatives.text(annotation)}"
                 raise errors.DefinitionError(
                     message, hint=f"leave it out of {alternatives.text(whole)}", code="UnsupportedType"

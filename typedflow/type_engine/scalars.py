@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-import zoneinfo
 from collections.abc import Sequence
 from typing import Any
 
@@ -257,7 +256,7 @@ class DatetimeConverter(conversion.Converter):
         message = literal.datetime
         try:
             return (_EPOCH + message.epoch_microseconds * _MICROSECOND).astimezone(_zone(message))
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        except (KeyError, ValueError, OSError):  # zoneinfo.ZoneInfoNotFoundError is a KeyError
             hint = "install the package tzdata, or correct the name"
             raise errors.ConversionError(
                 f"the time zone {message.zone!r} is not known here", where=path, hint=hint
@@ -273,6 +272,8 @@ class DatetimeConverter(conversion.Converter):
 
 def _zone(message: literals_pb2.Datetime) -> dt.tzinfo:
     if message.zone:
+        import zoneinfo  # noqa: PLC0415 - it reads where zones are, which takes milliseconds, and few have one
+
         return zoneinfo.ZoneInfo(message.zone)
     return dt.timezone(dt.timedelta(seconds=message.offset_seconds)) if message.offset_seconds else dt.UTC
 

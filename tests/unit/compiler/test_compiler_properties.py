@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from typedflow import compiler, literal_types, literals
-from typedflow.compiler import diagnostics
+from typedflow.compiler import explanations
 from typedflow.pb.launch_plans_pb2 import LaunchPlanTemplate
 from typedflow.pb.tasks_pb2 import TaskTemplate
 from typedflow.pb.workflows_pb2 import WorkflowTemplate
 
-CODES = {each.code for each in diagnostics.EXPLANATIONS}
+CODES = {each.code for each in explanations.EXPLANATIONS}
 WIDE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 MANY = settings(WIDE, max_examples=200)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from typedflow.cli import render_diagnostics
-from typedflow.compiler import diagnostics
+from typedflow.compiler import diagnostics, explanations
 
-CODES = [each.code for each in diagnostics.EXPLANATIONS]
+CODES = [each.code for each in explanations.EXPLANATIONS]
 RENDERED = Path(__file__).parent / "rendered"
 
 
