@@ -49,7 +49,7 @@ class Trained(NamedTuple):
 @task(cache=True)
 def ingest() -> pd.DataFrame:
     """The Wisconsin breast cancer table, as scikit-learn ships it."""
-    return load_breast_cancer(as_frame=True).frame
+    return pd.DataFrame(load_breast_cancer(as_frame=True).frame)
 
 
 @task(cache=True)
@@ -61,12 +61,13 @@ def validate(raw: pd.DataFrame) -> DataFrame[Tumours]:
 @task(cache=True)
 def split(tumours: DataFrame[Tumours], seed: int) -> Split:
     """Keeps a third for judging, with as many malignant ones in each part."""
-    return Split(*train_test_split(tumours, test_size=1 / 3, random_state=seed, stratify=tumours[LABEL]))
+    parts = train_test_split(tumours, test_size=1 / 3, random_state=seed, stratify=tumours[LABEL])
+    learning, judging = map(DataFrame[Tumours], parts)
+    return Split(learning, judging)
 
 
-@task(
-    cache=True, resources=Resources(gpu="1")
-)  # gets one where there is one; a laptop says so, and runs it on the CPU
+# It gets a GPU where there is one. A machine without says so and runs it on the CPU, which is all that this forest needs.
+@task(cache=True, resources=Resources(gpu="1"))
 def train(rows: DataFrame[Tumours], trees: int, depth: int, seed: int) -> Model:
     """Grows a random forest."""
     forest = RandomForestClassifier(n_estimators=trees, max_depth=depth, random_state=seed)
