@@ -26,7 +26,7 @@ def main() -> int:
         "parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all when none is named"
     )
     parser.add_argument(
-        "--json", type=Path, default=Path("benchmarks/latest.json"), help="where figures are written"
+        "--json", type=Path, default=Path("benchmarks/results/latest.json"), help="where figures are written"
     )
     asked = parser.parse_args()
     unknown = [part for part in asked.parts if part not in PARTS]
@@ -39,6 +39,7 @@ def main() -> int:
             figures.append(figure)
             print(row(figure), flush=True)
     machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(
         json.dumps({"machine": machine, "figures": [f.record() for f in figures]}, indent=1) + "\n"
     )
