@@ -206,7 +206,8 @@ def compile_all(sent: Sent, known: Known) -> list[Checked]:
         if target is not None or key not in workflows:
             keep(plan, compiler.compile_launch_plan(plan, target))
     if diagnostics:
-        raise errors.CompileError(diagnostics)
+        # What is wrong with a task is said by every workflow that calls it, too.
+        raise errors.CompileError(compiler.unique(diagnostics))
     return sorted(checked, key=lambda entity: (entity.id.kind, entity.id.name))
 
 

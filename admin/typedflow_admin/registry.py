@@ -1,12 +1,15 @@
 """Tasks, workflows and launch plans in all their versions: registers whole sets of them, finds and lists them.
 
-A version never changes: the same content again changes nothing, other content under the same version is refused.
+A version never changes: other content under one that exists is refused. A registration whose version was made of its
+content says "this is what I have now": its versions become the newest of their names even if they were there already.
+One that names a version that is there repeats what was said before, and changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import dataclass
 
 from typedflow import errors, identifiers
 from typedflow.pb.identifiers_pb2 import ENTITY_KIND_TASK, ENTITY_KIND_WORKFLOW, EntityKind, Identifier
@@ -57,11 +60,11 @@ class Registry:
         def store_all(transaction: store.Transaction) -> list[Change.ValueType]:
             if not sent.header.dry_run:
                 _check_bundles(transaction, bundles)
-            new = _new(transaction, checked, rows)
-            changes = _changes(transaction, rows)
+            plan = _plan(transaction, checked, rows, "" if sent.header.version else version)
             if not sent.header.dry_run:
-                transaction.entities.insert(new)
-            return changes
+                transaction.entities.place(plan.placed)
+                transaction.entities.insert(plan.new)
+            return plan.changes
 
         run = self._database.read if sent.header.dry_run else self._database.write
         changes = await run(store_all)
@@ -91,7 +94,7 @@ class Registry:
             rows = await self._database.read(
                 lambda transaction: _versions(transaction, request, before, limit + 1)
             )
-            page, token = pages.cut(rows, limit, lambda row: row.number, *filters)
+            page, token = pages.cut(rows, limit, lambda row: row.place, *filters)
         else:
             after = pages.text(request.page_token, *filters)
             rows = await self._database.read(
@@ -151,41 +154,65 @@ def _check_bundles(transaction: store.Transaction, digests: Sequence[str]) -> No
         )
 
 
-def _new(
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a registration does: new rows, numbers of rows that become the newest again, what is said of each."""
+
+    new: list[store.EntityRow]
+    placed: list[int]
+    changes: list[Change.ValueType]
+
+
+def _plan(
     transaction: store.Transaction,
     checked: Sequence[registration.Checked],
     rows: Sequence[store.EntityRow],
-) -> list[store.EntityRow]:
-    """The rows that are not there yet; raises VersionConflict for those that are there with other content."""
+    made_of_content: str,
+) -> _Plan:
+    """What to do; raises VersionConflict for rows that are there with other content.
+
+    Args:
+        transaction: where they may be.
+        checked: what is registered.
+        rows: the same, as it will be stored.
+        made_of_content: the version that nobody named; empty when somebody did.
+    """
     there = {
         (row.key, row.version): row
         for row in transaction.entities.exact([(row.key, row.version) for row in rows])
     }
-    new = []
+    newest = transaction.entities.newest_of([row.key for row in rows])
+    plan = _Plan([], [], [])
+    moved = False
     for one, row in zip(checked, rows, strict=True):
-        old = there.get((row.key, row.version))
+        old, top = there.get((row.key, row.version)), newest.get(row.key)
         if old is None:
-            new.append(row)
+            plan.new.append(row)
         elif old.content != row.content:
-            difference = differences.describe(type(one.compiled).FromString(old.template), one.compiled)
-            raise errors.VersionConflict(
-                f"version `{row.version}` of {names.word(one.id.kind)} `{row.name}` exists with other content"
-                + (f": {difference}" if difference else ""),
-                hint="versions never change: register under a new one, or without one to have it made of the content",
-            )
-    return new
+            raise _conflict(one, old)
+        elif row.version == made_of_content:
+            plan.placed.append(old.number)
+            moved |= top is not None and top.number != old.number
+        changes = old is None or row.version == made_of_content
+        plan.changes.append(
+            CHANGE_NEW
+            if top is None
+            else CHANGE_CHANGED
+            if changes and top.digest != row.digest
+            else CHANGE_UNCHANGED
+        )
+    if not moved:
+        plan.placed.clear()
+    return plan
 
 
-def _changes(transaction: store.Transaction, rows: Sequence[store.EntityRow]) -> list[Change.ValueType]:
-    newest = transaction.entities.newest_digests([row.key for row in rows])
-    return [
-        CHANGE_NEW
-        if row.key not in newest
-        else CHANGE_UNCHANGED
-        if newest[row.key] == row.digest
-        else CHANGE_CHANGED
-        for row in rows
-    ]
+def _conflict(one: registration.Checked, old: store.EntityRow) -> errors.VersionConflict:
+    difference = differences.describe(type(one.compiled).FromString(old.template), one.compiled)
+    return errors.VersionConflict(
+        f"version `{old.version}` of {names.word(one.id.kind)} `{old.name}` exists with other content"
+        + (f": {difference}" if difference else ""),
+        hint="versions never change: register under a new one, or without one to have it made of the content",
+    )
 
 
 def _versions(

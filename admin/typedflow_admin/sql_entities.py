@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Connection, bindparam, func, insert, literal, select
+from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,7 +26,7 @@ _entities = tables.entities.c
 _ENTITY = [
     _entities.kind, _entities.project, _entities.domain, _entities.name, _entities.version, _entities.digest,
     _entities.content, _entities.template, _entities.description, _entities.signature, _entities.created_at_us,
-    _entities.principal, _entities.number,
+    _entities.principal, _entities.number, _entities.place,
 ]  # fmt: skip
 _SUMMARY = [literal(b"").label("template") if c is _entities.template else c for c in _ENTITY]
 
@@ -36,7 +37,7 @@ _OF_KEY = (
     & (_entities.name == bindparam("name"))
 )
 _FIND_VERSION = select(*_ENTITY).where(_OF_KEY, _entities.version == bindparam("version"))
-_FIND_NEWEST = select(*_ENTITY).where(_OF_KEY).order_by(_entities.number.desc()).limit(1)
+_FIND_NEWEST = select(*_ENTITY).where(_OF_KEY).order_by(_entities.place.desc()).limit(1)
 _BY_NUMBER = select(*_ENTITY).where(_entities.number == bindparam("number"))
 _OF_NAMES = (
     (_entities.kind == bindparam("kind"))
@@ -45,8 +46,8 @@ _OF_NAMES = (
     & (_entities.name.in_(bindparam("names", expanding=True)))
 )
 _EXACT = select(*_ENTITY).where(_OF_NAMES, _entities.version == bindparam("version"))
-_NEWEST_NUMBERS = select(func.max(_entities.number)).where(_OF_NAMES).group_by(_entities.name)
-_NEWEST_DIGESTS = select(_entities.name, _entities.digest).where(_entities.number.in_(_NEWEST_NUMBERS))
+_NEWEST_PLACES = select(func.max(_entities.place)).where(_OF_NAMES).group_by(_entities.name)
+_NEWEST_OF = select(*_SUMMARY).where(_entities.place.in_(_NEWEST_PLACES))
 _OF_PROJECT = (
     (_entities.kind == bindparam("kind"))
     & (_entities.project == bindparam("project"))
@@ -56,8 +57,8 @@ _NAMES = select(_entities.name).distinct().where(_OF_PROJECT).order_by(_entities
 _LIST_NEWEST = (
     select(*_SUMMARY)
     .where(
-        _entities.number.in_(
-            select(func.max(_entities.number))
+        _entities.place.in_(
+            select(func.max(_entities.place))
             .where(_OF_PROJECT, _entities.name > bindparam("after"))
             .group_by(_entities.name)
             .order_by(_entities.name)
@@ -68,11 +69,17 @@ _LIST_NEWEST = (
 )
 _LIST_VERSIONS = (
     select(*_SUMMARY)
-    .where(_OF_KEY, _entities.number < bindparam("before"))
-    .order_by(_entities.number.desc())
+    .where(_OF_KEY, _entities.place < bindparam("before"))
+    .order_by(_entities.place.desc())
     .limit(bindparam("limit"))
 )
+_GREATEST_PLACE = select(func.coalesce(func.max(_entities.place), 0))
 _INSERT = insert(tables.entities)
+_PLACE = (
+    update(tables.entities)
+    .where(_entities.number == bindparam("of_number"))
+    .values(place=bindparam("new_place"))
+)
 _bundles = tables.bundles.c
 _BUNDLE = [_bundles.digest, _bundles.blob, _bundles.created_at_us, _bundles.principal]
 _BUNDLES = select(*_BUNDLE).where(tables.bundles.c.digest.in_(bindparam("digests", expanding=True)))
@@ -81,7 +88,7 @@ _catalog = tables.catalog.c
 _ENTRY = [_catalog.key, _catalog.project, _catalog.domain, _catalog.task, _catalog.entry, _catalog.number]
 _ENTRIES = select(_catalog.key, _catalog.entry).where(_catalog.key.in_(bindparam("keys", expanding=True)))
 
-# Above every number that a row can have.
+# Above every number and place that a row can have.
 LAST = 2**62
 
 
@@ -121,17 +128,17 @@ class SqlEntities:
                 found += [store.EntityRow(*row) for row in self._connection.execute(_EXACT, parameters)]
         return found
 
-    def newest_digests(self, keys: Collection[store.EntityKey]) -> dict[store.EntityKey, str]:
-        """See `store.Entities.newest_digests`."""
+    def newest_of(self, keys: Collection[store.EntityKey]) -> dict[store.EntityKey, store.EntityRow]:
+        """See `store.Entities.newest_of`."""
         groups: defaultdict[tuple[int, str, str], list[str]] = defaultdict(list)
         for key in keys:
             groups[key.kind, key.project, key.domain].append(key.name)
-        found = {}
+        found: dict[store.EntityKey, store.EntityRow] = {}
         for (kind, project, domain), names in groups.items():
             for part in parts(names):
                 parameters = {"kind": kind, "project": project, "domain": domain, "names": part}
-                for name, digest in self._connection.execute(_NEWEST_DIGESTS, parameters):
-                    found[store.EntityKey(kind, project, domain, name)] = digest
+                rows = [store.EntityRow(*row) for row in self._connection.execute(_NEWEST_OF, parameters)]
+                found |= {row.key: row for row in rows}
         return found
 
     def names(self, kind: int, project: str, domain: str) -> list[str]:
@@ -142,7 +149,22 @@ class SqlEntities:
     def insert(self, rows: Sequence[store.EntityRow]) -> None:
         """See `store.Entities.insert`."""
         if rows:
-            self._connection.execute(_INSERT, [_without_number(asdict(row)) for row in rows])
+            placed = zip(rows, self._places(), strict=False)
+            self._connection.execute(
+                _INSERT, [_without_number(asdict(row)) | {"place": place} for row, place in placed]
+            )
+
+    def place(self, numbers: Sequence[int]) -> None:
+        """See `store.Entities.place`."""
+        if numbers:
+            placed = zip(numbers, self._places(), strict=False)
+            self._connection.execute(
+                _PLACE, [{"of_number": number, "new_place": place} for number, place in placed]
+            )
+
+    def _places(self) -> Iterator[int]:
+        """Places above every other, without end."""
+        return itertools.count(self._connection.execute(_GREATEST_PLACE).scalar_one() + 1)
 
     def newest(self, kind: int, project: str, domain: str, after: str, limit: int) -> list[store.EntityRow]:
         """See `store.Entities.newest`."""

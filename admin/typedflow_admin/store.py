@@ -26,7 +26,7 @@ class EntityKey:
 
 @dataclass(frozen=True, slots=True)
 class EntityRow:
-    """One version of a task, workflow or launch plan. `number` is 0 until it is stored."""
+    """One version of a task, workflow or launch plan. `number` and `place` are 0 until it is stored."""
 
     kind: int
     project: str
@@ -41,6 +41,7 @@ class EntityRow:
     created_at_us: int
     principal: str
     number: int = 0
+    place: int = 0
 
     @property
     def key(self) -> EntityKey:
@@ -198,7 +199,7 @@ class ExecutionFilter:
 
 
 class Entities(Protocol):
-    """Versions of tasks, workflows and launch plans; bundles."""
+    """Versions of tasks, workflows and launch plans; bundles. The newest version of a name has the greatest place."""
 
     def find(self, key: EntityKey, version: str) -> EntityRow | None:
         """The version, or the newest when `version` is empty."""
@@ -209,20 +210,23 @@ class Entities(Protocol):
     def exact(self, keys: Collection[tuple[EntityKey, str]]) -> list[EntityRow]:
         """Those of many versions that there are."""
 
-    def newest_digests(self, keys: Collection[EntityKey]) -> dict[EntityKey, str]:
-        """The digest of the newest version of each name that there is."""
+    def newest_of(self, keys: Collection[EntityKey]) -> dict[EntityKey, EntityRow]:
+        """The newest version of each of the names that there is; without templates."""
 
     def names(self, kind: int, project: str, domain: str) -> list[str]:
         """Every name once, sorted."""
 
     def insert(self, rows: Sequence[EntityRow]) -> None:
-        """Stores new versions in this order."""
+        """Stores new versions, in this order above every other."""
+
+    def place(self, numbers: Sequence[int]) -> None:
+        """Places versions that are stored, in this order above every other."""
 
     def newest(self, kind: int, project: str, domain: str, after: str, limit: int) -> list[EntityRow]:
         """The newest version of each name after `after`, by name; without templates."""
 
     def versions(self, key: EntityKey, before: int, limit: int) -> list[EntityRow]:
-        """The versions of a name, newest first, from those below number `before` (0: all); without templates."""
+        """The versions of a name, newest first, from those below place `before` (0: all); without templates."""
 
     def bundles(self, digests: Collection[str]) -> dict[str, BundleRow]:
         """Those of the digests that are bundles."""

@@ -32,12 +32,14 @@ metadata = MetaData(
 # SQLite counts rows by itself only where the key is called INTEGER.
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
-# Tasks, workflows and launch plans. Rows are never changed.
+# Tasks, workflows and launch plans. Rows are never changed, but for their place.
 entities = Table(
     "entities",
     metadata,
-    # Grows with registration: the newest version of a name has the greatest.
+    # What launches refer to.
     Column("number", _Number, primary_key=True, autoincrement=True),
+    # In the order of what was registered last: the newest version of a name has the greatest.
+    Column("place", BigInteger, nullable=False, unique=True),
     Column("kind", Integer, nullable=False),
     Column("project", Text, nullable=False),
     Column("domain", Text, nullable=False),
@@ -54,7 +56,7 @@ entities = Table(
     Column("created_at_us", BigInteger, nullable=False),
     Column("principal", Text, nullable=False),
     UniqueConstraint("kind", "project", "domain", "name", "version"),
-    Index(None, "kind", "project", "domain", "name", "number"),
+    Index(None, "kind", "project", "domain", "name", "place"),
     sqlite_autoincrement=True,
 )
 

@@ -139,13 +139,33 @@ def test_an_entity_is_found_by_version_and_newest_by_none(tables):
     )
     found = tables.read(lambda t: t.entities.find(key("a"), "v2"))
     assert found is not None
-    assert replace(found, number=0) == entity("a", "v2", digest="old")
+    assert replace(found, number=0, place=0) == entity("a", "v2", digest="old")
     newest = tables.read(lambda t: t.entities.find(key("a"), ""))
     assert newest is not None
     assert newest.version == "v1"
     assert tables.read(lambda t: t.entities.by_number(newest.number)) == newest
     assert tables.read(lambda t: t.entities.find(key("b"), "")) is None
-    assert tables.read(lambda t: t.entities.newest_digests([key("a"), key("b")])) == {key("a"): "new"}
+    found = tables.read(lambda t: t.entities.newest_of([key("a"), key("b")]))
+    assert found == {key("a"): replace(newest, template=b"")}
+
+
+def test_a_version_that_is_placed_again_is_the_newest_and_keeps_its_number(tables):
+    for version in ("v1", "v2", "v3"):
+        tables.write(
+            lambda t, version=version: t.entities.insert([entity("a", version), entity("b", version)])
+        )
+    before = {row.version: row for row in tables.read(lambda t: t.entities.versions(key("a"), 0, 9))}
+    tables.write(lambda t: t.entities.place([before["v2"].number, before["v1"].number]))
+    rows = tables.read(lambda t: t.entities.versions(key("a"), 0, 9))
+    assert [row.version for row in rows] == ["v1", "v2", "v3"]
+    assert [replace(row, place=0) for row in rows] == [replace(before[r.version], place=0) for r in rows]
+    assert len({row.place for row in rows}) == 3
+    rest = tables.read(lambda t: t.entities.versions(key("a"), rows[0].place, 9))
+    assert [row.version for row in rest] == ["v2", "v3"]
+    newest = tables.read(lambda t: t.entities.newest(TASK, "p", "dev", "", 9))
+    assert [(row.name, row.version) for row in newest] == [("a", "v1"), ("b", "v3")]
+    tables.write(lambda t: t.entities.insert([entity("a", "v4")]))
+    assert tables.read(lambda t: t.entities.find(key("a"), "")).version == "v4"
 
 
 def test_many_versions_are_found_in_one_transaction(tables):
@@ -154,7 +174,7 @@ def test_many_versions_are_found_in_one_transaction(tables):
     wanted = [(row.key, "v1") for row in rows] + [(key("t0"), "v2")]
     found = tables.read(lambda t: t.entities.exact(wanted))
     assert {row.name for row in found} == {row.name for row in rows}
-    assert len(tables.read(lambda t: t.entities.newest_digests([row.key for row in rows]))) == 1200
+    assert len(tables.read(lambda t: t.entities.newest_of([row.key for row in rows]))) == 1200
 
 
 def test_one_version_is_stored_once(tables):
@@ -176,7 +196,7 @@ def test_lists_of_entities_go_on_where_they_stopped(tables):
     assert [row.name for row in tables.read(lambda t: t.entities.newest(TASK, "p", "dev", "b", 2))] == ["c"]
     versions = tables.read(lambda t: t.entities.versions(key("a"), 0, 2))
     assert [row.version for row in versions] == ["v3", "v2"]
-    rest = tables.read(lambda t: t.entities.versions(key("a"), versions[-1].number, 2))
+    rest = tables.read(lambda t: t.entities.versions(key("a"), versions[-1].place, 2))
     assert [row.version for row in rest] == ["v1"]
 
 

@@ -434,6 +434,25 @@ def test_d4_the_registered_code_runs_whatever_becomes_of_the_files(author):
     assert old.outputs.o0 == 1
 
 
+def test_l1_going_back_to_older_code_makes_it_the_newest(author):
+    text = """
+        from typedflow import task, workflow
+
+        @task
+        def letter() -> str:
+            return "A"
+
+        @workflow
+        def lettered() -> str:
+            return letter()
+    """
+    first = author.register("lettered_module", text).version
+    assert author.register("lettered_module", text.replace('"A"', '"B"')).version != first
+    assert author.outputs("lettered").o0 == "B"
+    assert author.register("lettered_module", text).version == first
+    assert author.outputs("lettered").o0 == "A"
+
+
 # Policies.
 
 

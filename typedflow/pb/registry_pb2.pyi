@@ -33,7 +33,7 @@ class _ChangeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Change.ValueTy
     CHANGE_NEW: _Change.ValueType  # 1
     """The first version of its name."""
     CHANGE_UNCHANGED: _Change.ValueType  # 2
-    """The newest version has the same content."""
+    """The newest version has the same content, or the version was there already and stays in its place."""
     CHANGE_CHANGED: _Change.ValueType  # 3
     """The newest version differs."""
 
@@ -43,7 +43,7 @@ CHANGE_UNSPECIFIED: Change.ValueType  # 0
 CHANGE_NEW: Change.ValueType  # 1
 """The first version of its name."""
 CHANGE_UNCHANGED: Change.ValueType  # 2
-"""The newest version has the same content."""
+"""The newest version has the same content, or the version was there already and stays in its place."""
 CHANGE_CHANGED: Change.ValueType  # 3
 """The newest version differs."""
 Global___Change: _TypeAlias = Change  # noqa: Y015
@@ -94,7 +94,9 @@ class RegisterHeader(_message.Message):
     """For every template whose identifier leaves them empty."""
     domain: _builtins.str
     version: _builtins.str
-    """For every template without a version of its own. Empty: a hash of all that is registered."""
+    """For every template without a version of its own. Empty: a hash of all that is registered, whose versions become the
+    newest of their names even if they were there already. A version that is named and there already stays in its place.
+    """
     dry_run: _builtins.bool
     """Compile and compare only."""
     def __init__(

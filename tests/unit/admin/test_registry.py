@@ -1,5 +1,7 @@
 """Registration: everything or nothing, compiled here, versions that never change."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import grpc
 import pytest
 from typedflow_admin import registration
@@ -56,6 +58,73 @@ def test_without_a_version_there_is_one_of_the_content(admin, graph):
     other = admin.register(graph.task(retries=1), graph.workflow())
     assert other.version != first.version
     assert [e.change for e in other.entities] == [CHANGED, UNCHANGED, UNCHANGED]
+
+
+def versions(admin, kind: int, name: str) -> list[str]:
+    """All the versions of a name, as a client sees them."""
+    request = registry_pb2.ListEntitiesRequest(
+        kind=kind, project=admin.project, domain="development", name=name
+    )
+    return [entity.id.version for entity in admin.registry.ListEntities(request).entities]
+
+
+def test_l1_what_is_registered_again_without_a_version_is_the_newest(admin, graph):
+    first = admin.register(graph.task(), graph.workflow())
+    second = admin.register(graph.task(retries=1), graph.workflow())
+    created = get(admin, "plan", "m.wf", first.version).created_at_us
+    dry = admin.register(graph.task(), graph.workflow(), dry_run=True)
+    assert get(admin, "plan", "m.wf").id.version == second.version
+    again = admin.register(graph.task(), graph.workflow())
+    assert dry == again
+    assert again.version == first.version
+    assert [e.change for e in again.entities] == [CHANGED, UNCHANGED, UNCHANGED]
+    assert [get(admin, kind, "m.wf").id.version for kind in ("workflow", "plan")] == [first.version] * 2
+    assert get(admin, "task", "m.inc").id.version == first.version
+    assert get(admin, "plan", "m.wf").created_at_us == created
+    assert versions(admin, identifiers_pb2.ENTITY_KIND_TASK, "m.inc") == [first.version, second.version]
+    assert admin.launch().launch_plan.version == first.version
+
+
+def test_i1_a_version_that_is_named_and_there_already_stays_in_its_place(admin, graph):
+    admin.register(graph.task(), graph.workflow(), version="v1")
+    admin.register(graph.task(retries=1), graph.workflow(), version="v2")
+    again = admin.register(graph.task(), graph.workflow(), version="v1")
+    assert {e.change for e in again.entities} == {UNCHANGED}
+    assert get(admin, "task", "m.inc").id.version == "v2"
+    assert versions(admin, identifiers_pb2.ENTITY_KIND_TASK, "m.inc") == ["v2", "v1"]
+
+
+def test_l1_a_template_with_a_version_of_its_own_stays_while_the_others_become_the_newest(admin, graph):
+    named = graph.task()
+    named.id.version = "v1"
+    workflow = graph.workflow()
+    for node in workflow.nodes:
+        node.task.task.version = "v1"
+    first = admin.register(named, workflow)
+    admin.register(graph.task(retries=1), graph.workflow(), version="v2")
+    again = admin.register(named, workflow)
+    assert [e.change for e in again.entities] == [UNCHANGED, CHANGED, UNCHANGED]
+    assert get(admin, "task", "m.inc").id.version == "v2"
+    assert get(admin, "workflow", "m.wf").id.version == again.version == first.version
+
+
+def test_l1_the_same_registrations_at_once_are_as_one(admin, graph):
+    first = admin.register(graph.task(), graph.workflow())
+    admin.register(graph.task(retries=1), graph.workflow())
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: admin.register(graph.task(), graph.workflow()), range(8)))
+    assert {answer.version for answer in answers} == {first.version}
+    assert sorted(answer.entities[0].change for answer in answers) == [UNCHANGED] * 7 + [CHANGED]
+    assert versions(admin, identifiers_pb2.ENTITY_KIND_TASK, "m.inc")[0] == first.version
+    assert len(versions(admin, identifiers_pb2.ENTITY_KIND_TASK, "m.inc")) == 2
+
+
+def test_w3_what_is_wrong_with_a_task_is_said_once(admin, graph):
+    task = graph.task()
+    task.interface.outputs.append(task.interface.outputs[0])
+    error = refused(admin.register, task, graph.workflow(), graph.workflow("m.other"))
+    assert isinstance(error, errors.CompileError)
+    assert len(error.diagnostics) == len({d.SerializeToString() for d in error.diagnostics}) == 1
 
 
 def test_w5_the_server_compiles_itself_and_finds_every_mistake(admin, graph):

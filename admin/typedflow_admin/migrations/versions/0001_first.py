@@ -42,6 +42,7 @@ def upgrade() -> None:
     op.create_table(
         "entities",
         sa.Column("number", _number(), autoincrement=True, nullable=False),
+        sa.Column("place", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Integer(), nullable=False),
         sa.Column("project", sa.Text(), nullable=False),
         sa.Column("domain", sa.Text(), nullable=False),
@@ -63,12 +64,13 @@ def upgrade() -> None:
             "version",
             name=op.f("uq_entities_kind_project_domain_name_version"),
         ),
+        sa.UniqueConstraint("place", name=op.f("uq_entities_place")),
         sqlite_autoincrement=True,
     )
     op.create_index(
-        op.f("ix_entities_kind_project_domain_name_number"),
+        op.f("ix_entities_kind_project_domain_name_place"),
         "entities",
-        ["kind", "project", "domain", "name", "number"],
+        ["kind", "project", "domain", "name", "place"],
         unique=False,
     )
     op.create_table(
@@ -203,7 +205,7 @@ def downgrade() -> None:
     op.drop_table("attempts")
     op.drop_index(op.f("ix_executions_project_domain_launch_plan_number"), table_name="executions")
     op.drop_table("executions")
-    op.drop_index(op.f("ix_entities_kind_project_domain_name_number"), table_name="entities")
+    op.drop_index(op.f("ix_entities_kind_project_domain_name_place"), table_name="entities")
     op.drop_table("entities")
     op.drop_index(op.f("ix_catalog_project_domain_task_number"), table_name="catalog")
     op.drop_table("catalog")
