@@ -1,7 +1,6 @@
 """The habits of the house that no linter knows."""
 
 import ast
-import json
 import socket
 import subprocess
 import sys
@@ -25,12 +24,62 @@ def modules(repository: Path) -> Iterator[Path]:
                 yield path
 
 
+DEFINITION = """
+from typedflow import task, workflow
+
+@task(cache=True)
+def double(n: int) -> int:
+    return 2 * n
+
+@workflow
+def quadruple(n: int) -> int:
+    return double(n=double(n=n))
+"""
+NOT_TO_DEFINE = {
+    "asyncio", "difflib", "email", "importlib.metadata", "json", "logging", "secrets", "shutil", "socket", "tempfile",
+    "typedflow.compiler.compile", "typedflow.dataplane", "typedflow.engine", "typedflow.hashing", "typedflow.local_run",
+    "typedflow.type_engine.files", "typedflow.type_engine.frames", "zoneinfo",
+}  # fmt: skip
+
+
 def test_importing_typedflow_loads_no_heavy_module() -> None:
-    program = (
-        "import json, sys, typedflow; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    assert HEAVY.isdisjoint(loaded_by("import typedflow"))
+
+
+def test_importing_typedflow_loads_nothing_else_of_it() -> None:
+    assert {name for name in loaded_by("import typedflow") if name.startswith("typedflow.")} == set()
+
+
+def test_a_definition_loads_nothing_that_only_compiling_running_files_or_frames_need() -> None:
+    loaded = loaded_by(DEFINITION)
+    assert "typedflow.authoring.workflow" in loaded
+    assert loaded & (HEAVY | NOT_TO_DEFINE) == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        ("--help", {"asyncio", "google.protobuf", "json", "typedflow.authoring"}),
+        ("version", {"asyncio", "google.protobuf", "importlib.metadata", "json", "typedflow.authoring"}),
+        ("propeller --help", {"asyncio", "google.protobuf"}),
+        ("admin serve --help", {"asyncio", "google.protobuf"}),
+        ("check steps.py", {"asyncio", "importlib.metadata", "typedflow.dataplane", "typedflow.engine"}),
+    ],
+)
+def test_a_command_loads_only_what_it_is_about(arguments: str, unwanted: set[str], tmp_path: Path) -> None:
+    (tmp_path / "steps.py").write_text(DEFINITION, "utf-8")
+    program = f"import sys; from typedflow import cli; sys.argv[1:] = {arguments.split()}; cli.main()"
+    assert loaded_by(program, tmp_path) & (HEAVY | unwanted) == set()
+
+
+def loaded_by(program: str, folder: Path | None = None) -> set[str]:
+    """What a program has imported when it ends well, beside what an interpreter starts with."""
+    telling = "import atexit, sys; start = set(sys.modules)\n"
+    telling += "atexit.register(lambda: print(*sorted(set(sys.modules) - start), file=sys.stderr))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", telling + program], capture_output=True, text=True, check=True, cwd=folder
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert HEAVY.isdisjoint(json.loads(done.stdout))
+    return set(done.stderr.split())
 
 
 def test_every_public_name_of_typedflow_is_there() -> None:

@@ -11,10 +11,9 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from typedflow import errors, fingerprint
@@ -23,8 +22,10 @@ from typedflow.authoring.launch_plan import LaunchPlan
 from typedflow.authoring.task import Task
 from typedflow.authoring.workflow import Workflow
 from typedflow.compiler import diagnostics
-from typedflow.dataplane import bundles
 from typedflow.pb import diagnostics_pb2, launch_plans_pb2, tasks_pb2, workflows_pb2
+
+if TYPE_CHECKING:
+    from typedflow.dataplane import bundles
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def collect(paths: Sequence[str | Path], *, include: Sequence[str] = ()) -> Regi
         UsageError: there is nothing to register.
         BundleError: the code can't be bundled.
     """
+    from typedflow.dataplane import bundles  # noqa: PLC0415 - brings zipfile and tarfile, and a check packs nothing
+
     entities, mistakes = check(paths)
     if mistakes:
         raise errors.CompileError(mistakes)
@@ -154,6 +157,8 @@ def _modules_under(root: Path) -> Iterable[ModuleType]:
 @functools.cache
 def _editable_roots() -> tuple[Path, ...]:
     """Folders of projects that are installed editable, typedflow's own left out."""
+    from importlib import metadata  # noqa: PLC0415 - brings email and csv, and a check asks for no distribution
+
     roots: list[Path] = []
     for distribution in metadata.distributions():
         text = distribution.read_text("direct_url.json")
