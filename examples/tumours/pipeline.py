@@ -66,7 +66,7 @@ def split(tumours: DataFrame[Tumours], seed: int) -> Split:
     return Split(learning, judging)
 
 
-# It gets a GPU where there is one. A machine without says so and runs it on the CPU, which is all that this forest needs.
+# Gets a GPU where there is one. A machine without says so and runs it on the CPU, which is all that a forest needs.
 @task(cache=True, resources=Resources(gpu="1"))
 def train(rows: DataFrame[Tumours], trees: int, depth: int, seed: int) -> Model:
     """Grows a random forest."""
