@@ -6,11 +6,12 @@ A value is given to who may read the execution that it belongs to; an object is 
 from __future__ import annotations
 
 import asyncio
+import errno
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from typedflow import errors, literals
+from typedflow import errors, identifiers, literals
 from typedflow.dataplane import bundles, digests
 from typedflow.dataplane.objects import ObjectStore
 from typedflow.pb.attempt_pb2 import AttemptSpec
@@ -49,15 +50,15 @@ class Data:
         """Keeps a bundle.
 
         Raises:
-            UsageError: no digest, or more than 64 MiB.
+            UsageError: no digest, a chunk of more than 1 MiB, or more than 64 MiB in all.
             IntegrityError: the bytes are not what the digest says.
         """
         stream = aiter(requests)
         first = await anext(stream, PutBundleRequest())
         _check_digest(first.digest, "digest")
-        data = bytearray(first.data)
+        data = bytearray(_chunk(first))
         async for request in stream:
-            data += request.data
+            data += _chunk(request)
             if len(data) > MAX_BUNDLE_BYTES:
                 raise errors.BundleError(
                     f"a bundle has at most {MAX_BUNDLE_BYTES >> 20} MiB",
@@ -83,12 +84,30 @@ class Data:
             yield chunk
 
     async def put_value(self, requests: AsyncIterable[PutValueRequest]) -> Blob:
-        """Keeps the bytes of an input, of any size."""
-        with tempfile.NamedTemporaryFile(dir=self._folder) as file:
-            async for request in requests:
-                file.write(request.data)
-            file.flush()
-            return await asyncio.to_thread(self._objects.put_file, file.name)
+        """Keeps the bytes of an input, of any size that the disk has room for; memory does not grow with it.
+
+        Raises:
+            UsageError: no project, or a chunk of more than 1 MiB.
+            StateConflict: the disk is full.
+        """
+        stream = aiter(requests)
+        first = await anext(stream, PutValueRequest())
+        if problem := identifiers.check_label(first.project):
+            raise errors.UsageError(problem, where="project", code="InvalidName")
+        try:
+            # Written in threads: a busy disk must not stop the loop.
+            with tempfile.NamedTemporaryFile(dir=self._folder) as file:
+                await asyncio.to_thread(file.write, _chunk(first))
+                async for request in stream:
+                    await asyncio.to_thread(file.write, _chunk(request))
+                await asyncio.to_thread(file.flush)
+                return await asyncio.to_thread(self._objects.put_file, file.name)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise errors.StateConflict(
+                "the server's disk is full", hint="make room in its home", code="DiskFull"
+            ) from None
 
     async def get_value(self, request: GetValueRequest) -> AsyncIterator[bytes]:
         """The bytes behind an execution's input or output.
@@ -115,6 +134,17 @@ class Data:
 
 def _blob_of(row: store.BundleRow) -> Blob:
     return Blob.FromString(row.blob)
+
+
+def _chunk(request: PutBundleRequest | PutValueRequest) -> bytes:
+    if len(request.data) > CHUNK_BYTES:
+        raise errors.UsageError(
+            f"a message has at most {CHUNK_BYTES >> 20} MiB of data, not {len(request.data):,} bytes",
+            where="data",
+            hint="send it in more messages",
+            code="InvalidRequest",
+        )
+    return request.data
 
 
 def _check_digest(digest: str, where: str) -> None:

@@ -87,7 +87,7 @@ class DataServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutValue(self, request_iterator, context):
-        """Stores the bytes of an input.
+        """Stores the bytes of an input, of any size.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,7 @@ class DataStub:
     """Stores a bundle; refused (DATA_LOSS) when it is not what its digest says."""
     GetBundle: _grpc.UnaryStreamMultiCallable[_data_pb2.GetBundleRequest, _data_pb2.GetBundleResponse]
     PutValue: _grpc.StreamUnaryMultiCallable[_data_pb2.PutValueRequest, _data_pb2.PutValueResponse]
-    """Stores the bytes of an input."""
+    """Stores the bytes of an input, of any size."""
     GetValue: _grpc.UnaryStreamMultiCallable[_data_pb2.GetValueRequest, _data_pb2.GetValueResponse]
     """Reads the bytes behind an execution's input or output: a file, a frame, an offloaded literal."""
 
@@ -54,7 +54,7 @@ class DataAsyncStub(DataStub):
     """Stores a bundle; refused (DATA_LOSS) when it is not what its digest says."""
     GetBundle: _aio.UnaryStreamMultiCallable[_data_pb2.GetBundleRequest, _data_pb2.GetBundleResponse]  # type: ignore[assignment]
     PutValue: _aio.StreamUnaryMultiCallable[_data_pb2.PutValueRequest, _data_pb2.PutValueResponse]  # type: ignore[assignment]
-    """Stores the bytes of an input."""
+    """Stores the bytes of an input, of any size."""
     GetValue: _aio.UnaryStreamMultiCallable[_data_pb2.GetValueRequest, _data_pb2.GetValueResponse]  # type: ignore[assignment]
     """Reads the bytes behind an execution's input or output: a file, a frame, an offloaded literal."""
 
@@ -90,7 +90,7 @@ class DataServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_data_pb2.PutValueRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_data_pb2.PutValueResponse, _abc.Awaitable[_data_pb2.PutValueResponse]]:
-        """Stores the bytes of an input."""
+        """Stores the bytes of an input, of any size."""
 
     @_abc_1.abstractmethod
     def GetValue(

@@ -1,11 +1,13 @@
 """Bytes go in under their digest or not at all, and come out to who may read what they belong to."""
 
+import errno
+
 import grpc
 import pytest
 from typedflow_admin import data
 
 from typedflow import errors, rpc
-from typedflow.dataplane import bundles
+from typedflow.dataplane import bundles, objects
 from typedflow.pb import data_pb2
 
 CHUNK = 100
@@ -62,7 +64,7 @@ def test_d4_a_bundle_that_is_not_what_its_digest_says_is_refused(admin, bundle):
 
 
 def test_s4_an_object_is_not_given_out_by_its_digest(admin):
-    blob = admin.data.PutValue(iter([data_pb2.PutValueRequest(data=b"private")])).blob
+    blob = admin.data.PutValue(iter([data_pb2.PutValueRequest(project="p", data=b"private")])).blob
     request = data_pb2.GetBundleRequest(digest=blob.digest)
     assert isinstance(refused(admin.data.GetBundle, request), errors.NotFound)
 
@@ -78,3 +80,40 @@ def test_s5_a_bundle_that_is_too_large_is_refused_before_it_is_read(admin, monke
     with pytest.raises(grpc.RpcError) as failure:
         admin.data.PutBundle(iter(puts("b3:" + "0" * 64, b"x" * 11 * CHUNK)))
     assert rpc.error_from(failure.value).code == "BundleTooLarge"
+
+
+def put_value(admin, *requests: data_pb2.PutValueRequest):
+    """The error that the server raised."""
+    with pytest.raises(grpc.RpcError) as failure:
+        admin.data.PutValue(iter(requests))
+    return rpc.error_from(failure.value)
+
+
+@pytest.mark.parametrize("project", ["", "Not A Label", "../p"])
+def test_s5_a_value_is_of_a_project(admin, project):
+    error = put_value(admin, data_pb2.PutValueRequest(project=project, data=b"x"))
+    assert (error.code, error.where) == ("InvalidName", "project")
+    assert put_value(admin).where == "project"
+
+
+def test_w4_chunks_have_a_limit_and_values_have_none(admin):
+    chunk, more = b"x" * data.CHUNK_BYTES, b"x" * (data.CHUNK_BYTES + 1)
+    first, rest = data_pb2.PutValueRequest(project="p"), data_pb2.PutValueRequest(data=chunk)
+    assert admin.data.PutValue(iter([first, *[rest] * 20])).blob.size == 20 * data.CHUNK_BYTES
+    for requests in (
+        [data_pb2.PutValueRequest(project="p", data=more)],
+        [first, data_pb2.PutValueRequest(data=more)],
+    ):
+        assert put_value(admin, *requests).where == "data"
+    assert list((admin.home / "incoming").iterdir()) == []
+    with pytest.raises(grpc.RpcError) as failure:
+        admin.data.PutBundle(iter([data_pb2.PutBundleRequest(digest="b3:" + "0" * 64, data=more)]))
+    assert rpc.error_from(failure.value).where == "data"
+
+
+def test_a_full_disk_is_said_to_be_full(admin, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(objects.FolderStore, "put_file", full)
+    assert put_value(admin, data_pb2.PutValueRequest(project="p", data=b"x")).code == "DiskFull"

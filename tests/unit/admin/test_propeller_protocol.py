@@ -365,7 +365,7 @@ def test_c8_only_a_success_is_cached(admin, graph, launched):
 
 def test_c6_an_entry_whose_bytes_are_gone_is_stale(admin, graph, launched):
     kept, gone, foreign = [
-        admin.data.PutValue(iter([data_pb2.PutValueRequest(data=data)])).blob
+        admin.data.PutValue(iter([data_pb2.PutValueRequest(project="p", data=data)])).blob
         for data in (b"kept", b"gone", b"other")
     ]
     Path(urlsplit(gone.uri).path).unlink()
