@@ -1,5 +1,6 @@
 """What runs inside an attempt, called directly."""
 
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -229,6 +230,52 @@ def test_a_file_is_published_and_fetched(root):
     written = execute(root, "write", n=literals.from_int(1000))
     assert not written.HasField("error"), written.error
     assert one(execute(root, "read", f=written.outputs.values[0].value)) == 1000
+
+
+CHILD = """
+import sys
+from pathlib import Path
+import typedflow.run_task.__main__
+from typedflow import literals, run_task
+from typedflow.dataplane import objects
+from typedflow.pb import attempt_pb2, literals_pb2, tasks_pb2
+from typedflow.run_task import code, warm
+
+root, store = Path(sys.argv[1]), objects.open_store(sys.argv[1] + "/store")
+code.enter([root])
+import moments
+warm.up()
+loaded = set(sys.modules)
+blob = store.put_bytes(b"x")
+inputs = {
+    "file": literals_pb2.Literal(file=literals_pb2.File(content=blob.digest, blob=blob, name="in")),
+    "at": literals_pb2.Literal(datetime=literals_pb2.Datetime(zone="UTC")),
+}
+spec = attempt_pb2.AttemptSpec(
+    python=tasks_pb2.PythonTarget(module="moments", qualname="stamp"), inputs=literals.as_map(inputs)
+)
+outcome = run_task.execute(spec, roots=[root], folder=root / "attempt", store=store)
+assert not outcome.HasField("error"), outcome
+print(*sorted(set(sys.modules) - loaded))
+"""
+
+
+def test_an_attempt_imports_nothing_that_its_template_could_have_imported(tmp_path):
+    (tmp_path / "moments.py").write_text(
+        textwrap.dedent("""
+            from datetime import datetime
+            from typedflow import File, task
+
+            @task
+            def stamp(file: File, at: datetime) -> tuple[File, datetime]:
+                file.path.write_bytes(b"y")
+                return file, at
+        """)
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, tmp_path], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.split() == []
 
 
 def test_e5_a_file_that_is_gone_is_the_platforms_failure(root):

@@ -1,7 +1,7 @@
 """What a template loads beyond the author's modules: what converting their values would load in every child anew.
 
-Only libraries that the author's code has brought in are touched, and no thread may be left. Must never fail: what can't
-be warmed is loaded later.
+Of libraries, only those that the author's code has brought in are touched, and no thread may be left. Must never fail:
+what can't be warmed is loaded later.
 """
 
 from __future__ import annotations
@@ -10,9 +10,14 @@ import contextlib
 import importlib
 import sys
 
+_LATE = ("tempfile", "zoneinfo")
+"""What files and instants are converted with; a definition, which the type engine is tuned for, needs neither."""
+
 
 def up() -> None:
     """Loads it."""
+    for name in _LATE:
+        importlib.import_module(name)
     with contextlib.suppress(Exception):
         if "pandas" in sys.modules or "pyarrow" in sys.modules:
             importlib.import_module("pyarrow.compute")
