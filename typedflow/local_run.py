@@ -10,6 +10,7 @@ import contextlib
 import heapq
 import itertools
 import tempfile
+import threading
 import time
 import weakref
 from collections import deque
@@ -48,7 +49,9 @@ def local(*, cache: catalog.Catalog | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def mocked(task: Task[..., Any], function: Callable[..., Any]) -> Iterator[None]:
-    """While it is open, direct calls of workflows call this function in place of the task's."""
+    """While it is open, direct calls call this function in place of the task's. Raises UsageError for no task."""
+    if not isinstance(task, Task):
+        raise errors.UsageError(f"{task!r:.80} is mocked, which is not a task")
     token = _mocks.set({**_mocks.get(), task.name: function})
     try:
         yield
@@ -61,8 +64,8 @@ class LocalRunner:
 
     def __init__(self) -> None:
         self._plans: weakref.WeakKeyDictionary[Workflow[..., Any], _Plan] = weakref.WeakKeyDictionary()
-        self._folder: Path | None = None
-        self._store: objects.ObjectStore | None = None
+        self._lock = threading.Lock()
+        self._place: tuple[objects.ObjectStore, Path] | None = None
         self._runs = itertools.count(1)
 
     def call_task(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -77,11 +80,12 @@ class LocalRunner:
             name: _checked(task.signature.parameters[name], value, name, data)
             for name, value in given.items()
         }
+        function = _mocks.get().get(task.name, task.function)
         if context.in_task():
-            result = task.function(**checked)
+            result = function(**checked)
         else:
-            with context.entered(_running(task.short_name, 1, data)):
-                result = task.function(**checked)
+            with context.entered(_running(task.short_name, 1, data.folder / "work")):
+                result = function(**checked)
         values = task.signature.values(result, task.short_name)
         outputs = zip(task.signature.outputs, values, strict=True)
         return task.signature.result(
@@ -119,13 +123,14 @@ class LocalRunner:
 
     def data(self) -> type_engine.Data:
         """A place for files and frames that lives as long as the process."""
-        if self._folder is None:
-            holder = tempfile.TemporaryDirectory(prefix="typedflow-", ignore_cleanup_errors=True)
-            weakref.finalize(self, holder.cleanup)
-            self._folder = Path(holder.name)
-            self._store = objects.open_store(str(self._folder / "objects"))
-        assert self._store is not None
-        return type_engine.Data(store=self._store, folder=self._folder / str(next(self._runs)))
+        with self._lock:
+            if self._place is None:
+                holder = tempfile.TemporaryDirectory(prefix="typedflow-", ignore_cleanup_errors=True)
+                weakref.finalize(self, holder.cleanup)
+                folder = Path(holder.name)
+                self._place = objects.open_store(str(folder / "objects")), folder
+            store, folder = self._place
+            return type_engine.Data(store=store, folder=folder / str(next(self._runs)))
 
 
 class _Plan:
@@ -135,6 +140,7 @@ class _Plan:
         self.graph = graph
         self.tasks = [tasks[template.id.name] for template in graph.tasks]
         self._templates: dict[str, tasks_pb2.TaskTemplate] = {}
+        self._resolvers: dict[tuple[Path, ...], fingerprint.Resolver] = {}
 
     def template(self, node: int) -> tasks_pb2.TaskTemplate:
         """Of the node's task, complete as a server has it, so that a key made here is a server's."""
@@ -142,7 +148,10 @@ class _Plan:
         made = self._templates.get(task.name)
         if made is None:
             roots = serialize.import_roots([task.function.__code__.co_filename])
-            made = task.template(serialize.code_of(task, fingerprint.Resolver(roots)))
+            resolver = self._resolvers.get(roots)
+            if resolver is None:
+                resolver = self._resolvers[roots] = fingerprint.Resolver(roots)
+            made = task.template(serialize.code_of(task, resolver))
             found = settings.load()
             made.id.project, made.id.domain = found.project, found.domain
             self._templates[task.name] = made
@@ -247,10 +256,10 @@ class _Execution:
         began = time.monotonic()
         try:
             inputs = engine.inputs(self.graph, self.state, node)
-            running = _running(id_, action.attempt, self.data)
-            function = self.mocks.get(task.name) if self.mocks else None
+            running = _running(id_, action.attempt, self.data.folder / f"work-{next(self.order)}")
+            function = self.mocks.get(task.name)
             outputs = call.run(task, inputs, running, self.data, function=function)
-        except Exception as error:  # noqa: BLE001 - a task may raise anything; run() raises it again
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a task may raise anything; run() raises it again
             self.raised[id_] = error
             actions.extend(self.alarms_until(self.now_us()))
             failed = events_pb2.AttemptFailed(node=id_, attempt=action.attempt, error=_failure(error, id_))
@@ -339,15 +348,21 @@ def _checked(
     return variable.converter.from_literal(literal, path, data)
 
 
-def _running(node: str, attempt: int, data: type_engine.Data) -> context.TaskContext:
-    return context.TaskContext("local", node, attempt, "", "", data.folder)
+def _running(node: str, attempt: int, folder: Path) -> context.TaskContext:
+    return context.TaskContext("local", node, attempt, "", "", folder)
 
 
-def _failure(error: Exception, node: str) -> errors_pb2.ExecutionError:
+def _failure(error: BaseException, node: str) -> errors_pb2.ExecutionError:
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - the exception is the author's class
+        message = type(error).__name__
     return errors_pb2.ExecutionError(
         kind=errors_pb2.ERROR_KIND_USER,
         code=error.code if isinstance(error, errors.TypedflowError) else type(error).__name__,
-        message=str(error),
+        message=message.encode(
+            "utf-8", "backslashreplace"
+        ).decode(),  # lone surrogates are no text to protobuf
         node=node,
         non_recoverable=isinstance(error, errors.NonRecoverable),
     )

@@ -40,7 +40,7 @@ def local(*, cache: Catalog | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def mock_task(task: Task[..., R], *, returns: R) -> Iterator[None]:
-    """While it is open, direct calls of workflows take this value for what the task gives, checked as its own would be.
+    """While it is open, direct calls take this value for what the task gives, checked as its own would be.
 
     Example:
         >>> from typedflow import task, workflow

@@ -28,7 +28,7 @@ class TaskContext:
         attempt: from 1.
         project: the execution's project.
         domain: the execution's domain.
-        working_folder: a folder of this attempt alone.
+        working_folder: a folder of this attempt alone; it is there.
     """
 
     execution_id: str
@@ -54,10 +54,25 @@ def in_task() -> bool:
 
 
 def current_context() -> TaskContext:
-    """What the running task may know of itself. Raises StateConflict outside a task's body."""
+    """What the running task may know of itself.
+
+    Raises:
+        StateConflict: this is no task's body.
+
+    Example:
+        >>> from typedflow import File, task
+        >>> @task
+        ... def note(text: str) -> File:
+        ...     target = current_context().working_folder / "note.txt"
+        ...     target.write_text(text)
+        ...     return File(target)
+        >>> note(text="hello").name
+        'note.txt'
+    """
     current = _current.get()
     if not isinstance(current, TaskContext):
         raise errors.StateConflict("current_context() works in the body of a running task only")
+    current.working_folder.mkdir(parents=True, exist_ok=True)  # not before: most tasks never ask
     return current
 
 

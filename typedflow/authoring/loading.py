@@ -8,13 +8,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from typedflow import errors
+from typedflow.authoring import source
 from typedflow.fingerprint import names
 
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist"})
@@ -121,20 +121,12 @@ def _import(file: Path, root: Path) -> ModuleType:
 
 
 def _raised(error: BaseException, file: Path) -> errors.LoadError:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_authors(frame.filename)]
-    where = f"{_shown(Path(frames[-1].filename))}:{frames[-1].lineno}" if frames else _shown(file)
+    line = source.raised_at(error)
+    where = f"{_shown(Path(line.tb_frame.f_code.co_filename))}:{line.tb_lineno}" if line else _shown(file)
     return errors.LoadError(
         f"importing {_shown(file)} raised {type(error).__name__}: {error}",
         where=where,
         hint="files are imported to find their tasks; keep what only a script does under `if __name__ == '__main__':`",
-    )
-
-
-def _is_authors(filename: str) -> bool:
-    return (
-        not filename.startswith("<")
-        and not {"site-packages", "dist-packages"} & set(Path(filename).parts)
-        and not filename.startswith((str(Path(os.__file__).parent), str(Path(errors.__file__).parent)))
     )
 
 

@@ -6,27 +6,39 @@ now is an error that says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
 
-from typedflow import literal_types, spelling
+from typedflow import errors, literal_types, spelling
 from typedflow.authoring import definitions, source
 from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, types_pb2, workflows_pb2
 
 
+class Origin(Protocol):
+    """The trace that a promise was made in: it means something there and nowhere else."""
+
+    name: str
+
+
 class Promise:
     """The value that a node will give, or that the workflow will be given.
 
-    The message and its type are kept under names that no field of a record is likely to have.
+    The message and its type are kept under names that no field of a record is likely to have. A message without a
+    variable is a gap: the place of a value that is missing or wrong, which has been told.
     """
 
-    __slots__ = ("typedflow_promise", "typedflow_type", "typedflow_workflow")
+    __slots__ = ("typedflow_origin", "typedflow_promise", "typedflow_type")
 
-    def __init__(self, workflow: str, promise: workflows_pb2.Promise, type_: types_pb2.LiteralType) -> None:
-        self.typedflow_workflow = workflow
+    def __init__(self, origin: Origin, promise: workflows_pb2.Promise, type_: types_pb2.LiteralType) -> None:
+        self.typedflow_origin = origin
         self.typedflow_promise = promise
         self.typedflow_type = type_
+
+    @property
+    def typedflow_nodes(self) -> Sequence[str]:
+        """The nodes that have to succeed before it is kept: none for an input of the workflow."""
+        return (self.typedflow_promise.node,) if self.typedflow_promise.node else ()
 
     def __getattr__(self, name: str) -> Promise:
         if name.startswith("_"):
@@ -44,7 +56,7 @@ class Promise:
         promise = workflows_pb2.Promise()
         promise.CopyFrom(self.typedflow_promise)
         promise.path.append(step)
-        return Promise(self.typedflow_workflow, promise, _at(self.typedflow_type, step))
+        return Promise(self.typedflow_origin, promise, _at(self.typedflow_type, step))
 
     def __repr__(self) -> str:
         promise = self.typedflow_promise
@@ -54,6 +66,15 @@ class Promise:
 
     def __hash__(self) -> int:
         return id(self)
+
+    def __copy__(self) -> Promise:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Promise:
+        return self
+
+    def __str__(self) -> str:
+        return self._refuse("made into a text", "make the text inside a task; `repr` shows what is promised")
 
     def __bool__(self) -> bool:
         return self._refuse("used as a truth value", "decide inside a task")
@@ -77,24 +98,13 @@ class Promise:
         self._refuse("compared", "compare inside a task")
 
     def _refuse(self, how: str, hint: str) -> NoReturn:
-        self.typedflow_fail(
+        message = f"{self!r} is {how}, but its value is known only when the workflow runs"
+        raise _mistake(
+            self.typedflow_origin,
+            self.typedflow_promise.node,
             diagnostics.PROMISE_USED_AS_VALUE,
-            f"{self!r} is {how}, but its value is known only when the workflow runs",
+            message,
             hint,
-        )
-
-    def typedflow_fail(self, code: str, message: str, hint: str) -> NoReturn:
-        raise definitions.as_error(
-            [
-                diagnostics_pb2.Diagnostic(
-                    code=code,
-                    message=message,
-                    workflow=self.typedflow_workflow,
-                    node=self.typedflow_promise.node,
-                    position=source.caller(),
-                    hint=hint,
-                )
-            ]
         )
 
 
@@ -113,29 +123,74 @@ def _refuses(how: str) -> Any:
     return refuse
 
 
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"):
+for _name in (
+    *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
+    *("and", "or", "xor", "lshift", "rshift"),
+):
     setattr(Promise, f"__{_name}__", _refuses("used in arithmetic"))
     setattr(Promise, f"__r{_name}__", _refuses("used in arithmetic"))
 for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "round"):
     setattr(Promise, f"__{_name}__", _refuses("used in arithmetic"))
-setattr(Promise, "__call__", _refuses("called"))  # noqa: B010 - not for type checkers: a promise is not callable
+for _name, _how in (("call", "called"), ("await", "awaited"), ("reduce_ex", "pickled")):
+    setattr(
+        Promise, f"__{_name}__", _refuses(_how)
+    )  # not for type checkers: to them a promise is no callable
 for _name in ("lt", "le", "gt", "ge"):
     setattr(Promise, f"__{_name}__", _refuses("compared"))
 
 
-def outputs(form: type, promises: Mapping[str, Promise], what: str) -> Any:
-    """Several promises as the tuple, or the author's NamedTuple, that the function is annotated to return."""
+class Nothing(Promise):
+    """What the call of a task or a sub-workflow without outputs gives: good for `after` only."""
+
+    __slots__ = ("_nodes",)
+
+    def __init__(self, origin: Origin, called: str, nodes: Sequence[str]) -> None:
+        super().__init__(origin, workflows_pb2.Promise(node=called), literal_types.NONE)
+        self._nodes = nodes
+
+    @property
+    def typedflow_nodes(self) -> Sequence[str]:
+        return self._nodes
+
+    def _step(self, step: workflows_pb2.PathStep) -> NoReturn:  # noqa: ARG002 - any step is one too many
+        self._refuse("taken apart", "use it in `after(...)`, or let what is called return a value")
+
+    def __repr__(self) -> str:
+        return f"<end of {self.typedflow_promise.node}, which gives nothing>"
+
+
+def of_result(value: Any) -> list[Promise]:
+    """The promises that a call gave. Raises DefinitionError for what is not a call's result."""
+    if isinstance(value, Promise):
+        return [value]
+    if isinstance(value, tuple) and value:
+        return [each for part in value for each in of_result(part)]
+    raise errors.DefinitionError(
+        f"after({value!r:.80}) is given a {type(value).__name__}",
+        where=definitions.place(source.caller()),
+        code=diagnostics.INVALID_VALUE,
+        hint="give it the results of task calls, as in `train.after(prepared)(df=df)`",
+    )
+
+
+def outputs(form: type, values: Mapping[str, Any], origin: Origin, node: str, what: str) -> Any:
+    """Several results as the tuple, or the author's NamedTuple, that the function is annotated to return."""
     if form is tuple:
-        return tuple(promises.values())
+        return tuple(values.values())
 
     def missing(_: object, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
-        nearest = spelling.nearest(name, list(promises))
-        next(iter(promises.values())).typedflow_fail(
-            diagnostics.FIELD_NOT_FOUND,
-            f"{what} gives {', '.join(f'`{n}`' for n in promises)}, not `{name}`",
-            f"did you mean `{nearest}`?" if nearest else "",
-        )
+        nearest = spelling.nearest(name, list(values))
+        message = f"{what} gives {', '.join(f'`{n}`' for n in values)}, not `{name}`"
+        hint = f"did you mean `{nearest}`?" if nearest else ""
+        raise _mistake(origin, node, diagnostics.FIELD_NOT_FOUND, message, hint)
 
-    return type(form.__name__, (form,), {"__slots__": (), "__getattr__": missing})(**promises)
+    return type(form.__name__, (form,), {"__slots__": (), "__getattr__": missing})(**values)
+
+
+def _mistake(origin: Origin, node: str, code: str, message: str, hint: str) -> errors.DefinitionError:
+    mistake = diagnostics_pb2.Diagnostic(
+        code=code, message=message, workflow=origin.name, node=node, position=source.author(), hint=hint
+    )
+    return definitions.as_error([mistake])

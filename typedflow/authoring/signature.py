@@ -123,6 +123,13 @@ class _Reader:
 
     def signature(self) -> Signature:
         hints = self.hints()
+        if not _is_plain(self.function):
+            self.mistake(
+                diagnostics.UNSUPPORTED_TYPE,
+                f"{self.kind} `{self.name}` is a coroutine or a generator, which gives its values by and by",
+                hint="write a plain `def` that returns them"
+                + ("; it can run a coroutine with `asyncio.run(...)`" if self.kind == "task" else ""),
+            )
         parameters = {}
         described = _descriptions(self.function.__doc__ or "")
         interface = interface_pb2.Interface()
@@ -151,6 +158,9 @@ class _Reader:
             self.mistake(
                 diagnostics.UNSUPPORTED_TYPE,
                 f"the annotations of {self.kind} `{self.name}` can't be read: {error}",
+                hint="a type must be there when the module is imported, not only under `if TYPE_CHECKING:`"
+                if isinstance(error, NameError)
+                else "",
             )
             raise Broken(self.mistakes) from None
 
@@ -158,7 +168,7 @@ class _Reader:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             self.mistake(
                 diagnostics.UNSUPPORTED_TYPE,
-                f"parameter `{parameter}` of {self.kind} `{self.name}` can't be given by name",
+                f"parameter `{_shown(parameter)}` of {self.kind} `{self.name}` can't be given by name",
                 hint="give every parameter a name and a type of its own",
             )
             return None
@@ -189,7 +199,10 @@ class _Reader:
                 diagnostics.INVALID_VALUE,
                 f"the default of parameter `{parameter.name}` of {self.kind} `{self.name}` is wrong: {error.message}",
                 given=repr(parameter.default),
-                hint=error.hint,
+                hint=error.hint
+                or (
+                    f"annotate it `{shown(parameter.annotation)} | None`" if parameter.default is None else ""
+                ),
             )
 
     def outputs(self, hints: dict[str, Any]) -> tuple[tuple[Output, ...], type | None]:
@@ -238,6 +251,19 @@ class _Reader:
                 hint=hint,
             )
         )
+
+
+def _is_plain(function: FunctionType) -> bool:
+    """Whether its result is there when it returns."""
+    return not function.__code__.co_flags & (
+        inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+    )
+
+
+def _shown(parameter: inspect.Parameter) -> str:
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return f"*{parameter.name}"
+    return f"**{parameter.name}" if parameter.kind is parameter.VAR_KEYWORD else parameter.name
 
 
 def _unfold(annotation: Any) -> tuple[Mapping[str, Any], type | None]:

@@ -6,26 +6,59 @@ Reads frames, never files: an excerpt is the business of whoever shows a diagnos
 from __future__ import annotations
 
 import functools
-import itertools
 import linecache
+import os
 import sys
+from inspect import unwrap
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType, TracebackType
 
 from typedflow.fingerprint import names
 from typedflow.pb import identifiers_pb2
 
-_HERE = str(Path(__file__).absolute().parent.parent) + "/"
+_HERE = str(Path(__file__).absolute().parent.parent) + os.sep
+_STANDARD_LIBRARY = str(Path(os.__file__).absolute().parent) + os.sep
 
 
 def caller() -> identifiers_pb2.SourcePosition:
     """The innermost call that is not in typedflow itself."""
     frame = _outside(sys._getframe(1))
-    return (
-        _position(frame.f_code, frame.f_code.co_filename, frame.f_lasti)
-        if frame
-        else identifiers_pb2.SourcePosition()
-    )
+    return _at(frame) if frame else identifiers_pb2.SourcePosition()
+
+
+def author() -> identifiers_pb2.SourcePosition:
+    """The innermost line of the author's own that led here, past libraries; `caller()` where there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_authors(frame.f_code.co_filename):
+        frame = frame.f_back
+    return _at(frame) if frame else caller()
+
+
+def raised_at(error: BaseException) -> TracebackType | None:
+    """The innermost of the author's lines that an exception passed through."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        if is_authors(trace.tb_frame.f_code.co_filename):
+            found = trace
+        trace = trace.tb_next
+    return found
+
+
+def position(trace: TracebackType) -> identifiers_pb2.SourcePosition:
+    """Of one line of a traceback."""
+    code = trace.tb_frame.f_code
+    return _position(code, code.co_filename, trace.tb_lasti)
+
+
+@functools.lru_cache(maxsize=1024)
+def is_authors(file: str) -> bool:
+    """Whether a file is neither typedflow's, nor a library's, nor code that was made at run time."""
+    installed = {"site-packages", "dist-packages"}.intersection(Path(file).parts)
+    return not (installed or file.startswith(("<", _HERE, _STANDARD_LIBRARY)))
+
+
+def _at(frame: FrameType) -> identifiers_pb2.SourcePosition:
+    return _position(frame.f_code, frame.f_code.co_filename, frame.f_lasti)
 
 
 def _outside(frame: FrameType | None) -> FrameType | None:
@@ -36,7 +69,7 @@ def _outside(frame: FrameType | None) -> FrameType | None:
 
 def definition(function: FunctionType) -> identifiers_pb2.SourcePosition:
     """The `def` line of a function, below its decorators."""
-    code = function.__code__
+    code = unwrap(function).__code__
     lines = [line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno]
     first = code.co_firstlineno
     return identifiers_pb2.SourcePosition(
@@ -49,14 +82,18 @@ def definition(function: FunctionType) -> identifiers_pb2.SourcePosition:
 @functools.lru_cache(maxsize=4096)
 def _position(code: CodeType, file: str, instruction: int) -> identifiers_pb2.SourcePosition:
     """Where an instruction is. Code objects are equal when they say the same, in whatever file that is."""
-    line, _, column, _ = next(
-        itertools.islice(code.co_positions(), instruction // 2, None), (None, None, None, None)
-    )
+    line, column = _lines(code)[instruction // 2]
     if line is None or column is None:
         return identifiers_pb2.SourcePosition(file=relative(file), line=line or 0)
     before = linecache.getline(file, line).encode()[:column]  # Python counts bytes, people characters
     column = len(before.decode(errors="replace")) if len(before) == column else column
     return identifiers_pb2.SourcePosition(file=relative(file), line=line, column=column + 1)
+
+
+@functools.lru_cache(maxsize=16)
+def _lines(code: CodeType) -> list[tuple[int | None, int | None]]:
+    """The line and column of each instruction: read once, or the positions of many calls would cost their square."""
+    return [(line, column) for line, _, column, _ in code.co_positions()]
 
 
 @functools.lru_cache(maxsize=256)
@@ -70,8 +107,8 @@ def relative(file: str) -> str:
 
 
 def module_of(function: FunctionType) -> str:
-    """The dotted name, under its import root, of the module that a function is written in."""
-    return module_name(function.__code__.co_filename, function.__module__)
+    """The dotted name, under its import root, of the module that a function is written in, whatever wraps it."""
+    return module_name(unwrap(function).__code__.co_filename, function.__module__ or "__main__")
 
 
 def calling_module() -> str:

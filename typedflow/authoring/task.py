@@ -11,7 +11,16 @@ from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from typedflow import errors, identifiers, task_options
-from typedflow.authoring import context, definitions, options, runner, signature, source, trace
+from typedflow.authoring import (
+    context,
+    definitions,
+    options,
+    promise,
+    runner,
+    signature,
+    source,
+    trace,
+)
 from typedflow.authoring.options import Cache, Resources, Retry, Secret, Timeout
 from typedflow.compiler import diagnostics
 from typedflow.pb import identifiers_pb2, tasks_pb2
@@ -72,6 +81,10 @@ class Task(Generic[P, R]):
         """`module.function`: the name under which it is registered."""
         return f"{self.module}.{self.function.__qualname__}".replace(".<locals>", "")
 
+    def is_same(self, other: Task[..., Any]) -> bool:
+        """Whether both are one definition, on whatever terms; two definitions can have one name."""
+        return self._signature is other._signature
+
     def reference(self) -> identifiers_pb2.Identifier:
         """Project, domain and version are those of whoever refers to it."""
         return identifiers.task(self.name)
@@ -123,7 +136,7 @@ class Task(Generic[P, R]):
         if self._call.overrides is not None:
             overrides = task_options.merge(self._call.overrides, overrides)
         if name is not None:
-            wrong = identifiers.check_node_id(name)
+            wrong = identifiers.check_node_id(str(name))
             if wrong or "." in name:
                 raise errors.DefinitionError(
                     f"with_overrides(name={name!r}): {wrong or 'a dot belongs to sub-workflows'}",
@@ -137,8 +150,8 @@ class Task(Generic[P, R]):
 
     def after(self, *results: object) -> Task[P, R]:
         """The same task, for one call, to start only once those calls have succeeded: `train.after(checked)(df=df)`."""
-        nodes = tuple(node for result in results for node in trace.nodes_of(result))
-        return self._called(dataclasses.replace(self._call, after=self._call.after + nodes))
+        first = tuple(each for result in results for each in promise.of_result(result))
+        return self._called(dataclasses.replace(self._call, after=self._call.after + first))
 
     def _called(self, call: trace.Call) -> Task[P, R]:
         copied: Task[P, R] = object.__new__(type(self))

@@ -13,9 +13,16 @@ from typing import Any
 
 from typedflow import errors, literal_types, type_engine
 from typedflow.authoring import definitions, signature, source
-from typedflow.authoring.promise import Promise, outputs
+from typedflow.authoring.promise import Nothing, Promise, outputs
 from typedflow.compiler import diagnostics
-from typedflow.pb import diagnostics_pb2, identifiers_pb2, tasks_pb2, types_pb2, workflows_pb2
+from typedflow.pb import (
+    diagnostics_pb2,
+    identifiers_pb2,
+    literals_pb2,
+    tasks_pb2,
+    types_pb2,
+    workflows_pb2,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +32,12 @@ class Call:
     Attributes:
         overrides: options that replace the task's.
         name: the author's for the node, or "".
-        after: nodes that come first although no value comes from them.
+        after: results of the nodes that come first although no value comes from them.
     """
 
     overrides: tasks_pb2.TaskOptions | None = None
     name: str = ""
-    after: tuple[str, ...] = ()
+    after: tuple[Promise, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +81,31 @@ class Trace:
         node.task.task.CopyFrom(task.reference())
         if call.overrides is not None:
             node.task.overrides.CopyFrom(call.overrides)
-        node.after.extend(dict.fromkeys(call.after))
-        for variable, value in self.arguments(read, args, kwargs, Place(node.id, position, what)).items():
+        whole = Place(node.id, position, what)
+        first = (
+            each for result in call.after if self._is_own(result, whole) for each in result.typedflow_nodes
+        )
+        node.after.extend(dict.fromkeys(first))
+        for variable, value in self.arguments(read, args, kwargs, whole).items():
             binding = workflows_pb2.Binding(variable=variable)
             place = Place(node.id, position, f"input `{variable}` of {what}")
             self.bind(binding.value, value, read.parameters.get(variable), place)
             node.inputs.append(binding)
         self.nodes.append(node)
-        self.tasks[task.name] = task
+        if not task.is_same(self.tasks.setdefault(task.name, task)):
+            self.mistake(
+                diagnostics.INVALID_NAME,
+                f"there is another task that is called `{task.name}`",
+                whole,
+                hint="define it once, at the top level of its module; what differs can be an input",
+            )
         return self.promises(read, node.id, what)
 
     def node_id(self, name: str, called: str) -> str:
         """The author's name for it, else the called task and its order among the calls of it."""
         if name:
             return self._prefix + name
+        called = called.strip("_") or called  # a private task's node is as public as any
         self._calls[self._prefix + called] = n = self._calls.get(self._prefix + called, 0) + 1
         return self._prefix + (called if n == 1 else f"{called}-{n}")
 
@@ -103,7 +121,7 @@ class Trace:
             self._prefix = before
 
     @contextmanager
-    def entering(self, workflow: Any) -> Iterator[None]:
+    def entering(self, workflow: Any, position: identifiers_pb2.SourcePosition) -> Iterator[None]:
         """While it is open, the body of this workflow runs. Raises DefinitionError for one that calls itself."""
         if any(open_ is workflow for open_ in self._open):
             name = workflow.short_name
@@ -113,7 +131,7 @@ class Trace:
                         code=diagnostics.CYCLE_DETECTED,
                         message=f"workflow `{name}` calls itself, which would never end",
                         workflow=self.name,
-                        position=source.caller(),
+                        position=position,
                     )
                 ]
             )
@@ -150,7 +168,7 @@ class Trace:
     ) -> None:
         """Writes a value that may hold promises. What can't be written is noted, and stays unset."""
         if isinstance(value, Promise):
-            target.promise.CopyFrom(value.typedflow_promise)
+            self._bind_promise(target, value, place)
         elif variable is None:  # there is no such variable: the compiler tells, with the nearest name
             target.literal.none.SetInParent()
         elif holds_promise(value):
@@ -158,16 +176,44 @@ class Trace:
         else:
             self._bind_constant(target, value, variable.converter, place)
 
+    def _bind_promise(self, target: workflows_pb2.BindingValue, promise: Promise, place: Place) -> None:
+        if self._is_usable(promise, place) and promise.typedflow_promise.variable:
+            target.promise.CopyFrom(promise.typedflow_promise)
+
+    def _is_usable(self, promise: Promise, place: Place) -> bool:
+        if isinstance(promise, Nothing):
+            self.mistake(
+                diagnostics.MISMATCHING_TYPES,
+                f"{place.what} is bound to `{promise.typedflow_promise.node}`, which gives nothing",
+                place,
+                hint="use it in `after(...)`, or let what is called return a value",
+            )
+            return False
+        return self._is_own(promise, place)
+
+    def _is_own(self, promise: Promise, place: Place) -> bool:
+        if promise.typedflow_origin is self:
+            return True
+        self.mistake(
+            diagnostics.NODE_REFERENCE_NOT_FOUND,
+            f"{place.what} is given {promise!r}, which was made in the body of `{promise.typedflow_origin.name}`",
+            place,
+            hint="a promise is good in the body that it was made in; hand values over as inputs and outputs",
+        )
+        return False
+
     def _bind_list(
         self, target: workflows_pb2.BindingValue, values: Sequence[Any], annotation: Any, place: Place
     ) -> None:
         element = _element(annotation)
-        if element is None:
+        if element is None or not isinstance(values, list):
             self.mistake(
                 diagnostics.MISMATCHING_TYPES,
-                f"{place.what} is given a {type(values).__name__} of promises, but takes none",
+                f"{place.what} is given a {type(values).__name__} of promises",
                 place,
                 expected=signature.shown(annotation),
+                given=f"{values!r:.100}",
+                hint="" if isinstance(values, list) else "give one of its parts, or write list(...)",
             )
             return
         target.list.SetInParent()
@@ -175,7 +221,7 @@ class Trace:
         for i, value in enumerate(values):
             each, at = target.list.elements.add(), place.inside(i)
             if isinstance(value, Promise):
-                each.promise.CopyFrom(value.typedflow_promise)
+                self._bind_promise(each, value, at)
             elif holds_promise(value):
                 self._bind_list(each, value, element, at)
             else:
@@ -184,29 +230,46 @@ class Trace:
     def _bind_constant(
         self, target: workflows_pb2.BindingValue, value: Any, converter: type_engine.Converter, place: Place
     ) -> None:
+        literal = self._literal(value, converter, place)
+        if literal is not None:
+            target.literal.CopyFrom(literal)
+
+    def _literal(
+        self, value: Any, converter: type_engine.Converter, place: Place
+    ) -> literals_pb2.Literal | None:
+        """A constant's literal; None for one that does not fit, which is noted."""
         try:
-            target.literal.CopyFrom(converter.to_literal(value, "", type_engine.NO_DATA))
+            return converter.to_literal(value, "", type_engine.NO_DATA)
         except errors.ConversionError as error:
+            part = f" at `{error.where.lstrip('.')}`" if error.where else ""
             self.mistake(
                 diagnostics.INVALID_VALUE,
-                f"{place.what} does not take this value: {error.message}",
+                f"{place.what} does not take this value{part}: {error.message}",
                 place,
                 expected=literal_types.text(converter.type),
                 given=f"{value!r:.100}",
                 hint=error.hint,
             )
+            return None
 
     def promises(self, read: signature.Signature, node: str, what: str) -> Any:
         """What a call gives: promises of the outputs, in the form in which the function returns them."""
-        made = {
-            output.name: Promise(
-                self.name, workflows_pb2.Promise(node=node, variable=output.name), output.converter.type
-            )
+        made = [
+            Promise(self, workflows_pb2.Promise(node=node, variable=output.name), output.converter.type)
             for output in read.outputs
-        }
-        if read.form is not None:
-            return outputs(read.form, made, what)
-        return made["o0"] if made else Nothing(node)
+        ]
+        return self.result(read, made, node, what) if made else Nothing(self, node, [node])
+
+    def result(self, read: signature.Signature, values: Sequence[Any], node: str, what: str) -> Any:
+        """Outputs in order, in the form in which the function returns them."""
+        if read.form is None:
+            return values[0]
+        named = {output.name: value for output, value in zip(read.outputs, values, strict=True)}
+        return outputs(read.form, named, self, node, what)
+
+    def gap(self, variable: signature.Parameter | signature.Output) -> Promise:
+        """What stands for a value that is missing or wrong, once that is noted: nothing more is said of it."""
+        return Promise(self, workflows_pb2.Promise(), variable.converter.type)
 
     def mistake(
         self,
@@ -234,49 +297,32 @@ class Trace:
             )
         )
 
-    def check(self, value: Any, target: types_pb2.LiteralType, place: Place) -> None:
-        """Notes a promise that does not fit a sub-workflow's variable, of which inlining leaves nothing to compile."""
-        if not isinstance(value, Promise):
-            return
-        mismatch = literal_types.is_assignable(value.typedflow_type, target)
-        if mismatch is not None:
-            given = literal_types.text(value.typedflow_type)
-            origin = value.typedflow_promise.node or value.typedflow_promise.variable
-            expected = literal_types.text(target)
-            self.mistake(
-                diagnostics.MISMATCHING_TYPES,
-                f"{place.what} expects {expected}",
-                place,
-                expected=expected,
-                given=given,
-                label=f"`{origin}` gives {given}: {mismatch.reason}",
-                hint=mismatch.hint,
+    def checked(self, value: Any, variable: signature.Parameter | signature.Output, place: Place) -> Any:
+        """A sub-workflow's input or output, of which inlining leaves nothing to compile; a gap if it does not fit."""
+        if isinstance(value, Promise):
+            fits = self._is_usable(value, place) and self._is_assignable(
+                value, variable.converter.type, place
             )
+        else:
+            fits = holds_promise(value) or self._literal(value, variable.converter, place) is not None
+        return value if fits else self.gap(variable)
 
-
-class Nothing:
-    """What the call of a task without outputs gives: good for `after` only."""
-
-    __slots__ = ("node",)
-
-    def __init__(self, node: str) -> None:
-        self.node = node
-
-
-def nodes_of(value: Any) -> list[str]:
-    """The nodes that a call's result comes from. Raises DefinitionError for what is not a call's result."""
-    if isinstance(value, Promise):
-        return [value.typedflow_promise.node] if value.typedflow_promise.node else []
-    if isinstance(value, Nothing):
-        return [value.node]
-    if isinstance(value, tuple) and value:
-        return [node for part in value for node in nodes_of(part)]
-    raise errors.DefinitionError(
-        f"after({value!r:.80}) is given a {type(value).__name__}",
-        where=definitions.place(source.caller()),
-        code=diagnostics.INVALID_VALUE,
-        hint="give it the results of task calls, as in `train.after(prepared)(df=df)`",
-    )
+    def _is_assignable(self, promise: Promise, target: types_pb2.LiteralType, place: Place) -> bool:
+        mismatch = literal_types.is_assignable(promise.typedflow_type, target)
+        if mismatch is None:
+            return True
+        given, expected = literal_types.text(promise.typedflow_type), literal_types.text(target)
+        origin = promise.typedflow_promise.node or promise.typedflow_promise.variable
+        self.mistake(
+            diagnostics.MISMATCHING_TYPES,
+            f"{place.what} expects {expected}",
+            place,
+            expected=expected,
+            given=given,
+            label=f"`{origin}` gives {given}: {mismatch.reason}",
+            hint=mismatch.hint,
+        )
+        return False
 
 
 def holds_promise(value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from typedflow import compiler, errors, identifiers, spelling
 from typedflow.authoring import context, definitions, runner, signature, source, trace
-from typedflow.authoring.promise import Promise
+from typedflow.authoring.promise import Nothing, Promise
 from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, identifiers_pb2, tasks_pb2, workflows_pb2
 
@@ -82,7 +82,7 @@ class Workflow(Generic[P, R]):
         noted = self.traced.mistakes
         found = (*noted, *(each for each in result.diagnostics if not (noted and _is_echo(each))))
         if found or result.value is None:
-            raise errors.CompileError(found)
+            raise errors.CompileError(found) from self.traced.raised
         return result.value
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -105,19 +105,22 @@ class Traced:
         template: with references that leave project, domain and version open.
         tasks: the `Task` objects that it calls, by name.
         mistakes: what the trace found wrong; the compiler finds the rest.
+        raised: what the author's code raised in the body.
     """
 
-    __slots__ = ("mistakes", "tasks", "template")
+    __slots__ = ("mistakes", "raised", "tasks", "template")
 
     def __init__(
         self,
         template: workflows_pb2.WorkflowTemplate,
         tasks: dict[str, Any],
         mistakes: list[diagnostics_pb2.Diagnostic],
+        raised: BaseException | None,
     ) -> None:
         self.template = template
         self.tasks = tasks
         self.mistakes = mistakes
+        self.raised = raised
 
 
 class LocalResolver:
@@ -144,21 +147,62 @@ def _trace(workflow: Workflow[Any, Any]) -> Traced:
         description=signature.first_paragraph(workflow.function.__doc__),
     )
     inputs = {
-        name: Promise(tracing.name, workflows_pb2.Promise(variable=name), parameter.converter.type)
+        name: Promise(tracing, workflows_pb2.Promise(variable=name), parameter.converter.type)
         for name, parameter in read.parameters.items()
     }
+    raised: BaseException | None = None
     try:
-        with context.entered(tracing), tracing.entering(workflow):
+        with context.entered(tracing), tracing.entering(workflow, template.position):
             result = workflow.function(**inputs)
     except errors.DefinitionError as error:
-        if not error.diagnostics:
-            raise
-        tracing.mistakes.extend(error.diagnostics)
-        template.outputs.extend(workflows_pb2.Binding(variable=each.name) for each in read.outputs)
+        tracing.mistakes.extend(error.diagnostics or [_mistake_of(error, workflow)])
+        values: Sequence[Any] = [tracing.gap(output) for output in read.outputs]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the body is the author's, and may raise anything
+        raised = error
+        tracing.mistakes.append(_mistake_of(error, workflow))
+        values = [tracing.gap(output) for output in read.outputs]
     else:
-        _bind_outputs(workflow, tracing, template, result)
+        values = _values(workflow, tracing, result, trace.Place("", template.position, _what(workflow)))
+    for output, value in zip(read.outputs, values, strict=True):
+        binding = workflows_pb2.Binding(variable=output.name)
+        place = trace.Place("", template.position, f"output `{output.name}` of {_what(workflow)}")
+        tracing.bind(binding.value, value, output, place)
+        template.outputs.append(binding)
     template.nodes.extend(tracing.nodes)
-    return Traced(template, tracing.tasks, tracing.mistakes)
+    return Traced(template, tracing.tasks, tracing.mistakes, raised)
+
+
+def _what(workflow: Workflow[Any, Any]) -> str:
+    return f"workflow `{workflow.short_name}`"
+
+
+def _mistake_of(error: BaseException, workflow: Workflow[Any, Any]) -> diagnostics_pb2.Diagnostic:
+    """What the body of a workflow raised, on the author's line."""
+    line = source.raised_at(error)
+    mistake = diagnostics_pb2.Diagnostic(
+        code=diagnostics.WORKFLOW_BODY_RAISED,
+        message=f"the body of {_what(workflow)} raised {type(error).__name__}: {error}",
+        workflow=workflow.name,
+        position=source.position(line) if line else source.definition(workflow.function),
+        hint="it runs before any task does: keep what wires, and put the rest in tasks",
+    )
+    if isinstance(error, errors.DefinitionError) and error.code != errors.DefinitionError.code:
+        mistake.code, mistake.message, mistake.hint = error.code, error.message, error.hint
+    return mistake
+
+
+def _values(
+    workflow: Workflow[Any, Any], tracing: trace.Trace, result: Any, place: trace.Place
+) -> Sequence[Any]:
+    """What the body returned, output by output; gaps where it is of another form, which is noted."""
+    read = workflow.signature
+    if not read.outputs and isinstance(result, Nothing):
+        return ()  # `return last()` of a workflow that gives nothing
+    try:
+        return read.values(result, workflow.short_name)
+    except errors.ConversionError as error:
+        tracing.mistake(diagnostics.MISMATCHING_TYPES, error.message, place, hint=error.hint)
+        return [tracing.gap(output) for output in read.outputs]
 
 
 def _is_echo(diagnostic: diagnostics_pb2.Diagnostic) -> bool:
@@ -167,76 +211,52 @@ def _is_echo(diagnostic: diagnostics_pb2.Diagnostic) -> bool:
     return diagnostic.code == diagnostics.NO_NODES_FOUND
 
 
-def _bind_outputs(
-    workflow: Workflow[Any, Any], tracing: trace.Trace, template: workflows_pb2.WorkflowTemplate, result: Any
-) -> None:
-    read = workflow.signature
-    what = f"workflow `{workflow.short_name}`"
-    if not read.outputs and isinstance(result, (trace.Nothing, Promise)):
-        return  # `return last()` of a workflow that gives nothing
-    try:
-        values = read.values(result, workflow.short_name)
-    except errors.ConversionError as error:
-        tracing.mistake(
-            diagnostics.MISMATCHING_TYPES,
-            error.message,
-            trace.Place("", template.position, what),
-            hint=error.hint,
-        )
-        return
-    for output, value in zip(read.outputs, values, strict=True):
-        binding = workflows_pb2.Binding(variable=output.name)
-        place = trace.Place("", template.position, f"output `{output.name}` of {what}")
-        if isinstance(value, trace.Nothing):
-            tracing.mistake(
-                diagnostics.MISMATCHING_TYPES,
-                f"{place.what} is bound to `{value.node}`, which gives nothing",
-                place,
-            )
-        else:
-            tracing.bind(binding.value, value, output, place)
-        template.outputs.append(binding)
-
-
 def _inline(
     workflow: Workflow[Any, Any], tracing: trace.Trace, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
     read = workflow.signature
-    what = f"workflow `{workflow.short_name}`"
+    what = _what(workflow)
     position = source.caller()
-    with tracing.inside(workflow.short_name) as node, tracing.entering(workflow):
+    before = len(tracing.nodes)
+    with tracing.inside(workflow.short_name) as node, tracing.entering(workflow, position):
         place = trace.Place(node, position, what)
-        given = tracing.arguments(read, args, kwargs, place)
-        for name in [name for name in given if name not in read.parameters]:
-            nearest = spelling.nearest(name, list(read.parameters))
-            hint = f"did you mean `{nearest}`?" if nearest else ""
+        given = _arguments(workflow, tracing, tracing.arguments(read, args, kwargs, place), place)
+        values = _values(workflow, tracing, workflow.function(**given), place)
+        if not read.outputs:
+            return Nothing(tracing, node, [each.id for each in tracing.nodes[before:]])
+        checked = [
+            tracing.checked(value, output, trace.Place(node, position, f"output `{output.name}` of {what}"))
+            for output, value in zip(read.outputs, values, strict=True)
+        ]
+        return tracing.result(read, checked, node, what)
+
+
+def _arguments(
+    workflow: Workflow[Any, Any], tracing: trace.Trace, given: Mapping[str, Any], place: trace.Place
+) -> dict[str, Any]:
+    """An inlined call's arguments, each checked against its parameter."""
+    parameters = workflow.signature.parameters
+    for name in given:
+        if name not in parameters:
+            nearest = spelling.nearest(name, list(parameters))
             tracing.mistake(
                 diagnostics.VARIABLE_NAME_NOT_FOUND,
-                f"{what} has no input `{name}`",
+                f"{place.what} has no input `{name}`",
                 place,
                 given=name,
-                hint=hint,
+                hint=f"did you mean `{nearest}`?" if nearest else "",
             )
-            del given[name]
-        for name, parameter in read.parameters.items():
-            if name in given:
-                at = trace.Place(node, position, f"input `{name}` of {what}")
-                tracing.check(given[name], parameter.converter.type, at)
-            elif parameter.default is not signature.NO_DEFAULT:
-                given[name] = parameter.default
-            else:
-                tracing.mistake(
-                    diagnostics.PARAMETER_NOT_BOUND, f"input `{name}` of {what} is not given", place
-                )
-                given[name] = Promise(
-                    tracing.name, workflows_pb2.Promise(variable=name), parameter.converter.type
-                )
-        result = workflow.function(**given)
-        if read.outputs:
-            for output, value in zip(read.outputs, read.values(result, workflow.short_name), strict=True):
-                at = trace.Place(node, position, f"output `{output.name}` of {what}")
-                tracing.check(value, output.converter.type, at)
-        return result
+    arguments = {}
+    for name, parameter in parameters.items():
+        at = trace.Place(place.node, place.position, f"input `{name}` of {place.what}")
+        if name in given:
+            arguments[name] = tracing.checked(given[name], parameter, at)
+        elif parameter.default is not signature.NO_DEFAULT:
+            arguments[name] = parameter.default
+        else:
+            tracing.mistake(diagnostics.PARAMETER_NOT_BOUND, f"{at.what} is not given", place)
+            arguments[name] = tracing.gap(parameter)
+    return arguments
 
 
 @overload

@@ -42,6 +42,7 @@ UNKNOWN_INPUT: Final = "UnknownInput"
 UNREACHABLE_NODES: Final = "UnreachableNodes"
 UNSUPPORTED_TYPE: Final = "UnsupportedType"
 VARIABLE_NAME_NOT_FOUND: Final = "VariableNameNotFound"
+WORKFLOW_BODY_RAISED: Final = "WorkflowBodyRaised"
 WORKFLOW_REFERENCE_NOT_FOUND: Final = "WorkflowReferenceNotFound"
 
 

@@ -185,6 +185,12 @@ EXPLANATIONS: Final = (
         "train(df=df, tree=100)                  # the parameter is `trees`",
     ),
     Explanation(
+        diagnostics.WORKFLOW_BODY_RAISED,
+        "A workflow's body raised an exception while it was run to see what it wires.",
+        "Correct the line that is named. The body runs before any task does: what needs values belongs in tasks.",
+        "import json\n@workflow\ndef training(seed: int) -> str:\n    return json.dumps(count(seed=seed))",
+    ),
+    Explanation(
         diagnostics.WORKFLOW_REFERENCE_NOT_FOUND,
         "A launch plan is of a workflow that is neither in the registration nor registered before, or names none.",
         "Register the workflow together with the launch plan, or correct its name, project, domain or version.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -335,3 +336,112 @@ def test_a_workflow_without_tasks_on_the_way_passes_datetimes_through():
     assert tomorrow(at=now) == now + timedelta(days=1)
     with pytest.raises(errors.ConversionError, match="time zone"):
         tomorrow(at=datetime(2026, 2, 28))  # noqa: DTZ001 - naive on purpose
+
+
+def test_a_working_folder_is_there_and_the_attempts_own():
+    @task
+    def write(text: str) -> File:
+        target = current_context().working_folder / "note.txt"
+        with target.open("x") as file:
+            file.write(text)
+        return File(target)
+
+    @task
+    def joined(files: list[File]) -> str:
+        return "".join(Path(file).read_text() for file in files)
+
+    @workflow
+    def notes() -> str:
+        return joined(files=[write(text="a"), write(text="b")])
+
+    assert notes() == "ab"
+    assert Path(write(text="c")).read_text() == "c"
+
+
+def test_a_mock_stands_in_for_the_task_wherever_it_is_called():
+    @task
+    def calls(n: int) -> int:
+        return double(n=n) + 1
+
+    with mock_task(double, returns=100):
+        assert double(n=1) == 100
+        assert calls(n=1) == 101
+    assert calls(n=1) == 3
+
+
+def test_only_a_task_can_be_mocked():
+    with pytest.raises(errors.UsageError, match="not a task"), mock_task(len, returns=1):
+        pass
+
+
+def test_a_task_that_exits_has_failed_like_any_other():
+    tries: list[int] = []
+
+    @task(retries=1)
+    def leaves(n: int) -> int:
+        tries.append(n)
+        raise SystemExit(3)
+
+    @workflow
+    def left(n: int) -> int:
+        return leaves(n=n)
+
+    with pytest.raises(SystemExit):
+        left(n=1)
+    assert len(tries) == 2
+
+
+def test_an_exception_that_cannot_be_printed_still_reaches_the_caller():
+    class SilentError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    @task
+    def fails(n: int) -> int:
+        raise SilentError
+
+    @workflow
+    def failing(n: int) -> int:
+        return fails(n=n)
+
+    with pytest.raises(SilentError):
+        failing(n=1)
+
+
+def test_threads_run_workflows_side_by_side():
+    @workflow
+    def chain(n: int) -> int:
+        for _ in range(10):
+            n = double(n=n)
+        return n
+
+    with futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda n: chain(n=n), range(32))) == [n * 2**10 for n in range(32)]
+
+
+@pytest.mark.parametrize("kind", ["task", "workflow"])
+@pytest.mark.parametrize("form", ["async def", "generator"])
+def test_what_gives_its_values_by_and_by_is_no_task(kind: str, form: str):
+    async def later(n: int) -> int:
+        return n
+
+    def bit_by_bit(n: int) -> int:  # tried
+        yield n
+
+    function = later if form == "async def" else bit_by_bit
+    with pytest.raises(errors.DefinitionError, match="coroutine or a generator"):
+        (task if kind == "task" else workflow)(function)  # of either
+
+
+def test_what_is_missing_from_an_annotation_is_said():
+    with pytest.raises(errors.DefinitionError, match=r"int \| None"):
+
+        @task
+        def absent(n: int = None) -> int:  # noqa: RUF013 - tried
+            return 1
+
+    with pytest.raises(errors.DefinitionError, match="TYPE_CHECKING"):
+
+        @task
+        def unknown(n: Unknown) -> int:  # type: ignore[name-defined]  # noqa: F821 - tried
+            return 1

@@ -373,6 +373,17 @@ def promise_used_as_value() -> tuple[Diagnostic, ...]:
     return (made,)
 
 
+def workflow_body_raised() -> tuple[Diagnostic, ...]:
+    made = diagnostics.make(
+        diagnostics.WORKFLOW_BODY_RAISED,
+        "the body of workflow `training` raised ValueError: unknown region",
+        workflow="pipeline.training",
+        position=Build.training().train.position,
+        hint="it runs before any task does: keep what wires, and put the rest in tasks",
+    )
+    return (made,)
+
+
 WORKFLOWS = (
     ambiguous_union_binding,
     cycle_detected,
@@ -414,6 +425,7 @@ BROKEN: dict[str, Callable[[], tuple[Diagnostic, ...]]] = {
     diagnostics.FIXED_INPUT_OVERRIDDEN: lambda: plan(Build.training()),
     diagnostics.PROMISE_USED_AS_VALUE: promise_used_as_value,
     diagnostics.UNKNOWN_INPUT: lambda: plan(Build.training()),
+    diagnostics.WORKFLOW_BODY_RAISED: workflow_body_raised,
     diagnostics.WORKFLOW_REFERENCE_NOT_FOUND: lambda: plan(Build.training(), workflow=False),
 }
 
