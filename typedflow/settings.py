@@ -147,7 +147,7 @@ def _checked_by_schema(found: object, path: Path, table: Iterable[str]) -> dict[
 def _text(messages: object, table: tuple[str, ...]) -> str:
     lines = []
     assert isinstance(messages, dict)
-    for name, problem in messages.items():
+    for name, problem in sorted(messages.items()):  # marshmallow gives them in the order of a set
         said = ", ".join(map(str, problem)) if isinstance(problem, list) else str(problem)
         if name == "_schema":
             lines.append(f"{'.'.join(table) or 'the file'}: {said}")
