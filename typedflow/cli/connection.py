@@ -55,6 +55,11 @@ def open_client_of(address: str, token: str) -> Client:
     return client.Client(address, token=token, project=given.get("project"), domain=given.get("domain"))
 
 
+def has_admin() -> bool:
+    """Whether the running command was given a server's address."""
+    return "admin" in _given()
+
+
 def _keep(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
     if value is not None and option.name is not None:
         if option.name != "admin" and (problem := identifiers.check_label(value)):

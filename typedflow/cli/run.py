@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,12 @@ def run(
         if help_wanted:
             input_command.show_help(context, usage)
         raise click.UsageError("Say what to run: FILE and WORKFLOW come first.", context)
+    if not remote and connection.has_admin():
+        raise click.UsageError("--admin says where to run, which needs --remote.", context)
+    if remote and home is not None:
+        raise click.UsageError(
+            "--home is that of a run on this machine, so it does not go with --remote.", context
+        )
     entities, mistakes = serialize.check([file])
     if mistakes:
         raise errors.CompileError(mistakes)
@@ -162,7 +169,8 @@ def _wait(client: Client, started: Run, form: str) -> None:
     try:
         following.wait(started, form)
     except KeyboardInterrupt:
-        client.abort(started.id, "interrupted")
+        with contextlib.suppress(errors.ServerUnreachable):
+            client.abort(started.id, "interrupted")
         raise failures.Interrupted(
             "aborted; what had finished is in the cache, so the same command goes on from there"
         ) from None

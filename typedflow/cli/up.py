@@ -24,7 +24,7 @@ def up(port: int, http_port: int, home: Path | None) -> None:
     folder = (home or settings.load().home).absolute()
     with (
         services.stop_signals() as stopped,
-        services.embedded(folder, port=port, http_port=http_port) as info,
+        services.embedded(folder, port=port, http_port=http_port, ended=stopped.set) as info,
     ):
         _show(info, folder)
         stopped.wait()

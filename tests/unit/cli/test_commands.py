@@ -57,6 +57,12 @@ def test_the_version_is_that_of_the_package(capsys, arguments):
         (["check"], "Missing argument", "`typedflow check --help`"),
         (["launch"], "NAME comes first", "`typedflow launch --help`"),
         (["run", "--trees", "3"], "FILE and WORKFLOW come first", "`typedflow run --help`"),
+        (["run", "x.py", "w", "--admin", "h:1"], "needs --remote", "`typedflow run --help`"),
+        (
+            ["run", "x.py", "w", "--remote", "--home", "h"],
+            "does not go with --remote",
+            "`typedflow run --help`",
+        ),
         (["up", "--port", "70000"], "--port", "`typedflow up --help`"),
         (["get", "executions", "--project", "A b"], "is not a label", "`typedflow get executions --help`"),
     ],
