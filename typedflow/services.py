@@ -1,7 +1,6 @@
 """The services that are installed beside typedflow, found by entry point: typedflow itself knows none.
 
-The group `typedflow.services` holds `embedded`, a callable `(home: Path, *, port: int, http_port: int)` that gives a
-context manager of the running server's `ServerInfo`, and one click command for each service, named after it.
+The group `typedflow.services` holds `embedded`, an `Embedded`, and one click command for each service, named after it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from typedflow import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from importlib import metadata
     from pathlib import Path
 
@@ -29,19 +28,24 @@ class Embedded(Protocol):
     """Starts admin and propeller in this process."""
 
     def __call__(
-        self, home: Path, *, port: int, http_port: int
+        self, home: Path, *, port: int, http_port: int, ended: Callable[[], None] | None
     ) -> AbstractContextManager[settings.ServerInfo]:
-        """Runs until the context is left. Port 0 is any free one."""
+        """Runs until the context is left. Port 0 is any free one.
+
+        `ended` is called, in some thread, when it ends by itself; leaving the context then raises why.
+        """
 
 
-def embedded(home: Path, *, port: int = 0, http_port: int = 0) -> AbstractContextManager[settings.ServerInfo]:
-    """Starts the embedded server with its state under `home`.
+def embedded(
+    home: Path, *, port: int = 0, http_port: int = 0, ended: Callable[[], None] | None = None
+) -> AbstractContextManager[settings.ServerInfo]:
+    """Starts the embedded server with its state under `home`; see `Embedded`.
 
     Raises:
         UsageError: no such service is installed; a port is in use; another server has this home.
     """
     for each in _installed().select(name=EMBEDDED):
-        return cast(Embedded, each.load())(home, port=port, http_port=http_port)
+        return cast(Embedded, each.load())(home, port=port, http_port=http_port, ended=ended)
     raise errors.UsageError(
         "no embedded server is installed", hint="install all of typedflow: pip install typedflow"
     )

@@ -7,11 +7,12 @@ them over gRPC as any other would.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 EMBEDDED = "embedded-"
 """What the ids of embedded propellers begin with."""
 
+# Before a propeller that failed is started again; after one more failure in a row the server stops.
+_PAUSES_S = (1.0, 2.0, 4.0, 8.0)
+_STEADY_S = 60.0  # a failure after so long is not in a row with those before it
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what it is reached by from here
 
 
@@ -102,26 +106,35 @@ async def run_admin(options: Options) -> AsyncIterator[settings.ServerInfo]:
 async def run_embedded(options: Options) -> AsyncIterator[settings.ServerInfo]:
     """Runs the services, and a propeller that runs attempts as processes of this machine, while the block runs.
 
+    A propeller that fails is started again. When it keeps failing the block is cancelled: a server that takes launches
+    and runs nothing helps nobody, and whoever supervises it sees it end.
+
     Raises:
         UsageError: as `run_admin`.
+        StateConflict: the propeller keeps failing.
     """
     async with run_admin(options) as info:
         client = typedflow_propeller.AdminClient(info.grpc, info.token)
-        store_url = str(_objects(options))
-        executor = typedflow_propeller.LocalProcesses(options.home, client, store_url=store_url)
-        propeller = typedflow_propeller.Propeller(client, executor, store_url=store_url, id_prefix=EMBEDDED)
-        running = asyncio.create_task(propeller.run())
-        running.add_done_callback(_report)
         try:
-            yield info
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(_keep_running(lambda: _propeller(options, client)))
+                try:
+                    yield info
+                finally:
+                    running.cancel()
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
             await client.close()
 
 
 class EmbeddedServer:
-    """A server in a thread of this process, for tests and the demo.
+    """A server in a thread of this process.
+
+    Args:
+        options: how it is started.
+        propeller: whether it runs what is launched.
+        ended: called, in the server's thread, when it ends without being asked to; leaving the block then raises why.
 
     Example:
         >>> with EmbeddedServer(Options(home, port=0, http_port=0)) as info:
@@ -129,11 +142,15 @@ class EmbeddedServer:
 
     Raises:
         UsageError: as `run_admin`, on entering.
+        StateConflict: as `run_embedded`, on leaving.
     """
 
-    def __init__(self, options: Options, *, propeller: bool = True) -> None:
+    def __init__(
+        self, options: Options, *, propeller: bool = True, ended: Callable[[], None] | None = None
+    ) -> None:
         self._options = options
         self._propeller = propeller
+        self._ended = ended
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="typedflow-server", daemon=True)
         self._info: settings.ServerInfo | None = None
@@ -155,14 +172,19 @@ class EmbeddedServer:
     ) -> None:
         assert self._loop is not None
         assert self._stop is not None
-        self._loop.call_soon_threadsafe(self._stop.set)
+        with contextlib.suppress(RuntimeError):  # of a loop that is closed: it has ended
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        if self._failure is not None:
+            raise self._failure
 
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as failure:  # noqa: BLE001 - raised in the thread that waits for the start
+        except BaseException as failure:  # noqa: BLE001 - raised in the thread that starts or stops it
             self._failure = failure
+            if self._info is not None and self._ended is not None:
+                self._ended()
         finally:
             self._started.set()
 
@@ -174,14 +196,42 @@ class EmbeddedServer:
             await self._stop.wait()
 
 
-def embedded(home: Path, *, port: int, http_port: int) -> EmbeddedServer:
+def embedded(
+    home: Path, *, port: int, http_port: int, ended: Callable[[], None] | None = None
+) -> EmbeddedServer:
     """What `typedflow` starts when a command needs a server of its own; see `typedflow.services`."""
-    return EmbeddedServer(Options(home, port=port, http_port=http_port))
+    return EmbeddedServer(Options(home, port=port, http_port=http_port), ended=ended)
 
 
-def _report(running: asyncio.Task[None]) -> None:
-    if not running.cancelled() and (error := running.exception()) is not None:
-        _log.error("the embedded propeller ended; nothing runs any more", exc_info=error)
+def _propeller(options: Options, client: typedflow_propeller.AdminClient) -> typedflow_propeller.Propeller:
+    store_url = str(_objects(options))
+    executor = typedflow_propeller.LocalProcesses(options.home, client, store_url=store_url)
+    return typedflow_propeller.Propeller(client, executor, store_url=store_url, id_prefix=EMBEDDED)
+
+
+async def _keep_running(make: Callable[[], typedflow_propeller.Propeller]) -> None:
+    """Runs a propeller, and after a failure another, until it is cancelled.
+
+    Raises:
+        StateConflict: it failed too often in a row.
+    """
+    failures = 0
+    while True:
+        started = time.monotonic()
+        try:
+            await make().run()
+        except Exception as error:
+            if time.monotonic() - started > _STEADY_S:
+                failures = 0
+            failures += 1
+            _log.exception("the embedded propeller failed (%d in a row)", failures)
+            if failures > len(_PAUSES_S):
+                raise errors.StateConflict(
+                    f"the server stopped: its propeller failed {failures} times in a row, at last with {error!r}",
+                    hint="the log above has every failure; executions go on when the server is up again",
+                    code="PropellerFailed",
+                ) from error
+            await asyncio.sleep(_PAUSES_S[failures - 1])
 
 
 def _objects(options: Options) -> Path:

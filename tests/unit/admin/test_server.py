@@ -1,14 +1,17 @@
 """Starting and stopping: a home of its own, addresses that are free and safe, a token that only the owner reads."""
 
+import asyncio
 import contextlib
 import json
 import os
 import queue
 import socket
 import stat
+import threading
 
 import grpc
 import pytest
+import typedflow_propeller
 from grpc_health.v1 import health_pb2
 from typedflow_admin import home, server
 
@@ -146,6 +149,67 @@ def claims(channel, metadata, propeller: str) -> list[str]:
             break
     call.cancel()
     return found
+
+
+class Failing:
+    """In place of a propeller: fails so many times, then runs."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+        self.runs = threading.Event()
+
+    def __call__(self, *_arguments: object, **_named: object) -> "Failing":
+        return self
+
+    async def run(self) -> None:
+        if self.left:
+            self.left -= 1
+            raise RuntimeError("a mistake in it")
+        self.runs.set()
+        await asyncio.get_running_loop().create_future()
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes the embedded propeller fail so many times, without pauses; five in a row are too many."""
+    monkeypatch.setattr(server, "_PAUSES_S", (0.0,) * 4)
+
+    def make(times: int) -> Failing:
+        made = Failing(times)
+        monkeypatch.setattr(typedflow_propeller, "Propeller", made)
+        return made
+
+    return make
+
+
+def test_a_propeller_that_fails_is_started_again(tmp_path, failing, caplog):
+    propeller, ended = failing(4), threading.Event()
+    with server.EmbeddedServer(server.Options(tmp_path, port=0, http_port=0), ended=ended.set):
+        assert propeller.runs.wait(20)
+    assert not ended.is_set()
+    assert caplog.text.count("RuntimeError: a mistake in it") == 4
+
+
+def test_failures_that_are_far_apart_are_not_in_a_row(tmp_path, failing, monkeypatch):
+    monkeypatch.setattr(server, "_STEADY_S", -1.0)
+    propeller = failing(20)
+    with server.EmbeddedServer(server.Options(tmp_path, port=0, http_port=0)):
+        assert propeller.runs.wait(20)
+
+
+def test_a_server_whose_propeller_keeps_failing_ends_and_says_why(tmp_path, failing):
+    propeller, ended = failing(9), threading.Event()
+    with (
+        pytest.raises(errors.StateConflict, match="failed 5 times in a row") as failure,
+        server.EmbeddedServer(server.Options(tmp_path, port=0, http_port=0), ended=ended.set),
+    ):
+        assert ended.wait(20)
+    assert failure.value.code == "PropellerFailed"
+    assert "a mistake in it" in failure.value.message
+    assert propeller.left == 4
+    assert settings.server_json(tmp_path) is None
+    with start(tmp_path):
+        pass
 
 
 @contextlib.contextmanager
