@@ -9,6 +9,10 @@ from typedflow import engine, hashing
 from typedflow.dataplane import objects, offload
 from typedflow.pb import attempt_pb2, catalog_pb2, literals_pb2, propeller_pb2
 
+# A spec is in the database, in messages and in the attempt's folder; a value that many nodes are given is stored once.
+_INLINE_BYTES = 64 * 1024
+_SMALL_BYTES = 4 * 1024
+
 
 class AttemptSpecs:
     """Makes the specs of one execution. `store` has the values that are too large to travel."""
@@ -38,9 +42,10 @@ class AttemptSpecs:
         )
 
     def spec(self, node: int, attempt: int) -> attempt_pb2.AttemptSpec:
-        """All that the attempt must know. Raises what `inputs` raises."""
+        """All that the attempt must know; large inputs are offloaded. Raises what `inputs` raises."""
         spec = self.reference(node, attempt)
         spec.inputs.CopyFrom(self.inputs(node))
+        offload.offload_all(spec.inputs, self._store, limit=_INLINE_BYTES, small=_SMALL_BYTES)
         manifest, key = self._key(node, spec.inputs)
         spec.manifest.CopyFrom(manifest)
         spec.cache_key = key

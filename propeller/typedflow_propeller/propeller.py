@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 _CAPACITY = 1_000
 _COMMIT_BYTES = 8 * 1024 * 1024
-_LOOKUP_KEYS = 1_000
+_LOOKUP_KEYS = 64  # an entry may have a MiB of outputs, and an answer has 96 MiB at most
 _GOODBYE_S = 1.0
 _ANSWER_S = 60.0
 _OUTGOING = 1_000  # messages that wait to be sent; whoever has more waits too

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 from typedflow import engine, errors
-from typedflow.dataplane import objects
+from typedflow.dataplane import objects, offload
 from typedflow.pb import attempt_pb2, catalog_pb2, errors_pb2, events_pb2, propeller_pb2, workflows_pb2
 from typedflow_propeller import attempt_specs, backoff, executor, lease
 
@@ -25,8 +26,10 @@ _log = logging.getLogger(__name__)
 
 # How long progress that there is nothing to do about may stay unwritten.
 _HOLD_S = 0.05
-# What is taken into one commit stops growing here; gRPC messages end at 16 MiB.
+# A commit takes no more than this, or one thing that is larger; gRPC messages end at 16 MiB.
 _COMMIT_BYTES = 4 * 1024 * 1024
+# What a node takes in a commit, besides what is in its events: its names, mostly.
+_NODE_BYTES = 1024
 
 _FENCED, _CONFLICT = propeller_pb2.COMMIT_STATUS_FENCED, propeller_pb2.COMMIT_STATUS_CONFLICT
 _Loaded = tuple[workflows_pb2.CompiledWorkflow, list[events_pb2.Event]]
@@ -70,6 +73,10 @@ class _Step:
     @property
     def is_empty(self) -> bool:
         return not self.events and not self.consumed
+
+    def has_room(self, event: events_pb2.Event) -> bool:
+        """Whether the event may be taken too; the first always may."""
+        return not self.size or self.size + event.ByteSize() <= _COMMIT_BYTES
 
 
 class _Reload(Exception):
@@ -124,7 +131,7 @@ class _Drive:
         self._inbox = inbox
         self._wake = wake
         self._taken_to = 0
-        self._fired: list[events_pb2.Event] = []  # timers and answers of the catalog
+        self._fired: deque[events_pb2.Event] = deque()  # timers and answers of the catalog
         self._questions: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._step = _Step()
@@ -140,13 +147,19 @@ class _Drive:
         self._graph = engine.Graph(compiled)
         self._state = engine.State(self._graph)
         self._specs = attempt_specs.AttemptSpecs(self._claim, self._graph, self._state, self._doors.store)
+        size = 0
         for event in journal:
             engine.step(self._graph, self._state, event)
             self._last_us = event.time_us
+            size += event.ByteSize()
         self._version = len(journal)
-        self._state.take_changed()
+        changed = self._state.take_changed()
+        # Of a commit in parts only the first may have been written. None is missing where all fits in one.
+        if size + _NODE_BYTES * len(changed) > _COMMIT_BYTES:
+            self._step.nodes.update(dict.fromkeys(changed))
+        self._step.status_changed = bool(journal)
         for action in engine.pending(self._graph, self._state):
-            await self._resume(action)
+            self._plan(action)
 
     async def go(self) -> None:
         """Until the execution has ended; raises _Reload on a conflict. Returns too when it is fenced."""
@@ -174,17 +187,15 @@ class _Drive:
     def _take(self) -> None:
         """Applies what has come, as much as fits in a commit."""
         for sequence in sorted(number for number in self._inbox if number > self._taken_to):
-            if self._step.size > _COMMIT_BYTES:
+            if not self._step.has_room(self._inbox[sequence]):
                 return
             self._taken_to = sequence
             self._step.consumed.append(sequence)
             event = events_pb2.Event()
             event.CopyFrom(self._inbox[sequence])
             self._apply(event)
-        while self._fired and self._step.size <= _COMMIT_BYTES:
-            fired, self._fired = self._fired, []
-            for event in fired:
-                self._apply(event)
+        while self._fired and self._step.has_room(self._fired[0]):
+            self._apply(self._fired.popleft())
 
     def _apply(self, event: events_pb2.Event) -> None:
         """One event; it is kept for the journal if it changed anything."""
@@ -213,7 +224,6 @@ class _Drive:
                 spec = self._spec(node, attempt)
                 if spec is not None:
                     self._step.attempts.append(spec)
-                    self._step.size += spec.ByteSize()
                     self._step.actions.append(lambda: self._start(spec, node))
             case engine.StopAttempt(node, attempt):
                 self._step.actions.append(lambda: self._stop(node, attempt))
@@ -230,17 +240,22 @@ class _Drive:
             return self._specs.spec(node, attempt)
         except errors.TypedflowError as error:
             user = isinstance(error, errors.ConversionError)
-            kind = errors_pb2.ERROR_KIND_USER if user else errors_pb2.ERROR_KIND_SYSTEM
             failure = errors_pb2.ExecutionError(
-                kind=kind,
+                kind=errors_pb2.ERROR_KIND_USER if user else errors_pb2.ERROR_KIND_SYSTEM,
                 code=error.code,
                 message=f"inputs.{error}",
-                node=self._graph.ids[node],
                 non_recoverable=user,
             )
-            failed = events_pb2.AttemptFailed(node=self._graph.ids[node], attempt=attempt, error=failure)
-            self._happened(events_pb2.Event(attempt_failed=failed))
-            return None
+        except OSError as error:
+            failure = errors_pb2.ExecutionError(
+                kind=errors_pb2.ERROR_KIND_SYSTEM,
+                code="StorageError",
+                message=f"an input could not be stored or fetched: {error}",
+            )
+        failure.node = self._graph.ids[node]
+        failed = events_pb2.AttemptFailed(node=failure.node, attempt=attempt, error=failure)
+        self._happened(events_pb2.Event(attempt_failed=failed))
+        return None
 
     def _happened(self, event: events_pb2.Event) -> None:
         self._fired.append(event)
@@ -259,50 +274,61 @@ class _Drive:
 
     async def _persist_and_perform(self) -> None:
         step, self._step = self._step, _Step()
-        commit = propeller_pb2.ExecutionCommit(
-            execution_id=self._claim.execution_id,
-            epoch=self._claim.epoch,
-            expected_version=self._version,
-            events=step.events,
-            consumed=step.consumed,
-            nodes=[engine.node_execution(self._graph, self._state, node) for node in step.nodes],
-            attempts=step.attempts,
-        )
-        if step.status_changed:
-            commit.status.CopyFrom(engine.execution_status(self._graph, self._state))
-        status = await self._doors.commit(commit)
-        if status == _FENCED:
-            _log.info("execution %s is another propeller's", self._claim.execution_id)
-            self._finished = True
-            return
-        if status == _CONFLICT:
-            raise _Reload
-        self._version += len(step.events)
-        for sequence in step.consumed:
-            self._inbox.pop(sequence, None)
-            self.consumed_to = max(self.consumed_to, sequence)
+        for commit in list(self._commits(step)):
+            commit.expected_version = self._version
+            status = await self._doors.commit(commit)
+            if status == _FENCED:
+                _log.info("execution %s is another propeller's", self._claim.execution_id)
+                self._finished = True
+                return
+            if status == _CONFLICT:
+                raise _Reload
+            self._version += len(commit.events)
+            for sequence in commit.consumed:
+                self._inbox.pop(sequence, None)
+                self.consumed_to = max(self.consumed_to, sequence)
         for perform in step.actions:
             await perform()
 
-    # Perform.
+    def _commits(self, step: _Step) -> Iterator[propeller_pb2.ExecutionCommit]:
+        """What the step writes: one commit, or more where it is too large for one.
 
-    async def _resume(self, action: engine.Action) -> None:
-        """Performs an action that is persisted already."""
-        match action:
-            case engine.CheckCache(node):
-                self._ask(node)
-            case engine.StartAttempt(node, attempt):
-                spec = self._spec(node, attempt)
-                if spec is not None:
-                    await self._start(spec, node)
-            case engine.StopAttempt(node, attempt):
-                await self._stop(node, attempt)
-            case engine.SetTimer():
-                await self._set_timer(action)
-            case engine.FinishExecution():
-                await self._finish()
-            case _:
-                assert_never(action)
+        The events are in the first and the status is in the last, for nothing can be written once it says that the
+        execution has ended. Whoever takes over in between writes the others, as they follow from the journal.
+        """
+        commit = self._commit(events=step.events, consumed=step.consumed)
+        size = sum(event.ByteSize() for event in step.events)
+        for node in step.nodes:
+            told = engine.node_execution(self._graph, self._state, node)
+            size += told.ByteSize()
+            if size > _COMMIT_BYTES and (commit.events or commit.nodes):
+                yield commit
+                commit, size = self._commit(), told.ByteSize()
+            commit.nodes.append(told)
+        for spec in step.attempts:
+            size += spec.ByteSize()
+            if size > _COMMIT_BYTES:
+                yield commit
+                commit, size = self._commit(), spec.ByteSize()
+            commit.attempts.append(spec)
+        if step.status_changed:
+            status = engine.execution_status(self._graph, self._state)
+            if status.HasField("outputs"):
+                offload.offload_all(status.outputs, self._doors.store)
+            if size + status.ByteSize() > _COMMIT_BYTES:
+                yield commit
+                commit = self._commit()
+            commit.status.CopyFrom(status)
+        yield commit
+
+    def _commit(
+        self, events: Sequence[events_pb2.Event] = (), consumed: Sequence[int] = ()
+    ) -> propeller_pb2.ExecutionCommit:
+        return propeller_pb2.ExecutionCommit(
+            execution_id=self._claim.execution_id, epoch=self._claim.epoch, events=events, consumed=consumed
+        )
+
+    # Perform.
 
     async def _start(self, spec: attempt_pb2.AttemptSpec, node: int) -> None:
         await self._doors.lease.held()

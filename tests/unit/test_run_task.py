@@ -317,3 +317,14 @@ def test_d2_small_values_stay_inline_and_large_ones_are_loaded_wherever_they_are
     loaded = offload.load(record, store)
     assert loaded.record.fields[0].value.union.value.list.literals.values[1] == large
     assert record.record.fields[0].value.union.value.list.literals.values[1] == away
+
+
+def test_values_that_are_large_together_are_offloaded_from_the_largest_on(tmp_path):
+    store = objects.open_store(str(tmp_path))
+    sizes = {"a": 500_000, "b": 10, "c": 600_000, "d": 100_000}
+    values = literals.as_map({name: literals.from_str(name * size) for name, size in sizes.items()})
+    offload.offload_all(values, store)
+    assert [each.name for each in values.values if each.value.HasField("offloaded")] == ["c"]
+    offload.offload_all(values, store, limit=0)
+    assert [each.name for each in values.values if each.value.HasField("offloaded")] == ["a", "c"]
+    assert {each.name: len(offload.load(each.value, store).string) for each in values.values} == sizes

@@ -1,4 +1,4 @@
-"""Large literals travel by reference: above 1 MiB a literal is an object of the store, and `Offloaded` stands for it.
+"""Large literals travel by reference: they are objects of the store, and `Offloaded` stands for them.
 
 What stands for a literal carries its content digest, so cache keys are the same either way. Only whole values of inputs
 and outputs are offloaded, but one may end up inside another value (a list of promises), so loading looks everywhere.
@@ -19,10 +19,31 @@ if TYPE_CHECKING:
 LIMIT = 1024 * 1024
 """The most bytes of a serialized literal that travels inline."""
 
+_SMALL = 128 * 1024
+"""Never offloaded among outputs: shorter strings have other digests inside other values (see `hashing`)."""
 
-def offload(literal: literals_pb2.Literal, store: ObjectStore) -> literals_pb2.Literal:
+
+def offload_all(
+    values: literals_pb2.LiteralMap, store: ObjectStore, *, limit: int = LIMIT, small: int = _SMALL
+) -> None:
+    """Offloads the largest of the values, in place, until what travels inline is at most `limit` bytes.
+
+    Args:
+        small: literals of no more bytes stay, so that many of them may exceed the limit together.
+    """
+    sizes = [each.value.ByteSize() for each in values.values]
+    inline = sum(sizes)
+    for number in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
+        if inline <= limit or sizes[number] <= small:
+            return
+        value = values.values[number].value
+        value.CopyFrom(offload(value, store, limit=0))
+        inline -= sizes[number]
+
+
+def offload(literal: literals_pb2.Literal, store: ObjectStore, *, limit: int = LIMIT) -> literals_pb2.Literal:
     """The literal itself if it is small, else one that stands for it."""
-    if literal.WhichOneof("value") == "offloaded" or literal.ByteSize() <= LIMIT:
+    if literal.WhichOneof("value") == "offloaded" or literal.ByteSize() <= limit:
         return literal
     blob = store.put_bytes(literal.SerializeToString(deterministic=True))
     offloaded = literals_pb2.Offloaded(content=hashing.of_literal(literal), blob=blob)

@@ -69,7 +69,8 @@ def _run(
     with _storage():
         for output, value in zip(task.signature.outputs, values, strict=True):
             literal = output.converter.to_literal(value, f"outputs.{output.name}", data)
-            outputs.values.add(name=output.name, value=offload.offload(literal, data.store))
+            outputs.values.add(name=output.name, value=literal)
+        offload.offload_all(outputs, data.store)
     return outputs
 
 

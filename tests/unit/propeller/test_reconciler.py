@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typedflow_propeller import lease, reconciler
 
-from typedflow import Cache, Retry, errors, literals, task, workflow
+from typedflow import Cache, Retry, errors, hashing, literals, task, workflow
 from typedflow.dataplane import objects
 from typedflow.pb import (
     attempt_pb2,
@@ -93,6 +93,7 @@ class Admin:
     failing_lookups: int = 0
     held_back: asyncio.Event | None = None  # commits wait for it
     loads: int = 0
+    most_commits: int | None = None  # it answers no more than so many
 
     def now_us(self) -> int:
         return self.now
@@ -122,6 +123,8 @@ class Admin:
     async def _commit(self, commit: propeller_pb2.ExecutionCommit):
         if self.held_back is not None:
             await self.held_back.wait()
+        if self.most_commits is not None and len(self.commits) >= self.most_commits:
+            await asyncio.get_running_loop().create_future()
         if commit.epoch != self.epoch:
             return propeller_pb2.COMMIT_STATUS_FENCED
         if commit.expected_version != len(self.journal):
@@ -473,3 +476,132 @@ def test_an_input_that_is_gone_fails_the_node_and_not_the_reconciler(tell, tmp_p
         assert world.started == [("wide", 1)]
 
     tell(indexed, story)
+
+
+MESSAGE_BYTES = 5 * 1024 * 1024
+"""What no commit of these tests exceeds: much less than gRPC's limit."""
+
+
+@task
+def text(n: int) -> str:
+    return str(n)
+
+
+@task
+def measured(text: str) -> int:
+    return len(text)
+
+
+@workflow
+def wide(n: int) -> None:
+    given = text(n=n)
+    for _ in range(300):
+        measured(text=given)
+
+
+def gives(world: World, node: str, size: int) -> None:
+    outputs = literals.as_map({"o0": literals.from_str("x" * size)})
+    world.post(attempt_succeeded=events_pb2.AttemptSucceeded(node=node, attempt=1, outputs=outputs))
+
+
+def test_attempts_that_are_too_many_for_a_message_are_written_in_parts_before_any_is_started(tell):
+    async def story(world: World) -> None:
+        world.drive()
+        world.launch()
+        await world.until(lambda: world.started)
+        gives(world, "text", 60_000)
+        await world.until(lambda: len(world.started) == 301)
+        commits = world.admin.commits[1:]
+        assert len(commits) > 3
+        assert max(commit.ByteSize() for commit in commits) < MESSAGE_BYTES
+        assert sum(len(commit.attempts) for commit in commits) == 300
+        assert [len(commit.events) for commit in commits][:2] == [1, 0]
+
+    tell(wide, story)
+
+
+def test_e3_whoever_takes_over_between_the_parts_of_a_commit_writes_the_rest(tell):
+    async def story(world: World) -> None:
+        world.drive()
+        world.launch()
+        await world.until(lambda: world.started)
+        world.admin.most_commits = 2  # then admin is silent
+        gives(world, "text", 60_000)
+        await world.until(lambda: len(world.admin.commits) == 2)
+        assert world.kinds()[-1] == "attempt_succeeded"
+        assert world.started == [("text", 1)]
+        await world.crash()
+        world.admin.most_commits = None
+        world.drive()
+        await world.until(lambda: len(world.started) == 301)
+        written = {spec.id.node for commit in world.admin.commits for spec in commit.attempts}
+        assert written == {node for node, _ in world.started}
+
+    tell(wide, story)
+
+
+def test_a_large_input_of_many_nodes_is_stored_once(tell):
+    async def story(world: World) -> None:
+        world.drive()
+        world.launch()
+        await world.until(lambda: world.started)
+        gives(world, "text", 1_000_000)
+        await world.until(lambda: len(world.started) == 301)
+        assert sum(commit.ByteSize() for commit in world.admin.commits) < MESSAGE_BYTES
+        specs = world.admin.executor.specs
+        blobs = {spec.inputs.values[0].value.offloaded.blob.digest for spec in specs.values()} - {""}
+        assert len(blobs) == 1
+        inline = hashing.of_literal(literals.from_str("x" * 1_000_000))
+        assert specs["measured"].manifest.inputs[0].value == inline
+
+    tell(wide, story)
+
+
+def test_e3_the_end_of_an_execution_is_written_last_also_by_whoever_takes_over(tell):
+    @workflow
+    def many(n: int) -> None:
+        before = text(n=n)
+        for _ in range(6_000):
+            measured(text=before)
+
+    async def story(world: World) -> None:
+        world.drive()
+        world.launch()
+        await world.until(lambda: world.started)
+        world.admin.most_commits = 2
+        error = errors_pb2.ExecutionError(kind=errors_pb2.ERROR_KIND_USER, message="m" * 3_500_000)
+        world.post(attempt_failed=events_pb2.AttemptFailed(node="text", attempt=1, error=error))
+        await world.until(lambda: len(world.admin.commits) == 2)
+        assert world.admin.status.phase == executions_pb2.PHASE_RUNNING
+        await world.crash()
+        world.admin.most_commits = None
+        world.drive()
+        await world.running
+        assert world.admin.status.phase == executions_pb2.PHASE_FAILED
+        assert len(world.admin.nodes) == 6_001
+        assert {node.phase for node in world.admin.nodes.values()} == {
+            executions_pb2.PHASE_FAILED,
+            executions_pb2.PHASE_SKIPPED,
+        }
+        assert max(commit.ByteSize() for commit in world.admin.commits) < MESSAGE_BYTES * 2
+
+    tell(many, story)
+
+
+def test_large_outputs_of_an_execution_are_offloaded(tell):
+    @workflow
+    def both(n: int) -> tuple[str, str]:
+        return text(n=n), text(n=n)
+
+    async def story(world: World) -> None:
+        world.drive()
+        world.launch()
+        await world.until(lambda: len(world.started) == 2)
+        gives(world, "text", 700_000)
+        gives(world, "text-2", 600_000)
+        await world.running
+        first, second = world.admin.status.outputs.values
+        assert first.value.HasField("offloaded")
+        assert second.value.HasField("string")
+
+    tell(both, story)
