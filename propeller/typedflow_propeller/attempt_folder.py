@@ -12,6 +12,7 @@ A crash may leave any of them half written: what can't be read was never acted u
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -104,8 +105,13 @@ class AttemptFolder:
 
     def remove(self) -> None:
         """Forgets the attempt: nothing of it has run."""
-        (self.path / _LOG).unlink(missing_ok=True)  # first: never a folder that looks finished
-        shutil.rmtree(self.path, ignore_errors=True)
+        # Moved away first: a process that ends without its go-ahead may still open the log, and what is half removed
+        # must never look finished.
+        removed = self.path.with_name(f".{self.path.name}")
+        shutil.rmtree(removed, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rename(removed)
+        shutil.rmtree(removed, ignore_errors=True)
 
 
 def of(root: Path, attempt: attempt_pb2.AttemptId) -> AttemptFolder:
@@ -117,9 +123,11 @@ def of(root: Path, attempt: attempt_pb2.AttemptId) -> AttemptFolder:
 
 
 def unfinished(root: Path) -> Iterator[AttemptFolder]:
-    """Folders of attempts whose outcome is not committed."""
+    """Folders of attempts whose outcome is not committed; clears away what was being removed."""
     for execution in sorted(root.iterdir()) if root.is_dir() else ():
         for path in sorted(execution.iterdir()):
             folder = AttemptFolder(path)
-            if not folder.is_finished():
+            if path.name.startswith("."):
+                shutil.rmtree(path, ignore_errors=True)
+            elif not folder.is_finished():
                 yield folder

@@ -251,10 +251,11 @@ class LocalProcesses:
         process: attempt_process.AttemptProcess | None = None
         try:
             launched = await self._launch(attempt)
-            await admission
             if isinstance(launched, attempt_pb2.Outcome):
+                await admission
                 return launched
-            process = launched
+            process = launched  # before anything else can go wrong: it must not wait for ever
+            await admission
             attempt.process = process.identity
             attempt.folder.set_record(
                 attempt_folder.Record(attempt.runner_uid, attempt.token, process.identity)

@@ -601,6 +601,20 @@ def test_a_graceful_stop_ends_attempts_and_costs_the_user_nothing(world):
     world(story)
 
 
+def test_a_runner_that_is_not_admitted_leaves_no_process_that_waits_and_no_folder(world):
+    async def story(world: World) -> None:
+        await world.run(world.spec("double"))
+        template = next(iter(world.executor._launcher._templates.values()))
+        refused = world.spec("double", attempt=2)
+        world.admin.begun[key_of(refused.id)] = attempt_pb2.BeginRequest(id=refused.id, runner_uid="another")
+        await world.executor.start(refused, "token")
+        await until(lambda: len(world.executor._attempts) == 0)
+        await until(lambda: template.is_idle)
+        assert [each.name for each in (world.home / "attempts" / "e1").iterdir()] == ["double-1"]
+
+    world(story)
+
+
 def test_a_runner_that_is_not_admitted_runs_nothing(world):
     async def story(world: World) -> None:
         spec = world.spec("double")
