@@ -16,8 +16,9 @@ from typedflow.catalog import MemoryCatalog
 
 
 @pytest.fixture
-def pipeline(repository, monkeypatch):
-    """The example's main module."""
+def pipeline(repository, monkeypatch, tmp_path):
+    """The example's main module; its tasks write to the folder they run in, which in a direct call is the caller's."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(repository / "examples")
     return importlib.import_module("tumours.pipeline")
 
