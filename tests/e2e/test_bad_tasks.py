@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import authors
+from typedflow import errors
 
 BAD = """
     import os
@@ -158,7 +159,7 @@ def failed(author, name, n=1):
     assert node.phase == "FAILED"
     assert run.message.error == node.message.error
     assert run.message.error.node == name
-    with pytest.raises(Exception, match=re.escape(run.id)) as refused:
+    with pytest.raises(errors.ExecutionFailed, match=re.escape(run.id)) as refused:
         run.wait()
     assert refused.value.exit_code == 1
     return run.message.error
@@ -246,7 +247,7 @@ def test_a_large_log_is_kept_whole_and_goes_through_the_server_in_pieces(author)
 def resident(which):
     """Of this process' memory, in bytes."""
     status = Path("/proc/self/status").read_text()
-    return int(re.search(rf"{which}:\s+(\d+) kB", status)[1]) << 10
+    return int(re.findall(rf"{which}:\s+(\d+) kB", status)[0]) << 10
 
 
 def test_a_log_is_what_was_written_byte_by_byte(author):

@@ -1,5 +1,6 @@
 """Whatever is killed, executions end right, and what has run does not run again."""
 
+import functools
 import os
 import random
 import signal
@@ -76,6 +77,10 @@ def node(run, name):
     return next(each for each in run.nodes if each.id == name)
 
 
+def has_notes(machine, count):
+    return len(machine.notes) >= count
+
+
 def is_alive(pid):
     try:
         os.kill(pid, 0)
@@ -147,7 +152,7 @@ def test_e3_kills_in_heavy_traffic_change_no_result(machine):
         for base in (0, 100, 200, 300):
             ids[base] = client.launch("squares", inputs={"where": str(machine.folder), "base": base}).id
     for ran in sorted(chance.sample(range(2, 36), 3)):
-        machines.until(lambda least=ran: len(machine.notes) >= least, f"{ran} tasks have run")
+        machines.until(functools.partial(has_notes, machine, ran), f"{ran} tasks have run")
         server.kill()
         server = machine.up()
     with machine.client() as client:

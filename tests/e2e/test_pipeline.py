@@ -6,6 +6,7 @@ import math
 import os
 from datetime import datetime
 from types import SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import grpc
@@ -223,7 +224,11 @@ def entries(client):
 def test_t2_what_goes_in_comes_out_through_two_processes(author):
     author.register("values_module", VALUES)
     moment = datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=ZoneInfo("Asia/Kathmandu"))
-    config = {"name": "großes „Modell“", "inner": {"rate": 1e-300, "tags": []}, "note": "\x00\u2028😀"}
+    config: dict[str, Any] = {
+        "name": "großes „Modell“",
+        "inner": {"rate": 1e-300, "tags": []},
+        "note": "\x00\u2028😀",
+    }
     given = {
         "whole": -(2**63),
         "real": math.nan,
