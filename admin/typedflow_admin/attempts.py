@@ -9,9 +9,12 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 
-from typedflow import errors
+from typedflow import errors, literals
+from typedflow.dataplane import offload
 from typedflow.pb.attempt_pb2 import AttemptId, AttemptSpec, BeginRequest, FinishRequest, Outcome
 from typedflow.pb.events_pb2 import AttemptFailed, AttemptStarted, AttemptStopped, AttemptSucceeded, Event
+from typedflow.pb.interface_pb2 import Variable
+from typedflow.pb.literals_pb2 import Literal
 from typedflow_admin import catalog, store
 from typedflow_admin.bells import Bell
 from typedflow_admin.executions import EVENT_SCHEMA
@@ -62,7 +65,7 @@ class Attempts:
         That an attempt failed or was stopped before a runner was admitted may be said by whoever has its token.
 
         Raises:
-            UsageError: no outcome, or outputs that are not those of the task.
+            UsageError: no outcome, or outputs that are not those of the task, or not of their types.
             StateConflict: the runner was not admitted.
             PermissionDenied: the token is not this attempt's.
         """
@@ -126,6 +129,8 @@ def _event(transaction: store.Transaction, spec: AttemptSpec, outcome: Outcome, 
             where="outcome.outputs",
             code="InvalidRequest",
         )
+    for output, value in zip(spec.interface.outputs, outcome.outputs.values, strict=True):
+        _check_output(value.value, output)
     status, reason = catalog.publish(transaction, spec, outcome, at_us)
     succeeded = AttemptSucceeded(
         node=node,
@@ -136,6 +141,15 @@ def _event(transaction: store.Transaction, spec: AttemptSpec, outcome: Outcome, 
         usage=outcome.usage,
     )
     return Event(schema=EVENT_SCHEMA, attempt_succeeded=succeeded)
+
+
+def _check_output(value: Literal, output: Variable) -> None:
+    path = f"outputs.{output.name}"
+    problem = literals.misfit(value, output.type, path)
+    if not problem and value.ByteSize() > offload.LIMIT:
+        problem = f"{path}: a value of more than {offload.LIMIT >> 20} MiB travels by reference"
+    if problem:
+        raise errors.UsageError(problem, where="outcome.outputs", code="InvalidRequest")
 
 
 def _check_uid(uid: str) -> None:

@@ -18,6 +18,7 @@ from typedflow.pb.literals_pb2 import (
     List,
     Lists,
     Literal,
+    Offloaded,
     RecordColumn,
     Records,
     Union,
@@ -193,6 +194,64 @@ def test_follow_names_the_step_that_leads_nowhere(path: list[PathStep], message:
     with pytest.raises(errors.ConversionError) as caught:
         literals.follow(value, path)
     assert str(caught.value) == message
+
+
+# Shape
+
+
+OFFLOADED = Literal(offloaded=Offloaded(content="b3:" + "0" * 64))
+CONTRADICTION = Literal(
+    list=List(records=Records(length=2, columns=[RecordColumn(name="width", values=literals.integers([1]))]))
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "of", "said"),
+    [
+        (literals.from_str("a"), INT, 'x: expected int, got "a" (str)'),
+        (Literal(), INT, "x: expected int, got nothing"),
+        (Literal(), LiteralType(), "x: expected "),
+        (numbers(1), literal_types.list_of(FLOAT), "x[]: expected float, got integers"),
+        (
+            literals.from_list(literals.pack([numbers(1), literals.from_list(literals.strings(["a"]))])),
+            literal_types.list_of(literal_types.list_of(INT)),
+            'x[][1]: expected int, got "a" (str)',
+        ),
+        (Literal(union=Union(variant=2)), NUMBER, "x: variant 2 of a union that has 2"),
+        (literals.from_int(1), NUMBER, "x: expected float | int, got 1 (int)"),
+        (CONTRADICTION, literal_types.list_of(LAYER), "a list that contradicts itself"),
+        (literals.from_record({"scale": literals.from_float(1.0)}), LAYER, "field `width` is missing"),
+        (
+            literals.from_record({"scale": literals.from_float(1.0), "width": literals.from_int(1)}),
+            LAYER,
+            "its fields are `width`, `scale`, in this order",
+        ),
+        (
+            literals.from_record({"width": literals.from_int(1), "scale": literals.from_none()}),
+            LAYER,
+            "x.scale: expected float, got None",
+        ),
+        (Literal(file=File(format="json")), literal_types.file("csv"), "got a file of format `json`"),
+        (literals.from_none(), literal_types.frame(), "got None"),
+    ],
+    ids=range(13),
+)
+def test_s5_a_value_that_is_not_of_its_type_is_told_with_the_place(
+    value: Literal, of: LiteralType, said: str
+):
+    assert said in literals.misfit(value, of, "x")
+
+
+@pytest.mark.parametrize(
+    "of", [INT, NUMBER, CONFIG, literal_types.list_of(LAYER), literal_types.frame()], ids=literal_types.text
+)
+def test_d2_what_travels_by_reference_is_taken_on_trust(of: LiteralType):
+    assert literals.misfit(OFFLOADED, of, "x") == ""
+
+
+def test_t2_a_field_with_a_default_may_be_left_out():
+    layers = {"layers": literals.from_list(literals.empty())}
+    assert literals.misfit(literals.from_record(layers), CONFIG, "x") == ""
 
 
 # Constants

@@ -247,6 +247,49 @@ def unpacked(literal: Literal) -> Literal:
 # Digests
 
 
+def is_of(literal: Literal, t: LiteralType) -> bool:
+    """Whether a value is of a type, element by element."""
+    match t.WhichOneof("type"):
+        case "simple":
+            return (
+                literal.WhichOneof("value")
+                == (["none", "boolean", "integer", "float", "string", "datetime"][t.simple - 1])
+            )
+        case "list":
+            return literal.HasField("list") and all(
+                is_of(each, t.list.element) for each in literals.elements(literal.list)
+            )
+        case "union":
+            return (
+                literal.HasField("union")
+                and literal.union.variant < len(t.union.variants)
+                and is_of(literal.union.value, t.union.variants[literal.union.variant])
+            )
+        case "record":
+            return (
+                literal.HasField("record")
+                and [f.name for f in literal.record.fields] == [f.name for f in t.record.fields]
+                and all(
+                    is_of(f.value, declared.type)
+                    for f, declared in zip(literal.record.fields, t.record.fields, strict=True)
+                )
+            )
+        case "file":
+            return literal.HasField("file") and t.file.format in ("", literal.file.format)
+        case _:
+            return literal.HasField("frame")
+
+
+@given(typed, types)
+def test_s5_a_value_is_of_a_type_when_each_of_its_parts_is(
+    pair: tuple[LiteralType, Literal], other: LiteralType
+):
+    t, value = pair
+    assert literals.misfit(value, t, "x") == literals.misfit(unpacked(value), t, "x") == ""
+    assert (not literals.misfit(value, other, "x")) == is_of(value, other)
+    assert (not literals.misfit(unpacked(value), other, "x")) == is_of(value, other)
+
+
 @given(typed)
 def test_a_digest_is_what_the_document_says(pair: tuple[LiteralType, Literal]):
     assert hashing.of_literal(pair[1]) == "b3:" + naive_digest(pair[1]).hex()

@@ -36,6 +36,7 @@ from typedflow.literals.scalars import (
     get,
     to_datetime,
 )
+from typedflow.literals.shape import misfit
 
 __all__ = [
     "as_map",
@@ -62,6 +63,7 @@ __all__ = [
     "join",
     "length",
     "malformed",
+    "misfit",
     "nones",
     "pack",
     "records",

@@ -33,14 +33,15 @@ SIMPLE_VALUES = {
 }
 """The field of a literal that has a value of the type."""
 
-# The column that has all elements of a simple type, and no others.
-_COLUMNS = {
+COLUMNS = {
     types_pb2.SIMPLE_TYPE_NONE: "nones",
     types_pb2.SIMPLE_TYPE_BOOL: "booleans",
     types_pb2.SIMPLE_TYPE_INT: "integers",
     types_pb2.SIMPLE_TYPE_FLOAT: "floats",
     types_pb2.SIMPLE_TYPE_STRING: "strings",
 }
+"""The column that has all elements of a simple type, and no others."""
+
 _EXACT_INTS = 2**53
 
 
@@ -231,7 +232,7 @@ def _fit_list(
     element = target.list.element
     column = literal.list.WhichOneof("column")
     if not lists.length(literal.list) or (
-        element.HasField("simple") and column == _COLUMNS.get(element.simple)
+        element.HasField("simple") and column == COLUMNS.get(element.simple)
     ):
         return literal
     if element == literal_types.FLOAT and column == "integers" and not exact:

@@ -11,7 +11,7 @@ import grpc
 import pytest
 from typedflow_admin import attempts
 
-from typedflow import errors, literals, rpc
+from typedflow import errors, literal_types, literals, rpc
 from typedflow.pb import (
     attempt_pb2,
     attempt_pb2_grpc,
@@ -319,8 +319,15 @@ def test_e4_an_outcome_counts_once_with_its_cache_entry(admin, graph, launched):
             early = await refused(one.attempts.Finish(finished(begin, outputs=outputs)))
             assert isinstance(early, errors.StateConflict)
             await one.attempts.Begin(begin)
-            unfit = await refused(one.attempts.Finish(finished(begin, outputs=literals.as_map({}))))
-            assert isinstance(unfit, errors.UsageError)
+            for unfit in (
+                {},
+                {"o0": literals.from_str("4")},
+                {"o0": literals.from_none()},
+                {"o1": literals.from_int(4)},
+            ):
+                error = await refused(one.attempts.Finish(finished(begin, outputs=literals.as_map(unfit))))
+                assert isinstance(error, errors.UsageError)
+                assert error.where == "outcome.outputs"
             for _ in range(2):
                 await one.attempts.Finish(finished(begin, outputs=outputs, usage=usage))
             late = errors_pb2.ExecutionError(code="Late")
@@ -363,6 +370,24 @@ def test_c8_only_a_success_is_cached(admin, graph, launched):
     assert [result.reason for result in results] == ["absent"]
 
 
+def test_d2_an_output_that_is_too_large_to_travel_inline_is_refused(admin, graph, launched):
+    large = literals.from_list(literals.integers([2**62] * 200_000))
+
+    async def talk() -> None:
+        async with propeller(admin, "one") as one:
+            claim = await one.claim(launched)
+            spec = graph.spec(launched)
+            spec.interface.outputs[0].type.CopyFrom(literal_types.list_of(literal_types.INT))
+            await one.commit(part(claim, consumed=[1], attempts=[spec]))
+            begin = begun(claim)
+            await one.attempts.Begin(begin)
+            outputs = literals.as_map({"o0": large})
+            error = await refused(one.attempts.Finish(finished(begin, outputs=outputs)))
+            assert "travels by reference" in str(error)
+
+    asyncio.run(talk())
+
+
 def test_c6_an_entry_whose_bytes_are_gone_is_stale(admin, graph, launched):
     kept, gone, foreign = [
         admin.data.PutValue(iter([data_pb2.PutValueRequest(project="p", data=data)])).blob
@@ -376,6 +401,8 @@ def test_c6_an_entry_whose_bytes_are_gone_is_stale(admin, graph, launched):
             claim = await one.claim(launched)
             blobs = {"a": kept, "b": gone, "c": foreign}
             specs = [graph.spec(launched, node) for node in blobs]
+            for spec in specs:
+                spec.interface.outputs[0].type.CopyFrom(literal_types.file())
             await one.commit(part(claim, consumed=[1], attempts=specs))
             for node, blob in blobs.items():
                 begin = begun(claim, node=node)
