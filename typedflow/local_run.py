@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import inspect
 import itertools
 import tempfile
 import threading
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from typedflow import catalog, engine, errors, fingerprint, hashing, settings, spelling, type_engine
-from typedflow.authoring import call, context, serialize, signature
+from typedflow.authoring import call, context, first_party, loading, serialize, signature
 from typedflow.authoring.task import Task
 from typedflow.authoring.workflow import Workflow
 from typedflow.dataplane import objects
@@ -147,7 +148,8 @@ class _Plan:
         task = self.tasks[node]
         made = self._templates.get(task.name)
         if made is None:
-            roots = serialize.import_roots([task.function.__code__.co_filename])
+            file = inspect.unwrap(task.function).__code__.co_filename
+            roots = first_party.all_roots([loading.root_of(Path(file))])
             resolver = self._resolvers.get(roots)
             if resolver is None:
                 resolver = self._resolvers[roots] = fingerprint.Resolver(roots)

@@ -40,6 +40,10 @@ def report(mistakes: list[diagnostics_pb2.Diagnostic]) -> None:
     raise as_error(mistakes)
 
 
+class AlreadyTold(errors.DefinitionError):
+    """Something is used whose definition has mistakes, which were noted when it was defined."""
+
+
 def as_error(mistakes: list[diagnostics_pb2.Diagnostic]) -> errors.DefinitionError:
     """One error that tells all of them."""
     first = mistakes[0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from pathlib import Path
 from types import ModuleType
 
 from typedflow import errors
-from typedflow.authoring import source
+from typedflow.authoring import first_party, source
 from typedflow.fingerprint import names
 
-_SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist"})
+_SKIPPED = frozenset(
+    {"__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist", "tests"}
+)
+_NO_PIPELINE = re.compile(r"(conftest|setup|noxfile|test_.*|.*_test)\.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,43 +33,51 @@ class Loaded:
 
 
 def load(paths: Sequence[str | Path]) -> Loaded:
-    """Imports Python files, and the files under folders that mention typedflow.
+    """Imports Python files, and the files under folders that mention typedflow; tests only when they are named.
 
-    The import root of each goes to the front of `sys.path`.
+    The import roots go to the front of `sys.path`. What was loaded before and has changed since is imported anew.
 
     Raises:
         LoadError: a path is not there, is not Python, raises while it is imported, or has a name that is taken.
     """
-    modules: dict[str, ModuleType] = {}
-    roots: dict[Path, None] = {}
+    files = list(_files(paths))
+    roots = tuple(dict.fromkeys(map(root_of, files)))
+    _put_first(roots)
+    with first_party.fresh(roots):
+        modules = [_import(file) for file in files]
+    return Loaded(tuple(dict.fromkeys(modules)), roots)
+
+
+def roots_of(paths: Sequence[str | Path]) -> tuple[Path, ...]:
+    """The folders from which `load` imports these files and folders."""
+    return tuple(dict.fromkeys(map(root_of, _files(paths))))
+
+
+def root_of(file: Path) -> Path:
+    """The folder from which a file is imported."""
+    return names.import_root(file)
+
+
+def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
     for given in paths:
         path = Path(os.path.abspath(given))
         if not path.exists():
             raise errors.LoadError(
                 f"there is no file or folder `{given}`", hint="give the path of a Python file or a folder"
             )
-        root = root_of(path)
-        if root not in roots:
-            roots[root] = None
-            _prepend(root)
-        files = list(_files_of(path)) if path.is_dir() else [path]
-        if not files:
+        if not path.is_dir():
+            yield path
+            continue
+        file = None
+        for file in _files_below(path):
+            yield file
+        if file is None:
             raise errors.LoadError(
                 f"no Python file under `{given}` mentions typedflow", hint="give the folder of your pipelines"
             )
-        for file in files:
-            module = _import(file, root)
-            modules[module.__name__] = module
-    return Loaded(tuple(modules.values()), tuple(roots))
 
 
-def root_of(path: Path) -> Path:
-    """The folder from which a file, or the files of a folder, are imported."""
-    path = Path(os.path.abspath(path))
-    return names.import_root(path / "__init__.py" if path.is_dir() else path)
-
-
-def _files_of(folder: Path) -> Iterator[Path]:
+def _files_below(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(
             name
@@ -76,24 +88,31 @@ def _files_of(folder: Path) -> Iterator[Path]:
         )
         for name in sorted(files):
             file = Path(parent, name)
-            if name.endswith(".py") and b"typedflow" in file.read_bytes():
+            if name.endswith(".py") and not _NO_PIPELINE.fullmatch(name) and _mentions_typedflow(file):
                 yield file
 
 
-def _prepend(root: Path) -> None:
-    entry = str(root)
-    if sys.path[:1] != [entry]:
-        sys.path[:] = [entry, *(each for each in sys.path if each != entry)]
+def _mentions_typedflow(file: Path) -> bool:
+    try:
+        return b"typedflow" in file.read_bytes()
+    except OSError:  # a link to nowhere, or not ours to read: it can't be imported either
+        return False
+
+
+def _put_first(roots: Sequence[Path]) -> None:
+    entries = [str(root) for root in roots]
+    if sys.path[: len(entries)] != entries:
+        sys.path[:] = [*entries, *(each for each in sys.path if each not in entries)]
         importlib.invalidate_caches()
 
 
-def _import(file: Path, root: Path) -> ModuleType:
+def _import(file: Path) -> ModuleType:
     shown = _shown(file)
     if file.suffix != ".py":
         raise errors.LoadError(
             f"`{shown}` is not a Python file", hint="give a file whose name ends in .py, or a folder"
         )
-    name = names.module_name(file, [root])
+    name = names.module_name(file)
     wrong = [part for part in name.split(".") if not part.isidentifier()]
     if wrong:
         raise errors.LoadError(

@@ -6,18 +6,15 @@ without one.
 
 from __future__ import annotations
 
-import functools
-import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from typedflow import errors, fingerprint
-from typedflow.authoring import definitions, loading
+from typedflow.authoring import definitions, first_party, loading
 from typedflow.authoring.launch_plan import LaunchPlan
 from typedflow.authoring.task import Task
 from typedflow.authoring.workflow import Workflow
@@ -56,6 +53,10 @@ def check(paths: Sequence[str | Path]) -> tuple[Entities, list[diagnostics_pb2.D
     with definitions.noting() as mistakes:
         loaded = loading.load(paths)
     entities = find(loaded.modules)
+    defined = (each for each in _defined(loaded.modules) if isinstance(each, Task))
+    called = (task for each in entities.workflows.values() for task in _tasks_of(each))
+    tasks = dict.fromkeys([*defined, *called])
+    mistakes.extend(diagnostics.unique(_not_importable(each) for each in tasks if not _is_importable(each)))
     for each in entities.workflows.values():
         mistakes.extend(_mistakes_of(each))
     return entities, mistakes
@@ -85,8 +86,8 @@ def collect(paths: Sequence[str | Path], *, include: Sequence[str] = ()) -> Regi
             f"{shown} defines no task, workflow or launch plan",
             hint="decorate a function with @task or @workflow",
         )
-    roots = import_roots(paths)
-    bundle = bundles.build(first_party(roots), roots=roots, include=include)
+    roots = first_party.all_roots(loading.roots_of(paths))
+    bundle = bundles.build(first_party.modules(roots), roots=roots, include=include)
     resolver = fingerprint.Resolver(roots)
     return Registration(
         tasks=tuple(
@@ -101,20 +102,28 @@ def collect(paths: Sequence[str | Path], *, include: Sequence[str] = ()) -> Regi
 def find(modules: Iterable[ModuleType]) -> Entities:
     """The entities that modules define, and those that these refer to."""
     found = Entities()
-    for module in modules:
-        for value in list(vars(module).values()):
-            if isinstance(value, Task) and value.module == module.__name__ and not value.broken:
-                found.tasks.setdefault(value.name, value)
-            elif isinstance(value, Workflow) and value.module == module.__name__ and not value.broken:
-                found.workflows.setdefault(value.name, value)
-            elif isinstance(value, LaunchPlan) and not value.broken:
-                found.launch_plans.setdefault(value.name, value)
+    for each in _defined(modules):
+        if isinstance(each, Task):
+            found.tasks.setdefault(each.name, each)
+        elif isinstance(each, Workflow):
+            found.workflows.setdefault(each.name, each)
+        else:
+            found.launch_plans.setdefault(each.name, each)
     for plan in found.launch_plans.values():
         found.workflows.setdefault(plan.workflow.name, plan.workflow)
-    for each in found.workflows.values():
-        for name, task in each.traced.tasks.items():
-            found.tasks.setdefault(name, task)
+    for workflow in found.workflows.values():
+        for task in _tasks_of(workflow):
+            found.tasks.setdefault(task.name, task)
     return found
+
+
+def _defined(modules: Iterable[ModuleType]) -> Iterator[Task[..., Any] | Workflow[..., Any] | LaunchPlan]:
+    """What modules define themselves, and every launch plan that they hold."""
+    for module in modules:
+        for value in list(vars(module).values()):
+            own = isinstance(value, Task | Workflow) and value.module == module.__name__
+            if (own or isinstance(value, LaunchPlan)) and not value.broken:
+                yield value
 
 
 def code_of(task: Task[..., Any], resolver: fingerprint.Resolver) -> tasks_pb2.Code:
@@ -132,59 +141,28 @@ def code_of(task: Task[..., Any], resolver: fingerprint.Resolver) -> tasks_pb2.C
     )
 
 
-def import_roots(paths: Sequence[str | Path]) -> tuple[Path, ...]:
-    """Of the files and folders themselves, and of the editable installs whose modules are loaded."""
-    roots = dict.fromkeys(loading.root_of(Path(path)) for path in paths)
-    return (*roots, *(root for root in _editable_roots() if root not in roots and any(_modules_under(root))))
-
-
-def first_party(roots: Sequence[Path]) -> list[ModuleType]:
-    """Modules that are loaded from under the roots."""
-    return [module for root in roots for module in _modules_under(root)]
-
-
-def _modules_under(root: Path) -> Iterable[ModuleType]:
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if (
-            file
-            and Path(file).is_relative_to(root)
-            and not {"site-packages", "dist-packages"} & set(Path(file).parts)
-        ):
-            yield module
-
-
-@functools.cache
-def _editable_roots() -> tuple[Path, ...]:
-    """Folders of projects that are installed editable, typedflow's own left out."""
-    from importlib import metadata  # noqa: PLC0415 - brings email and csv, and a check asks for no distribution
-
-    roots: list[Path] = []
-    for distribution in metadata.distributions():
-        text = distribution.read_text("direct_url.json")
-        if not text or distribution.name == "typedflow":
-            continue
-        url = json.loads(text)
-        if url.get("dir_info", {}).get("editable"):
-            folder = Path(unquote(urlsplit(url["url"]).path))
-            roots.extend(each for each in (folder / "src", folder) if each.is_dir())
-    return tuple(roots)
-
-
 def _mistakes_of(each: Workflow[..., Any]) -> Sequence[diagnostics_pb2.Diagnostic]:
-    mistakes = [_not_importable(task) for task in each.traced.tasks.values() if not _is_importable(task)]
     try:
         each.compiled  # noqa: B018 - compiles
     except errors.CompileError as error:
-        return [*error.diagnostics, *mistakes]
-    return mistakes
+        return error.diagnostics
+    except definitions.AlreadyTold:
+        return ()
+    return ()
+
+
+def _tasks_of(each: Workflow[..., Any]) -> Iterable[Task[..., Any]]:
+    try:
+        return each.traced.tasks.values()
+    except definitions.AlreadyTold:
+        return ()
 
 
 def _is_importable(task: Task[..., Any]) -> bool:
     value: Any = sys.modules.get(task.module)
     for part in task.function.__qualname__.split("."):
         value = getattr(value, part, None)
-    return isinstance(value, Task)
+    return isinstance(value, Task) and value.is_same(task)
 
 
 def _not_importable(task: Task[..., Any]) -> diagnostics_pb2.Diagnostic:
@@ -193,5 +171,5 @@ def _not_importable(task: Task[..., Any]) -> diagnostics_pb2.Diagnostic:
         message=f"task `{task.short_name}` can't be imported: `{task.module}` does not have it under its name",
         workflow=task.name,
         position=task.template().position,
-        hint="define it at the top level of a module, and keep its name",
+        hint="define it once, at the top level of its module, and keep its name",
     )

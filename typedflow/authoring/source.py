@@ -9,12 +9,16 @@ import functools
 import linecache
 import os
 import sys
+import time
 from inspect import unwrap
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, TracebackType
 
 from typedflow.fingerprint import names
 from typedflow.pb import identifiers_pb2
+
+FIRST_NS = time.time_ns()
+"""When this was loaded; modules that define tasks were loaded later."""
 
 _HERE = str(Path(__file__).absolute().parent.parent) + os.sep
 _STANDARD_LIBRARY = str(Path(os.__file__).absolute().parent) + os.sep

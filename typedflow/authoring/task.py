@@ -63,7 +63,7 @@ class Task(Generic[P, R]):
     @property
     def signature(self) -> signature.Signature:
         if self._signature is None:
-            raise errors.DefinitionError(f"task `{self.short_name}` has mistakes in its definition")
+            raise definitions.AlreadyTold(f"task `{self.short_name}` has mistakes in its definition")
         return self._signature
 
     @property

@@ -47,7 +47,7 @@ class Workflow(Generic[P, R]):
     @property
     def signature(self) -> signature.Signature:
         if self._signature is None:
-            raise errors.DefinitionError(f"workflow `{self.short_name}` has mistakes in its definition")
+            raise definitions.AlreadyTold(f"workflow `{self.short_name}` has mistakes in its definition")
         return self._signature
 
     @property
@@ -154,6 +154,8 @@ def _trace(workflow: Workflow[Any, Any]) -> Traced:
     try:
         with context.entered(tracing), tracing.entering(workflow, template.position):
             result = workflow.function(**inputs)
+    except definitions.AlreadyTold:
+        raise
     except errors.DefinitionError as error:
         tracing.mistakes.extend(error.diagnostics or [_mistake_of(error, workflow)])
         values: Sequence[Any] = [tracing.gap(output) for output in read.outputs]
