@@ -13,6 +13,9 @@ from typedflow.pb.tasks_pb2 import RetryPolicy, TaskOptions
 SYSTEM_RETRIES: Final = 3
 """How many failures of the platform a node survives, besides those that its own `retries` allow."""
 
+SERVER_STOPPED: Final = "ServerStopped"
+"""The code of an attempt that was ended because its server was stopped: a failure that uses up nothing."""
+
 _SYSTEM_POLICY: Final = RetryPolicy(backoff_ms=1_000, factor=2.0)
 _LONGEST_MS: Final = 365 * 24 * 60 * 60 * 1_000
 

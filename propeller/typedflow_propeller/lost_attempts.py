@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+from typedflow import task_options
 from typedflow.pb import attempt_pb2, errors_pb2
 from typedflow.run_task import child
 
@@ -37,7 +38,7 @@ def outcome(status: int | None, node: str) -> attempt_pb2.Outcome:
 
 def interrupted(node: str) -> attempt_pb2.Outcome:
     """For one that was ended because the server was stopped."""
-    return system(node, "ServerStopped", "the server was stopped while the attempt ran")
+    return system(node, task_options.SERVER_STOPPED, "the server was stopped while the attempt ran")
 
 
 def system(node: str, code: str, message: str) -> attempt_pb2.Outcome:

@@ -326,7 +326,9 @@ class _Change:
 
     def _retry_or_fail(self, node: int, error: ExecutionError) -> None:
         state, retry = self.state, self.graph.options[node].retry
-        if error.kind == errors_pb2.ERROR_KIND_SYSTEM:
+        if error.kind == errors_pb2.ERROR_KIND_SYSTEM and error.code == task_options.SERVER_STOPPED:
+            failures, budget, pause_ms = 0, 0, task_options.system_backoff_ms(1)
+        elif error.kind == errors_pb2.ERROR_KIND_SYSTEM:
             failures = state.system_failures[node] = state.system_failures.get(node, 0) + 1
             budget, pause_ms = task_options.SYSTEM_RETRIES, task_options.system_backoff_ms(failures)
         else:
