@@ -5,6 +5,7 @@ The one way in which a task's body is run with typed values, in this process and
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -21,29 +22,34 @@ def run(
     data: type_engine.Data,
     *,
     function: Callable[..., Any] | None = None,
+    converting: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> literals_pb2.LiteralMap:
     """Runs the task's body, or `function` in its place, and gives its outputs in order.
 
     Each call gets its own copy of every value.
+
+    Args:
+        converting: what is around conversions, and not around the body.
 
     Raises:
         ConversionError: an input or an output that does not fit its type; whatever the body raises passes as it is.
     """
     given = {each.name: each.value for each in inputs.values}
     arguments = {}
-    for name, parameter in task.signature.parameters.items():
-        literal = given.get(name)
-        if literal is None:
-            raise errors.ConversionError(
-                "there is no value", where=f"inputs.{name}", hint="register the workflow again"
-            )
-        arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
+    with converting():
+        for name, parameter in task.signature.parameters.items():
+            literal = given.get(name)
+            if literal is None:
+                raise errors.ConversionError(
+                    "there is no value", where=f"inputs.{name}", hint="register the workflow again"
+                )
+            arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
     with context.entered(running):
         result = (function or task.function)(**arguments)
     outputs = literals_pb2.LiteralMap()
     values = task.signature.values(result, task.short_name)
-    for output, value in zip(task.signature.outputs, values, strict=True):
-        outputs.values.add(
-            name=output.name, value=output.converter.to_literal(value, f"outputs.{output.name}", data)
-        )
+    with converting():
+        for output, value in zip(task.signature.outputs, values, strict=True):
+            literal = output.converter.to_literal(value, f"outputs.{output.name}", data)
+            outputs.values.add(name=output.name, value=literal)
     return outputs

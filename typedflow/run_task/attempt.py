@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from typedflow import errors, literals, type_engine
-from typedflow.authoring import context
+from typedflow import literals, type_engine
+from typedflow.authoring import call, context
 from typedflow.dataplane import objects, offload
 from typedflow.pb import attempt_pb2, catalog_pb2, literals_pb2
 from typedflow.run_task import code, failures
@@ -44,16 +44,10 @@ def _run(
 ) -> literals_pb2.LiteralMap:
     code.enter(roots)
     task = code.find_task(spec.python)
-    arguments = {}
     with _storage():
-        for name, parameter in task.signature.parameters.items():
-            literal = literals.get(spec.inputs, name)
-            if literal is None:
-                raise errors.ConversionError(
-                    "there is no value", where=f"inputs.{name}", hint="register the workflow again"
-                )
-            literal = offload.load(literal, data.store)
-            arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
+        inputs = literals.as_map(
+            {each.name: offload.load(each.value, data.store) for each in spec.inputs.values}
+        )
     running = context.TaskContext(
         execution_id=spec.id.execution_id,
         node=spec.id.node,
@@ -62,14 +56,8 @@ def _run(
         domain=spec.domain,
         working_folder=data.folder,
     )
-    with context.entered(running):
-        result = task.function(**arguments)
-    values = task.signature.values(result, task.short_name)
-    outputs = literals_pb2.LiteralMap()
+    outputs = call.run(task, inputs, running, data, converting=_storage)
     with _storage():
-        for output, value in zip(task.signature.outputs, values, strict=True):
-            literal = output.converter.to_literal(value, f"outputs.{output.name}", data)
-            outputs.values.add(name=output.name, value=literal)
         offload.offload_all(outputs, data.store)
     return outputs
 
