@@ -176,10 +176,11 @@ class LocalProcesses:
         if folder.is_finished():
             return None
         record = folder.record()
-        if record is not None:
-            attempt = _adopted(spec, folder, record)
-        else:
-            attempt = _Attempt(spec, folder, self._runner_uid(token), token)
+        attempt = (
+            _adopted(spec, folder, record)
+            if record
+            else _Attempt(spec, folder, self._runner_uid(token), token)
+        )
         self._drive(attempt)
         return attempt
 
@@ -193,7 +194,7 @@ class LocalProcesses:
         try:
             outcome = await self._outcome(attempt)
             await self._finish(attempt, outcome)
-            attempt.folder.finish()
+            await asyncio.to_thread(attempt.folder.finish)  # removing takes milliseconds in some kernels
         except _NotAdmitted:
             attempt.folder.remove()
         except Exception:  # noqa: BLE001 - one attempt's trouble must not touch the others
