@@ -22,6 +22,7 @@ class LaunchPlan:
         default_inputs: values that a launch may override.
         fixed_inputs: values that it may not; they are no part of the launch plan's interface.
         max_parallelism: how many nodes of one execution may run at once; None is no limit.
+        description: for people; no part of what is run.
 
     Raises:
         DefinitionError: an input that the workflow does not have, a value that does not fit, a name that is not legal.
@@ -51,6 +52,13 @@ class LaunchPlan:
         self._position = source.caller()
         self.workflow = workflow
         self.short_name = name
+        for kind, given in (("default", default_inputs), ("fixed", fixed_inputs)):
+            if given is not None and not isinstance(given, Mapping):
+                raise errors.DefinitionError(
+                    f"LaunchPlan({kind}_inputs={given!r:.80}) is not a mapping of names to values",
+                    where=self._where(),
+                    code=diagnostics.INVALID_VALUE,
+                )
         self.default_inputs = dict(default_inputs or {})
         self.fixed_inputs = dict(fixed_inputs or {})
         self.max_parallelism = max_parallelism
@@ -61,12 +69,12 @@ class LaunchPlan:
             raise errors.DefinitionError(
                 f"LaunchPlan is given {workflow!r:.80}, which is not a workflow", where=self._where()
             )
-        wrong = identifiers.check_node_id(name)
+        wrong = identifiers.check_node_id(str(name))
         if wrong:
             raise errors.DefinitionError(
                 f"LaunchPlan(name={name!r}): {wrong}", where=self._where(), code=diagnostics.INVALID_NAME
             )
-        if max_parallelism is not None and (isinstance(max_parallelism, bool) or max_parallelism < 1):
+        if max_parallelism is not None and (type(max_parallelism) is not int or max_parallelism < 1):
             raise errors.DefinitionError(
                 f"LaunchPlan(max_parallelism={max_parallelism!r})",
                 where=self._where(),

@@ -5,6 +5,7 @@ What is written here is checked where it is written: a wrong quantity is an erro
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -121,8 +122,8 @@ class Retry:
     def __post_init__(self) -> None:
         if type(self.retries) is not int or not 0 <= self.retries <= 1000:
             raise _invalid(f"retries must be a number from 0 to 1000, not {self.retries!r}")
-        if not self.factor >= 0:
-            raise _invalid(f"Retry(factor={self.factor!r}) must not be negative")
+        if type(self.factor) not in (int, float) or not 0 <= self.factor < math.inf:
+            raise _invalid(f"Retry(factor={self.factor!r}) must be a number from 0")
 
     def message(self) -> tasks_pb2.RetryPolicy:
         return tasks_pb2.RetryPolicy(
@@ -135,7 +136,17 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """Three clocks: `run` for each attempt, `queued` for each attempt's wait before it, `deadline` for all of it."""
+    """Three clocks; None is no limit.
+
+    Args:
+        run: for each attempt, from its start.
+        queued: for each attempt's wait before it starts.
+        deadline: for the node, all attempts and pauses together.
+
+    Example:
+        >>> Timeout(run=timedelta(hours=2), deadline=timedelta(days=1)).queued is None
+        True
+    """
 
     run: timedelta | None = None
     queued: timedelta | None = None
@@ -151,7 +162,17 @@ class Timeout:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret that the task is given in the environment variable `env`; never stored, logged or shown."""
+    """A secret that the task is given as an environment variable; never stored, logged or shown.
+
+    Args:
+        group: of the secret, where it is kept.
+        key: of the secret in its group.
+        env: the variable's name; empty is made of group and key.
+
+    Example:
+        >>> Secret("database", "password").message().env
+        'DATABASE_PASSWORD'
+    """
 
     group: str
     key: str
@@ -191,12 +212,13 @@ def message(
         result.interruptible = _typed("interruptible", interruptible, bool)
     if image is not None:
         result.image = _typed("image", image, str)
-    for name in sorted(environment or {}):
-        value = (environment or {})[name]
+    variables: object = environment or {}
+    if not isinstance(variables, Mapping):
+        raise _invalid(f"environment must map names to values, not {variables!r:.80}")
+    for name, value in sorted(variables.items(), key=str):
         if not _VARIABLE.match(_typed("an environment variable's name", name, str)):
             raise _invalid(f"environment has {name!r}, which is no variable's name")
-        _typed(f"environment variable {name}", value, str)
-        result.environment.add(name=name, value=value)
+        result.environment.add(name=name, value=_typed(f"environment variable {name}", value, str))
     result.secrets.extend(_typed("secret", secret, Secret).message() for secret in secrets or ())
     return result
 

@@ -192,7 +192,7 @@ def _checked_root(root: Path) -> Path:
         raise errors.BundleError(
             "this folder is not a project: it would put private files in the bundle",
             where=str(path),
-            hint="move the code to a folder of its own, or set [tool.typedflow] roots",
+            hint="move the code to a folder of its own",
         )
     if not path.is_dir():
         raise errors.BundleError("there is no such folder", where=str(path))

@@ -51,7 +51,7 @@ def of_function(function: object, graph: Graph) -> tuple[str, Origins]:
             f"the source of `{inner.__qualname__}` is not under the roots "
             f"({', '.join(map(str, graph.finder.roots)) or 'none given'})",
             inner.__code__.co_filename,
-            "put its folder in the roots ([tool.typedflow] roots), or give the task Cache(version=...)",
+            "keep it under the folder that is registered, or give the task Cache(version=...)",
         )
     objects = _Objects(graph)
     objects.add(inner, inner.__qualname__)

@@ -156,6 +156,13 @@ def test_a_workflow_that_calls_itself_is_told():
             "FixedInputOverridden",
         ),
         (lambda: LaunchPlan(doubled, name="p", max_parallelism=0), "InvalidValue"),
+        (lambda: LaunchPlan(doubled, name="p", max_parallelism="3"), "InvalidValue"),
+        (lambda: LaunchPlan(doubled, name="p", default_inputs=[1]), "InvalidValue"),
+        (lambda: LaunchPlan(doubled, name=3), "InvalidName"),
+        (lambda: Retry(1, factor="2"), "InvalidValue"),
+        (lambda: Retry(1, factor=float("inf")), "InvalidValue"),
+        (lambda: task(environment={1: "a", "B": "c"}), "InvalidValue"),  # type: ignore[dict-item]  # tried
+        (lambda: task(environment=["A=1"]), "InvalidValue"),  # type: ignore[call-overload]  # tried
     ],
     ids=itertools.count(1),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,8 @@ NUMBERS = itertools.count()
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Iterator[Write]:
-    """Writes a file of the author's; its module is forgotten after the test."""
-    before, path = set(sys.modules), list(sys.path)
+def write(tmp_path: Path) -> Write:
+    """Writes a file of the author's."""
 
     def written(name: str, text: str) -> Path:
         file = tmp_path / name
@@ -29,10 +28,7 @@ def write(tmp_path: Path) -> Iterator[Write]:
         file.write_text(text, "utf-8")
         return file
 
-    yield written
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
-    sys.path[:] = path
+    return written
 
 
 @pytest.fixture
