@@ -101,6 +101,29 @@ def test_the_demo_may_be_kept_and_says_how_to_go_on(machine):
     assert "brings it back" in kept.output
 
 
+def test_e3_a_server_killed_in_the_middle_of_the_demos_pipeline_finishes_it_and_repeats_nothing(
+    machine, repository
+):
+    server = machine.up()
+    with machine.client() as client:
+        client.register(repository / "examples" / "tumours")
+        run = client.launch("training")
+
+        def finished() -> dict[str, tuple[int, int]]:
+            return {n.id: (n.message.ended_at_us, n.attempts) for n in run.nodes if n.phase == "SUCCEEDED"}
+
+        machines.until(lambda: len(finished()) >= 2, "some of the pipeline is done")
+        before = finished()
+        server.kill()
+    machine.up()
+    with machine.client() as client:
+        run = client.run(run.id).wait(timeout=machines.PATIENCE_S)
+        assert before.items() <= finished().items()
+        assert 2 <= len(before) < 6
+        assert len(run.nodes) == 6
+        assert run.outputs.accuracy > 0.85
+
+
 def test_the_demo_without_its_extra_says_what_to_install():
     program = (
         "import sys\n"
