@@ -18,7 +18,7 @@ from typing import Any, Self, cast
 import grpc
 
 from typedflow import errors, identifiers, rpc, settings, type_engine
-from typedflow.authoring import serialize
+from typedflow.authoring import serialize, signature
 from typedflow.client.runs import Run
 from typedflow.dataplane import objects
 from typedflow.pb import (
@@ -185,6 +185,10 @@ class Client:
             inputs: Python values by name; files and frames are uploaded.
             overwrite_cache: nodes that run although the cache has their results; `*` is all.
             id: of the execution, so that a repeated call launches once; empty is chosen by the server.
+
+        Raises:
+            NotFound: there is no such launch plan, or no such version.
+            ConversionError: inputs that are unknown, missing or do not fit; names each.
         """
         request = executions_pb2.CreateExecutionRequest(
             launch_plan=identifiers.launch_plan(
@@ -193,28 +197,26 @@ class Client:
             overwrite_cache=overwrite_cache,
             id=id,
         )
-        plain = {}
+        plain = []
         for input_name, value in (inputs or {}).items():
-            literal = self._uploaded(value, input_name)
-            if literal is None:
-                plain[input_name] = value
+            if _travels_as_json(value):
+                plain.append(f"{json.dumps(input_name)}: {_json(value, input_name)}")
             else:
-                request.inputs.values.add(name=input_name, value=literal)
-        request.inputs_json = json.dumps(plain, default=_plain)
+                request.inputs.values.add(name=input_name, value=self._uploaded(value, input_name))
+        request.inputs_json = f"{{{', '.join(plain)}}}"
         with self._calling():
             made = self._executions.CreateExecution(request, metadata=self._metadata)
         return Run(self, made.execution)
 
-    def _uploaded(self, value: Any, path: str) -> literals_pb2.Literal | None:
-        """A file or a frame, uploaded; a time with its zone's name; None for what travels as JSON."""
-        if value is None or isinstance(value, (bool, int, float, str, list, dict)):
-            return None
+    def _uploaded(self, value: Any, path: str) -> literals_pb2.Literal:
+        """A file or a frame, uploaded; a time with its zone's name."""
         if isinstance(value, Path):
             value = type_engine.File(value)
-        if dataclasses.is_dataclass(value):
-            return None
         kind = datetime if isinstance(value, datetime) else type(value)
-        converter = type_engine.standard().converter(kind)
+        try:
+            converter = signature.types().converter(kind)
+        except errors.DefinitionError as error:
+            raise errors.ConversionError(error.message, where=path, hint=error.hint) from None
         return converter.to_literal(
             value, path, type_engine.Data(store=cast(objects.ObjectStore, _Uploads(self)), folder=Path())
         )
@@ -336,11 +338,35 @@ def _known_server(found: settings.Settings, token: str | None) -> tuple[str, str
     return server.grpc, token or found.token or server.token
 
 
+def _travels_as_json(value: Any) -> bool:
+    return (
+        value is None
+        or isinstance(value, (bool, int, float, str, list, dict))
+        or dataclasses.is_dataclass(value)
+        or _is_numpy_scalar(value)
+    )
+
+
+def _json(value: Any, path: str) -> str:
+    try:
+        return json.dumps(value, default=_plain)
+    except errors.ConversionError as error:
+        raise errors.ConversionError(error.message, where=path, hint=error.hint) from None
+    except (TypeError, ValueError) as error:  # a key that is no text, a list that holds itself
+        raise errors.ConversionError(f"it has no plain form: {error}", where=path) from None
+
+
+def _is_numpy_scalar(value: Any) -> bool:
+    return type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    if _is_numpy_scalar(value):
+        return value.item()
     raise errors.ConversionError(
         f"{type(value).__name__} has no plain form", hint="give a plain value, a file or a frame"
     )

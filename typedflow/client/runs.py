@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -194,13 +195,21 @@ class RemoteValue:
         return b"".join(self.chunks())
 
     def save(self, path: str | Path) -> Path:
-        """Writes it to a file; nothing is left there when it does not arrive whole."""
+        """Writes it to a file, which is as it was until all of it has arrived.
+
+        Raises:
+            IntegrityError: fewer or more bytes came than there are.
+            ServerUnreachable: the server went away meanwhile.
+        """
         target = Path(path)
-        partial = target.with_name(target.name + ".part")
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
         try:
-            with partial.open("wb") as file:
+            with partial.open("xb") as file:
                 for chunk in self.chunks():
                     file.write(chunk)
+                came = file.tell()
+            if came != self.size:
+                raise errors.IntegrityError(f"{came} bytes came, not {self.size}", where=repr(self))
             return partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
