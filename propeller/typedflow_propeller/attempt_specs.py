@@ -24,11 +24,10 @@ class AttemptSpecs:
         self._graph = graph
         self._state = state
         self._store = store
-        self._keyed: dict[int, tuple[catalog_pb2.KeyManifest, str]] = {}
 
     def cache_key(self, node: int) -> str:
         """The key under which the node's outputs are cached. Raises what `inputs` raises."""
-        return self._key(node, self.inputs(node))[1]
+        return hashing.key(self._manifest(node, self.inputs(node)))
 
     def inputs(self, node: int) -> literals_pb2.LiteralMap:
         """What the node is given.
@@ -46,9 +45,8 @@ class AttemptSpecs:
         spec = self.reference(node, attempt)
         spec.inputs.CopyFrom(self.inputs(node))
         offload.offload_all(spec.inputs, self._store, limit=_INLINE_BYTES, small=_SMALL_BYTES)
-        manifest, key = self._key(node, spec.inputs)
-        spec.manifest.CopyFrom(manifest)
-        spec.cache_key = key
+        spec.manifest.CopyFrom(self._manifest(node, spec.inputs))
+        spec.cache_key = hashing.key(spec.manifest)
         return spec
 
     def reference(self, node: int, attempt: int) -> attempt_pb2.AttemptSpec:
@@ -74,9 +72,5 @@ class AttemptSpecs:
             execution_id=self._claim.execution_id, node=self._graph.ids[node], attempt=attempt
         )
 
-    def _key(self, node: int, inputs: literals_pb2.LiteralMap) -> tuple[catalog_pb2.KeyManifest, str]:
-        keyed = self._keyed.get(node)
-        if keyed is None:
-            manifest = hashing.manifest(self._graph.tasks[node], self._graph.options[node], inputs)
-            keyed = self._keyed[node] = (manifest, hashing.key(manifest))
-        return keyed
+    def _manifest(self, node: int, inputs: literals_pb2.LiteralMap) -> catalog_pb2.KeyManifest:
+        return hashing.manifest(self._graph.tasks[node], self._graph.options[node], inputs)

@@ -206,7 +206,7 @@ class _Drive:
         changed = self._state.take_changed()
         if not self._step.since:
             self._step.since = self._loop.time()
-            self._timers.append(self._loop.call_later(_HOLD_S, self._wake.set))
+            self._loop.call_later(_HOLD_S, self._wake.set)
         if actions or changed or self._state.execution_changed:
             self._step.events.append(event)
             self._step.size += event.ByteSize()
