@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, assert_type
 
 import pandera.pandas as pa
 from pandera.typing import DataFrame
-from typing_extensions import assert_type
 
 from typedflow import (
     Cache,

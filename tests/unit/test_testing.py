@@ -74,7 +74,9 @@ def test_fixtures_and_mocks_work_in_an_authors_project(pytester: pytest.Pytester
 
 
 def test_the_server_fixture_registers_launches_and_reads(pytester: pytest.Pytester):
-    project = pytester.mkdir("project")  # pytester's own folder is the home of what runs in it, and no project
+    project = pytester.mkdir(
+        "project"
+    )  # pytester's own folder is the home of what runs in it, and no project
     (project / "pipeline.py").write_text(PIPELINE)
     (project / "test_server.py").write_text(SERVER)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error", project)

@@ -441,7 +441,7 @@ def test_logs_come_through_the_propeller_that_has_them(admin, graph, launched):
 
 def test_a_log_is_asked_for_in_parts_and_a_half_is_not_taken_for_the_whole(admin, graph, launched):
     request = executions_pb2.ReadLogsRequest(execution_id=launched, node="a", follow=True)
-    read = []
+    read: list[bytes] = []
 
     def drain() -> None:
         read.extend(response.data for response in admin.executions.ReadLogs(request))

@@ -60,7 +60,7 @@ def test_without_a_version_there_is_one_of_the_content(admin, graph):
     assert [e.change for e in other.entities] == [CHANGED, UNCHANGED, UNCHANGED]
 
 
-def versions(admin, kind: int, name: str) -> list[str]:
+def versions(admin, kind, name: str) -> list[str]:
     """All the versions of a name, as a client sees them."""
     request = registry_pb2.ListEntitiesRequest(
         kind=kind, project=admin.project, domain="development", name=name
