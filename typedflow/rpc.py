@@ -8,6 +8,7 @@ typedflow.v1.Diagnostics, in the status's details. Nothing here makes a call.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+from urllib import parse
 
 from google.protobuf import message
 
@@ -26,9 +27,13 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 # What the server sends may hold a whole compiled workflow.
 MAX_RESPONSE_BYTES = 96 * 1024 * 1024
 
-# gRPC refuses metadata of more than 8 KiB by default, so that is what a status and its details must fit in.
-_MAX_DETAILS_BYTES = 5 * 1024
-_MAX_MESSAGE_CHARACTERS = 1000
+# gRPC refuses metadata of more than 8 KiB by default, so that is what a status and its details must fit in: the message
+# is there twice, once with three characters for each byte that is not printable ASCII.
+_MAX_STATUS_BYTES = 7 * 1024
+_MAX_MESSAGE_BYTES = 1000
+_MAX_PLACE_BYTES = 500
+_MAX_HINT_BYTES = 500
+_PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 # The first that an error is an instance of.
 _CODES: tuple[tuple[type[errors.TypedflowError], str], ...] = (
@@ -80,21 +85,23 @@ def status_of(error: errors.TypedflowError, *, limited: bool = True) -> Status:
     import grpc
     from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 - as heavy as grpc, and used with it only
 
+    def cut(text: str, most: int) -> str:
+        return _text(text, most if limited else None)
+
     info = error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN)
     if error.where:
-        info.metadata["where"] = error.where
+        info.metadata["where"] = cut(error.where, _MAX_PLACE_BYTES)
     if error.hint:
-        info.metadata["hint"] = error.hint
+        info.metadata["hint"] = cut(error.hint, _MAX_HINT_BYTES)
     number: int = getattr(grpc.StatusCode, code_of(error)).value[0]
-    status = status_pb2.Status(code=number, message=error.message)
+    status = status_pb2.Status(code=number, message=cut(error.message, _MAX_MESSAGE_BYTES))
     if isinstance(error, errors.CompileError):
         sent = diagnostics_pb2.Diagnostics(diagnostics=error.diagnostics)
         if limited:
-            _limit(sent)
+            escaped = len(parse.quote(status.message, safe=_PRINTABLE))
+            _limit(sent, _MAX_STATUS_BYTES - escaped - status.ByteSize() - info.ByteSize())
         info.metadata["diagnostics"] = str(len(error.diagnostics))
         status.details.add().Pack(sent)
-    if limited and len(status.message) > _MAX_MESSAGE_CHARACTERS:
-        status.message = status.message[:_MAX_MESSAGE_CHARACTERS] + " ..."
     status.details.add().Pack(info)
     return status
 
@@ -152,14 +159,26 @@ def channel_options() -> list[tuple[str, int]]:
     ]
 
 
-def _limit(sent: diagnostics_pb2.Diagnostics) -> None:
-    """Leaves out the last diagnostics until the message is small enough; the first always stays."""
+def _limit(sent: diagnostics_pb2.Diagnostics, room: int) -> None:
+    """Leaves out the last diagnostics until there is room for the rest; the first always stays, in short if need be."""
     size = 0
     for number, diagnostic in enumerate(sent.diagnostics):
         size += diagnostic.ByteSize() + 4
-        if size > _MAX_DETAILS_BYTES and number:
-            del sent.diagnostics[number:]
+        if size > room:
+            if number == 0:
+                for field, value in diagnostic.ListFields():
+                    if isinstance(value, str):
+                        setattr(diagnostic, field.name, _text(value, room // 10))
+            del sent.diagnostics[max(number, 1) :]
             return
+
+
+def _text(text: str, most: int | None) -> str:
+    """The text as it can travel: whole characters only, and no more than so many bytes, unless there is no limit."""
+    data = text.encode("utf-8", "replace")
+    if most is None or len(data) <= most:
+        return data.decode()
+    return data[: most - 4].decode("utf-8", "ignore") + " ..."
 
 
 class _Info(Protocol):

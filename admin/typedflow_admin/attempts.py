@@ -17,7 +17,7 @@ from typedflow.pb.interface_pb2 import Variable
 from typedflow.pb.literals_pb2 import Literal
 from typedflow_admin import catalog, store
 from typedflow_admin.bells import Bell
-from typedflow_admin.executions import EVENT_SCHEMA
+from typedflow_admin.executions import EVENT_SCHEMA, MAX_REMARK
 
 
 class Attempts:
@@ -32,10 +32,15 @@ class Attempts:
         """Admits the first runner that comes; the same one may ask again.
 
         Raises:
+            UsageError: no uid, or one or a note that is too long.
             StateConflict: another was admitted, the attempt has an outcome, or its execution has ended.
             PermissionDenied: the token is not this attempt's.
         """
         _check_uid(request.runner_uid)
+        if len(request.note) > MAX_REMARK:
+            raise errors.UsageError(
+                f"a note has at most {MAX_REMARK:,} characters", where="note", code="InvalidRequest"
+            )
         id_, now = request.id, self._clock_us()
         started = AttemptStarted(node=id_.node, attempt=id_.attempt, note=request.note)
         event = Event(schema=EVENT_SCHEMA, attempt_started=started).SerializeToString()
@@ -106,7 +111,7 @@ def token(secret: bytes, id_: AttemptId) -> str:
 def _find(transaction: store.Transaction, id_: AttemptId, given: str) -> store.AttemptRow:
     found = transaction.attempts.find(id_.execution_id, id_.node, id_.attempt) if id_.attempt else None
     # Whether an attempt exists is nobody's business without its token.
-    if found is None or not hmac.compare_digest(token(found[1], id_), given):
+    if found is None or not hmac.compare_digest(token(found[1], id_).encode(), given.encode()):
         raise errors.PermissionDenied(
             f"the token is not that of {_name(id_)}", hint="a runner uses the token that it was started with"
         )

@@ -25,6 +25,8 @@ from typedflow_admin import pages, store, values
 ABSENT = "absent"
 STALE = "stale"
 
+_MOST_KEYS = 1000
+
 
 class Catalog:
     """Finds results by key."""
@@ -34,7 +36,17 @@ class Catalog:
         self._objects = objects
 
     async def lookup(self, keys: Sequence[str]) -> list[LookupResult]:
-        """An answer for each key; an entry whose objects are gone is none."""
+        """An answer for each key; an entry whose objects are gone is none.
+
+        Raises:
+            UsageError: too many keys for one answer.
+        """
+        if len(keys) > _MOST_KEYS:
+            raise errors.UsageError(
+                f"at most {_MOST_KEYS:,} keys are looked up at once, not {len(keys):,}",
+                where="keys",
+                code="InvalidRequest",
+            )
         found = await self._database.read(lambda transaction: transaction.catalog.find(frozenset(keys)))
         entries = {key: CatalogEntry.FromString(entry) for key, entry in found.items()}
         wanted = {
@@ -74,7 +86,7 @@ class Catalog:
                 request.project, request.domain, request.task, before, limit + 1
             )
         )
-        page, token = pages.cut(rows, limit, lambda row: row.number, *filters)
+        page, token = pages.cut(rows, limit, store.weight, lambda row: row.number, *filters)
         entries = [CatalogEntry.FromString(row.entry) for row in page]
         for entry in entries:
             entry.ClearField("outputs")

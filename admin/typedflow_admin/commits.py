@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from typedflow import errors
 from typedflow.pb.attempt_pb2 import AttemptSpec
+from typedflow.pb.executions_pb2 import PHASE_QUEUED, PHASE_RUNNING
 from typedflow.pb.propeller_pb2 import (
     COMMIT_STATUS_CONFLICT,
     COMMIT_STATUS_FENCED,
@@ -27,6 +28,7 @@ from typedflow_admin.bells import Bell
 from typedflow_admin.executions import ENDED
 
 _MOST_TOGETHER = 256
+_PHASES = ENDED | {PHASE_QUEUED, PHASE_RUNNING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,13 @@ def _step(holder: str, part: ExecutionCommit) -> store.Step:
                 hint="use a propeller of the same release as the server",
                 code="InvalidRequest",
             )
+    # Found out in the transaction, it would be everybody's mistake.
+    if max(part.consumed, default=0) >= store.LAST:
+        raise errors.UsageError(
+            "an inbox row of a number that there can't be",
+            where=f"commit.executions[{part.execution_id}].consumed",
+            code="InvalidRequest",
+        )
     return store.Step(
         execution_id=part.execution_id,
         version=part.expected_version + len(part.events),
@@ -155,6 +164,12 @@ def _attempt(holder: str, part: ExecutionCommit, spec: AttemptSpec) -> store.Att
 
 def _status(part: ExecutionCommit) -> store.StatusChange:
     status = part.status
+    if status.phase not in _PHASES:
+        raise errors.UsageError(
+            "an execution can't be in this phase",
+            where=f"commit.executions[{part.execution_id}].status.phase",
+            code="InvalidRequest",
+        )
     return store.StatusChange(
         phase=status.phase,
         outputs=status.outputs.SerializeToString() if status.HasField("outputs") else None,

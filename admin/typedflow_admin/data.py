@@ -6,7 +6,6 @@ A value is given to who may read the execution that it belongs to; an object is 
 from __future__ import annotations
 
 import asyncio
-import errno
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -88,26 +87,18 @@ class Data:
 
         Raises:
             UsageError: no project, or a chunk of more than 1 MiB.
-            StateConflict: the disk is full.
         """
         stream = aiter(requests)
         first = await anext(stream, PutValueRequest())
         if problem := identifiers.check_label(first.project):
             raise errors.UsageError(problem, where="project", code="InvalidName")
-        try:
-            # Written in threads: a busy disk must not stop the loop.
-            with tempfile.NamedTemporaryFile(dir=self._folder) as file:
-                await asyncio.to_thread(file.write, _chunk(first))
-                async for request in stream:
-                    await asyncio.to_thread(file.write, _chunk(request))
-                await asyncio.to_thread(file.flush)
-                return await asyncio.to_thread(self._objects.put_file, file.name)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise errors.StateConflict(
-                "the server's disk is full", hint="make room in its home", code="DiskFull"
-            ) from None
+        # Written in threads: a busy disk must not stop the loop.
+        with tempfile.NamedTemporaryFile(dir=self._folder) as file:
+            await asyncio.to_thread(file.write, _chunk(first))
+            async for request in stream:
+                await asyncio.to_thread(file.write, _chunk(request))
+            await asyncio.to_thread(file.flush)
+            return await asyncio.to_thread(self._objects.put_file, file.name)
 
     async def get_value(self, request: GetValueRequest) -> AsyncIterator[bytes]:
         """The bytes behind an execution's input or output.

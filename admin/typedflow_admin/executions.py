@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from blake3 import blake3
 
@@ -23,6 +25,7 @@ from typedflow.pb.executions_pb2 import (
     PHASE_QUEUED,
     PHASE_SUCCEEDED,
     PHASE_TIMED_OUT,
+    PHASE_UNSPECIFIED,
     CreateExecutionRequest,
     Execution,
     ListExecutionsRequest,
@@ -43,6 +46,8 @@ from typedflow_admin.bells import Bell
 
 ENDED = frozenset({PHASE_SUCCEEDED, PHASE_FAILED, PHASE_ABORTED, PHASE_TIMED_OUT})
 EVENT_SCHEMA = 1
+MAX_REMARK = 4096
+"""The most characters of what somebody says to an execution, which its journal keeps."""
 
 # Nobody needs to be told of a change for longer than this, even if a bell was missed.
 _LOOK_AGAIN_SECONDS = 1.0
@@ -115,7 +120,7 @@ class Executions:
         rows = await self._database.read(
             lambda transaction: transaction.executions.page(wanted, before, limit + 1)
         )
-        page, token = pages.cut(rows, limit, lambda both: both[0].number, "executions", wanted)
+        page, token = pages.cut(rows, limit, _weight, lambda both: both[0].number, "executions", wanted)
         return ListExecutionsResponse(executions=[to_message(*both) for both in page], next_page_token=token)
 
     async def list_nodes(self, request: ListNodesRequest) -> ListNodesResponse:
@@ -130,35 +135,59 @@ class Executions:
             return transaction.executions.nodes(id_, after, limit + 1)
 
         rows = await self._database.read(read)
-        page, token = pages.cut(rows, limit, lambda row: row.position + 1, "nodes", id_)
+        page, token = pages.cut(rows, limit, store.weight, lambda row: row.position + 1, "nodes", id_)
         return ListNodesResponse(nodes=[node_message(row) for row in page], next_page_token=token)
 
     async def watch(self, execution_id: str) -> AsyncIterator[WatchExecutionResponse]:
         """The execution and its nodes as they are, then every change, until the execution has ended."""
-        revision = 0
-
-        def read(transaction: store.Transaction) -> tuple[Both, list[store.NodeRow]]:
-            both = _there(transaction.executions.find(execution_id), execution_id)
-            changed = both[0].revision > revision
-            return both, transaction.executions.changed_nodes(execution_id, revision) if changed else []
-
         with self._changes.listen(execution_id) as listener:
+            execution, launch = _there(await self._find(execution_id), execution_id)
+            # What the client has: nothing yet.
+            shown, revision = replace(execution, phase=PHASE_UNSPECIFIED), 0
             while True:
-                (execution, launch), changed = await self._database.read(read)
                 if execution.revision > revision:
-                    revision = execution.revision
                     # The execution comes last: who sees it ended has seen all nodes.
-                    while len(changed) > _NODES_A_MESSAGE:
-                        part, changed = changed[:_NODES_A_MESSAGE], changed[_NODES_A_MESSAGE:]
-                        yield WatchExecutionResponse(nodes=map(node_message, part))
-                    message = to_message(execution, launch)
-                    yield WatchExecutionResponse(execution=message, nodes=map(node_message, changed))
+                    async for part, last in self._changed(execution_id, revision):
+                        answer = WatchExecutionResponse(nodes=map(node_message, part))
+                        if last and execution != replace(shown, revision=execution.revision):
+                            answer.execution.CopyFrom(to_message(execution, launch))
+                            shown = execution
+                        if answer.nodes or answer.HasField("execution"):
+                            yield answer
+                    revision = execution.revision
                 if execution.phase in ENDED:
                     return
                 await listener.wait(_LOOK_AGAIN_SECONDS)
+                now = await self._database.read(lambda transaction: transaction.executions.row(execution_id))
+                if now is None:
+                    return
+                execution = now
+
+    async def _changed(
+        self, execution_id: str, since: int
+    ) -> AsyncIterator[tuple[Sequence[store.NodeRow], bool]]:
+        """The nodes that changed since a revision, part by part, with whether it is the last; there is always one."""
+        after, last = -1, False
+        while not last:
+            rows = await self._database.read(
+                partial(_changed_nodes, execution_id=execution_id, since=since, after=after)
+            )
+            count = pages.fitting(rows[:_NODES_A_MESSAGE], store.weight)
+            last = count == len(rows)
+            yield rows[:count], last
+            after = rows[count - 1].position if rows else after
 
     async def abort(self, execution_id: str, reason: str) -> Execution:
-        """Asks the holder to abort; nothing changes for an execution that has ended."""
+        """Asks the holder to abort; nothing changes for an execution that has ended.
+
+        Raises:
+            NotFound: there is none.
+            UsageError: the reason is too long.
+        """
+        if len(reason) > MAX_REMARK:
+            raise errors.UsageError(
+                f"a reason has at most {MAX_REMARK:,} characters", where="reason", code="InvalidRequest"
+            )
         event = Event(
             schema=EVENT_SCHEMA, abort_requested=AbortRequested(principal=principals.current(), reason=reason)
         ).SerializeToString()
@@ -296,6 +325,16 @@ def _entities(
     template = CompiledLaunchPlan.FromString(plan.template).launch_plan
     target = registration.completed(template.workflow, template.id, ENTITY_KIND_WORKFLOW)
     return plan, names.find(transaction, target, "workflow")
+
+
+def _changed_nodes(
+    transaction: store.Transaction, *, execution_id: str, since: int, after: int
+) -> list[store.NodeRow]:
+    return transaction.executions.changed_nodes(execution_id, since, after, _NODES_A_MESSAGE + 1)
+
+
+def _weight(both: Both) -> int:
+    return store.weight(*both)
 
 
 def _there(both: Both | None, execution_id: str) -> Both:

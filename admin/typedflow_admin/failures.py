@@ -1,11 +1,12 @@
 """What becomes of an exception in a call: a status that the caller can act on, never a traceback.
 
-Errors of `typedflow.errors` say themselves what they are. Everything else is a mistake of this server: it is logged
-with an incident id, and the id is all that the caller gets.
+Errors of `typedflow.errors` say themselves what they are, and a disk or a database that refuses is known. Everything
+else is a mistake of this server: it is logged with an incident id, and the id is all that the caller gets.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -13,6 +14,8 @@ from contextlib import aclosing
 from typing import NoReturn, Protocol, TypeVar, cast
 
 import grpc
+from google.protobuf.message import DecodeError
+from sqlalchemy.exc import OperationalError
 
 from typedflow import errors, rpc
 
@@ -21,6 +24,27 @@ _log = logging.getLogger(__name__)
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 Context = grpc.aio.ServicerContext[object, object]
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def known(error: Exception) -> errors.TypedflowError | None:
+    """What an exception says to a client, where it says something: not a mistake of this server, nor of its own."""
+    match error:
+        case errors.TypedflowError():
+            return error
+        case OSError() if error.errno in _FULL:
+            return errors.StateConflict(
+                "the server's disk is full", hint="make room in its home", code="DiskFull"
+            )
+        case OperationalError():
+            # Locked, full, read-only, or gone: the call may be repeated once it is not.
+            _log.error("the database refused: %s", error.orig)
+            return errors.ServerUnreachable(
+                f"the server's database refused: {error.orig}", hint="try again", code="DatabaseUnavailable"
+            )
+        case _:
+            return None
 
 
 def incident(error: Exception, where: str) -> str:
@@ -47,6 +71,9 @@ class Translation(grpc.aio.ServerInterceptor):
         return _translated(handler, handler_call_details.method)
 
 
+_Parser = Callable[[bytes], object]
+
+
 class _Behaviour(Protocol):
     """A handler's function: an awaitable, or an async iterator when the response is a stream."""
 
@@ -58,17 +85,25 @@ def _translated(
 ) -> grpc.RpcMethodHandler[Request, Response]:
     # The stubs describe the blocking server, whose handlers are plain functions.
     found = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
-    inner = cast("_Behaviour", found)
+    inner, parse = cast("_Behaviour", found), cast("_Parser", handler.request_deserializer)
+
+    # Bytes are parsed here: a parser that raises in front of the handler is a failure of the server to gRPC.
+    def read(request: object) -> object:
+        if handler.request_streaming:
+            return _parsed_stream(cast("AsyncIterator[bytes]", request), parse)
+        return _parsed(cast("bytes", request), parse)
 
     async def respond(request: object, context: Context) -> object:
         try:
-            return await cast("Awaitable[object]", inner(request, context))
+            return await cast("Awaitable[object]", inner(read(request), context))
         except Exception as error:  # noqa: BLE001 - translated, whatever it is
             return await _end(error, where, context)
 
     async def stream(request: object, context: Context) -> AsyncIterator[object]:
         try:
-            async with aclosing(cast("AsyncGenerator[object, None]", inner(request, context))) as responses:
+            async with aclosing(
+                cast("AsyncGenerator[object, None]", inner(read(request), context))
+            ) as responses:
                 async for response in responses:
                     yield response
         except Exception as error:  # noqa: BLE001 - translated, whatever it is
@@ -82,14 +117,23 @@ def _translated(
     }[handler.request_streaming, handler.response_streaming]
     return make(
         stream if handler.response_streaming else respond,
-        request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,
     )
 
 
+def _parsed(sent: bytes, parse: _Parser) -> object:
+    try:
+        return parse(sent)
+    except DecodeError as error:
+        raise errors.UsageError(str(error), code="InvalidRequest") from None
+
+
+async def _parsed_stream(sent: AsyncIterator[bytes], parse: _Parser) -> AsyncIterator[object]:
+    async for one in sent:
+        yield _parsed(one, parse)
+
+
 async def _end(error: Exception, where: str, context: Context) -> NoReturn:
-    if isinstance(error, errors.TypedflowError):
-        await rpc.abort_from(error, context)
-    if isinstance(error, grpc.aio.AbortError):
-        raise error
+    if told := known(error):
+        await rpc.abort_from(told, context)
     await context.abort(grpc.StatusCode.INTERNAL, incident(error, where))

@@ -26,7 +26,6 @@ _STATUSES = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
     "UNAUTHENTICATED": 401,
-    "PERMISSION_DENIED": 403,
     "NOT_FOUND": 404,
     "ALREADY_EXISTS": 409,
     "DATA_LOSS": 500,
@@ -80,11 +79,11 @@ class Api:
                 principals.set_current(auth.check(path, headers, self._token, self._principal))
                 answer = await call(_parse(await _body(request), request_class()), None)
                 return JSONResponse(json_format.MessageToDict(answer))
-            except errors.TypedflowError as error:
-                return error_response(error)
             except ClientDisconnect:
                 return Response(status_code=499)
-            except Exception as error:  # noqa: BLE001 - logged; the client gets the incident's id
+            except Exception as error:  # noqa: BLE001 - translated, whatever it is
+                if told := failures.known(error):
+                    return error_response(told)
                 return JSONResponse({"code": "internal", "message": failures.incident(error, path)}, 500)
 
         return Route(path, endpoint, methods=["POST"])
@@ -126,6 +125,10 @@ async def _body(request: Request) -> bytes:
 def _parse(body: bytes, target: message.Message) -> message.Message:
     try:
         value = json.loads(body)
+        if b"\\u" in body:
+            json.dumps(
+                value, ensure_ascii=False
+            ).encode()  # half a surrogate pair is no text that a field can hold
         if not isinstance(value, dict):
             raise ValueError("an object is expected")  # noqa: TRY004 - as what the parser raises
         json_format.ParseDict(value, target, max_recursion_depth=100)
@@ -142,7 +145,7 @@ def error_response(error: errors.TypedflowError) -> JSONResponse:
     status = rpc.status_of(error, limited=False)
     content: Mapping[str, object] = {
         "code": code.lower(),
-        "message": error.message,
+        "message": status.message,
         "details": [
             {
                 "type": detail.type_url.partition("/")[2],

@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from blake3 import blake3
 
-from typedflow import errors
+from typedflow import errors, identifiers
+from typedflow_admin import store
 
 T = TypeVar("T")
 
@@ -43,32 +44,49 @@ def token(place: int | str, *filters: object) -> str:
 def number(given: str, *filters: object) -> int:
     """The number that a token was made of; 0 for no token."""
     place = _place(given, filters) if given else 0
-    if not isinstance(place, int):
+    if type(place) is not int or not 0 <= place < store.LAST:
         raise _invalid()
     return place
 
 
-def text(given: str, *filters: object) -> str:
-    """The text that a token was made of; empty for no token."""
-    place = _place(given, filters) if given else ""
-    if not isinstance(place, str):
+def name(given: str, *filters: object) -> str:
+    """The name that a token was made of; empty for no token."""
+    if not given:
+        return ""
+    place = _place(given, filters)
+    if not isinstance(place, str) or identifiers.check_name(place):
         raise _invalid()
     return place
 
 
 def cut(
-    rows: Sequence[T], limit: int, place: Callable[[T], int | str], *filters: object
+    rows: Sequence[T],
+    limit: int,
+    weight: Callable[[T], int],
+    place: Callable[[T], int | str],
+    *filters: object,
 ) -> tuple[Sequence[T], str]:
     """The page of at most `limit` rows, and the token for the next; `rows` has one more when there is one."""
-    if len(rows) <= limit:
+    count = fitting(rows[:limit], weight)
+    if count == len(rows):
         return rows, ""
-    return rows[:limit], token(place(rows[limit - 1]), *filters)
+    return rows[:count], token(place(rows[count - 1]), *filters)
+
+
+def fitting(rows: Sequence[T], weight: Callable[[T], int]) -> int:
+    """How many of the rows are together no more than `store.PAGE_BYTES`; the first is, whatever its size."""
+    total = 0
+    for count, row in enumerate(rows):
+        total += weight(row)
+        if total > store.PAGE_BYTES and count:
+            return count
+    return len(rows)
 
 
 def _place(given: str, filters: tuple[object, ...]) -> object:
     try:
         fingerprint, place = json.loads(base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)))
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         raise _invalid() from None
     if fingerprint != _fingerprint(filters):
         raise _invalid()

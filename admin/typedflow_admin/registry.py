@@ -94,15 +94,15 @@ class Registry:
             rows = await self._database.read(
                 lambda transaction: _versions(transaction, request, before, limit + 1)
             )
-            page, token = pages.cut(rows, limit, lambda row: row.place, *filters)
+            page, token = pages.cut(rows, limit, store.weight, lambda row: row.place, *filters)
         else:
-            after = pages.text(request.page_token, *filters)
+            after = pages.name(request.page_token, *filters)
             rows = await self._database.read(
                 lambda transaction: transaction.entities.newest(
                     request.kind, request.project, request.domain, after, limit + 1
                 )
             )
-            page, token = pages.cut(rows, limit, lambda row: row.name, *filters)
+            page, token = pages.cut(rows, limit, store.weight, lambda row: row.name, *filters)
         return ListEntitiesResponse(entities=[_summary(row) for row in page], next_page_token=token)
 
     def _rows(self, checked: Sequence[registration.Checked]) -> list[store.EntityRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
@@ -88,9 +88,6 @@ _catalog = tables.catalog.c
 _ENTRY = [_catalog.key, _catalog.project, _catalog.domain, _catalog.task, _catalog.entry, _catalog.number]
 _ENTRIES = select(_catalog.key, _catalog.entry).where(_catalog.key.in_(bindparam("keys", expanding=True)))
 
-# Above every number and place that a row can have.
-LAST = 2**62
-
 
 class SqlEntities:
     """See `store.Entities`."""
@@ -169,12 +166,14 @@ class SqlEntities:
     def newest(self, kind: int, project: str, domain: str, after: str, limit: int) -> list[store.EntityRow]:
         """See `store.Entities.newest`."""
         parameters = {"kind": kind, "project": project, "domain": domain, "after": after, "limit": limit}
-        return [store.EntityRow(*row) for row in self._connection.execute(_LIST_NEWEST, parameters)]
+        rows = self._connection.execute(_LIST_NEWEST, parameters)
+        return until_full((store.EntityRow(*row) for row in rows), store.weight)
 
     def versions(self, key: store.EntityKey, before: int, limit: int) -> list[store.EntityRow]:
         """See `store.Entities.versions`."""
-        parameters = asdict(key) | {"before": before or LAST, "limit": limit}
-        return [store.EntityRow(*row) for row in self._connection.execute(_LIST_VERSIONS, parameters)]
+        parameters = asdict(key) | {"before": before or store.LAST, "limit": limit}
+        rows = self._connection.execute(_LIST_VERSIONS, parameters)
+        return until_full((store.EntityRow(*row) for row in rows), store.weight)
 
     def bundles(self, digests: Collection[str]) -> dict[str, store.BundleRow]:
         """See `store.Entities.bundles`."""
@@ -220,12 +219,24 @@ class SqlCatalog:
 
     def page(self, project: str, domain: str, task: str, before: int, limit: int) -> list[store.CatalogRow]:
         """See `store.Catalog.page`."""
-        statement = select(*_ENTRY).where(_catalog.number < (before or LAST))
+        statement = select(*_ENTRY).where(_catalog.number < (before or store.LAST))
         for column, wanted in ((_catalog.project, project), (_catalog.domain, domain), (_catalog.task, task)):
             if wanted:
                 statement = statement.where(column == wanted)
         statement = statement.order_by(_catalog.number.desc()).limit(limit)
-        return [store.CatalogRow(*row) for row in self._connection.execute(statement)]
+        rows = self._connection.execute(statement)
+        return until_full((store.CatalogRow(*row) for row in rows), store.weight)
+
+
+def until_full(rows: Iterable[T], weight: Callable[[T], int]) -> list[T]:
+    """The rows up to the one that makes them more than `store.PAGE_BYTES`; the rest is not read."""
+    found, total = [], 0
+    for row in rows:
+        found.append(row)
+        total += weight(row)
+        if total > store.PAGE_BYTES and len(found) > 1:
+            break
+    return found
 
 
 def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -12,7 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from typedflow_admin import store, tables
-from typedflow_admin.sql_entities import LAST, parts, upsert
+from typedflow_admin.sql_entities import parts, until_full, upsert
 
 
 class now_ms(FunctionElement[int]):  # noqa: N801 - named as SQL functions are
@@ -54,6 +54,7 @@ _ATTEMPT = [
 
 _BOTH = select(*_EXECUTION, *_LAUNCH).join(tables.launches, _launches.execution_id == _executions.id)
 _FIND = _BOTH.where(_executions.id == bindparam("id"))
+_ROW = select(*_EXECUTION).where(_executions.id == bindparam("id"))
 _INSERT_EXECUTION, _INSERT_LAUNCH = insert(tables.executions), insert(tables.launches)
 _INSERT_LEASE, _INSERT_NODE, _INSERT_INBOX = insert(tables.leases), insert(tables.nodes), insert(tables.inbox)
 _INSERT_EVENT = insert(tables.events)
@@ -66,8 +67,13 @@ _PAGE_OF_NODES = (
 )
 _CHANGED_NODES = (
     select(*_NODE)
-    .where(_nodes.execution_id == bindparam("id"), _nodes.revision > bindparam("since"))
+    .where(
+        _nodes.execution_id == bindparam("id"),
+        _nodes.revision > bindparam("since"),
+        _nodes.position > bindparam("after"),
+    )
     .order_by(_nodes.position)
+    .limit(bindparam("limit"))
 )
 _JOURNAL = select(_events.event).where(_events.execution_id == bindparam("id")).order_by(_events.position)
 
@@ -191,11 +197,16 @@ class SqlExecutions:
         row = self._connection.execute(_FIND, {"id": execution_id}).first()
         return _both(row) if row is not None else None
 
+    def row(self, execution_id: str) -> store.ExecutionRow | None:
+        """See `store.Executions.row`."""
+        row = self._connection.execute(_ROW, {"id": execution_id}).first()
+        return store.ExecutionRow(*row) if row is not None else None
+
     def page(
         self, wanted: store.ExecutionFilter, before: int, limit: int
     ) -> list[tuple[store.ExecutionRow, store.LaunchRow]]:
         """See `store.Executions.page`."""
-        statement = _BOTH.where(_executions.number < (before or LAST))
+        statement = _BOTH.where(_executions.number < (before or store.LAST))
         if wanted.project:
             statement = statement.where(_executions.project == wanted.project)
         if wanted.domain:
@@ -205,7 +216,7 @@ class SqlExecutions:
         if wanted.phases:
             statement = statement.where(_executions.phase.in_(wanted.phases))
         rows = self._connection.execute(statement.order_by(_executions.number.desc()).limit(limit))
-        return [_both(row) for row in rows]
+        return until_full((_both(row) for row in rows), lambda both: store.weight(*both))
 
     def node(self, execution_id: str, node: str) -> store.NodeRow | None:
         """See `store.Executions.node`."""
@@ -215,12 +226,13 @@ class SqlExecutions:
     def nodes(self, execution_id: str, after: int, limit: int) -> list[store.NodeRow]:
         """See `store.Executions.nodes`."""
         rows = self._connection.execute(_PAGE_OF_NODES, {"id": execution_id, "after": after, "limit": limit})
-        return [store.NodeRow(*row) for row in rows]
+        return until_full((store.NodeRow(*row) for row in rows), store.weight)
 
-    def changed_nodes(self, execution_id: str, since: int) -> list[store.NodeRow]:
+    def changed_nodes(self, execution_id: str, since: int, after: int, limit: int) -> list[store.NodeRow]:
         """See `store.Executions.changed_nodes`."""
-        rows = self._connection.execute(_CHANGED_NODES, {"id": execution_id, "since": since})
-        return [store.NodeRow(*row) for row in rows]
+        parameters = {"id": execution_id, "since": since, "after": after, "limit": limit}
+        rows = self._connection.execute(_CHANGED_NODES, parameters)
+        return until_full((store.NodeRow(*row) for row in rows), store.weight)
 
     def events(self, execution_id: str) -> list[bytes]:
         """See `store.Executions.events`."""

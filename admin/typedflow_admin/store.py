@@ -3,6 +3,9 @@
 A `Store` runs a whole transaction at a time: a function that gets the tables and returns a value. Rows are what the
 functions pass around; templates, events and values in them are the bytes of protobuf messages. Nothing here knows
 SQL, and nothing here decides: the rules are in the rooms, and hold because a transaction is one.
+
+Where a function takes a `limit`, it gives no more rows than so many, and of large ones fewer: it stops with the row
+that makes it more than `PAGE_BYTES`, so that neither memory nor a message grows with what is stored.
 """
 
 from __future__ import annotations
@@ -12,6 +15,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+
+LAST = 2**62
+"""Above every number, place and position that a row can have."""
+
+PAGE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +206,15 @@ class ExecutionFilter:
     phases: Sequence[int] = field(default=())
 
 
+Row = EntityRow | ExecutionRow | LaunchRow | NodeRow | CatalogRow
+
+
+def weight(*rows: Row) -> int:
+    """About how many bytes there are in rows."""
+    values = (getattr(row, name) for row in rows for name in row.__slots__)
+    return sum(len(value) for value in values if isinstance(value, bytes | str))
+
+
 class Entities(Protocol):
     """Versions of tasks, workflows and launch plans; bundles. The newest version of a name has the greatest place."""
 
@@ -246,6 +263,9 @@ class Executions(Protocol):
     def find(self, execution_id: str) -> tuple[ExecutionRow, LaunchRow] | None:
         """An execution and what was launched."""
 
+    def row(self, execution_id: str) -> ExecutionRow | None:
+        """What became of an execution, for who knows what was launched."""
+
     def page(self, wanted: ExecutionFilter, before: int, limit: int) -> list[tuple[ExecutionRow, LaunchRow]]:
         """Newest first, from those below number `before` (0: all)."""
 
@@ -255,8 +275,8 @@ class Executions(Protocol):
     def nodes(self, execution_id: str, after: int, limit: int) -> list[NodeRow]:
         """In order, from those after position `after` (-1: all)."""
 
-    def changed_nodes(self, execution_id: str, since: int) -> list[NodeRow]:
-        """Those whose revision is above `since`, in order."""
+    def changed_nodes(self, execution_id: str, since: int, after: int, limit: int) -> list[NodeRow]:
+        """Those whose revision is above `since`, in order, from those after position `after` (-1: all)."""
 
     def events(self, execution_id: str) -> list[bytes]:
         """The journal."""

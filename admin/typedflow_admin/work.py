@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from typing import TypeVar
 
 from typedflow import errors
 from typedflow.pb.attempt_pb2 import AttemptId
@@ -38,14 +39,19 @@ from typedflow_admin.bells import Bell
 from typedflow_admin.commits import Commits
 from typedflow_admin.executions import ENDED
 
+T = TypeVar("T")
+
 CLAIMABLE = ""
 """The topic of the work bell that says: there is something to claim. Its other topics are executions."""
 
 _LOOK_AGAIN_SECONDS = 1.0
 _GOODBYE_SECONDS = 0.25
-_LOAD_BYTES = 1024 * 1024
+_PART_BYTES = 1024 * 1024
 _LOG_BYTES = 1024 * 1024  # of a log are under way at once, for each reader
 _CLAIMS_AT_ONCE = 100
+_MOST_UNREAD = 1000  # messages: who leaves so many gets no more claims and inbox rows until they are read
+_MOST_COMMITS = 64  # of one propeller are under way at once
+_LONGEST_ID = 128
 
 
 class Work:
@@ -67,6 +73,8 @@ class Work:
         session = Session(self, _hello(await anext(requests, None)))
         held = await self.database.read(lambda transaction: transaction.leases.held(session.propeller_id))
         session.resume(held)
+        if before := self._sessions.get(session.propeller_id):
+            before.end()  # what it still claimed would reach nobody
         self._sessions[session.propeller_id] = session
         tasks = [asyncio.create_task(session.receive(requests)), asyncio.create_task(session.push())]
         try:
@@ -75,7 +83,9 @@ class Work:
             if session.said_goodbye:
                 # A broken connection looks like a goodbye until the call is cancelled.
                 await asyncio.sleep(_GOODBYE_SECONDS)
-                await self._release(session)
+                # Meanwhile the propeller may be back, and have its leases still.
+                if self._sessions.get(session.propeller_id) is session:
+                    await self._release(session)
         finally:
             if self._sessions.get(session.propeller_id) is session:
                 del self._sessions[session.propeller_id]
@@ -102,7 +112,7 @@ class Work:
         first = LoadResponse()
         first.workflow.MergeFromString(found[0])
         yield first
-        for part in _parts(found[1]):
+        for part in _parts(found[1], len):
             yield LoadResponse(events=[Event.FromString(event) for event in part])
 
     async def read_log(self, attempt: AttemptId, holder: str, *, follow: bool) -> AsyncIterator[bytes]:
@@ -194,6 +204,8 @@ class Session:
                         await self._heartbeat(request.heartbeat)
                     case "commit":
                         # The next commits are read meanwhile, so that they are written together.
+                        if len(self._commits) >= _MOST_COMMITS:
+                            await asyncio.wait(self._commits, return_when=asyncio.FIRST_COMPLETED)
                         task = asyncio.create_task(self._commit(request.commit))
                         self._commits.add(task)
                         task.add_done_callback(self._commits.discard)
@@ -260,6 +272,9 @@ class Session:
             if not ended:
                 self._send(WorkResponse(log=LogWish(id=wish.id, attempt=attempt, cancel=True)))
 
+    def _unread(self) -> bool:
+        return self._outgoing.qsize() > _MOST_UNREAD
+
     def _send(self, message: WorkResponse) -> None:
         self._outgoing.put_nowait(message)
 
@@ -268,7 +283,7 @@ class Session:
         room = min(self._capacity - len(self._held), _CLAIMS_AT_ONCE)
         # A connection may be dead for minutes before anybody notices: who is silent gets nothing more.
         silent = (time.monotonic() - self._heard_at) * 1000 > self._work.lease_ms
-        if room <= 0 or self.said_goodbye or silent:
+        if room <= 0 or self.said_goodbye or silent or self._unread():
             return set()
         holder, lease_ms = self.propeller_id, self._work.lease_ms
         claims = await self._work.database.write(
@@ -293,7 +308,7 @@ class Session:
     async def _push_inbox(self, wanted: Iterable[str], *, again: bool) -> None:
         """Sends what waits for these executions: all of it, or only what was not sent yet."""
         ids = sorted(wanted)
-        if not ids:
+        if not ids or self._unread():
             return
         rows = await self._work.database.read(lambda transaction: transaction.leases.inbox(ids))
         found: dict[str, list[InboxRow]] = {}
@@ -305,7 +320,8 @@ class Session:
                 found.setdefault(row.execution_id, []).append(message)
                 self._sent[row.execution_id] = max(row.sequence, self._sent.get(row.execution_id, 0))
         for execution_id, messages in found.items():
-            self._send(WorkResponse(inbox=InboxRows(execution_id=execution_id, rows=messages)))
+            for part in _parts(messages, InboxRow.ByteSize):
+                self._send(WorkResponse(inbox=InboxRows(execution_id=execution_id, rows=part)))
 
     async def _heartbeat(self, heartbeat: Heartbeat) -> None:
         held = [(one.execution_id, one.epoch) for one in heartbeat.executions]
@@ -343,20 +359,24 @@ class Session:
 
 
 def _hello(request: WorkRequest | None) -> Hello:
-    if request is None or not request.hello.propeller_id:
-        raise errors.UsageError("the first message is no Hello with a propeller_id", code="InvalidRequest")
+    if request is None or not 0 < len(request.hello.propeller_id) <= _LONGEST_ID:
+        raise errors.UsageError(
+            f"the first message is no Hello with a propeller_id of 1 to {_LONGEST_ID} characters",
+            where="hello.propeller_id",
+            code="InvalidRequest",
+        )
     return request.hello
 
 
-def _parts(events: list[bytes]) -> Iterable[list[bytes]]:
-    """The events in parts of at most 1 MiB, or of one event."""
-    part: list[bytes] = []
+def _parts(items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items in parts of at most 1 MiB, or of one item."""
+    part: list[T] = []
     size = 0
-    for event in events:
-        if part and size + len(event) > _LOAD_BYTES:
+    for item in items:
+        if part and size + size_of(item) > _PART_BYTES:
             yield part
             part, size = [], 0
-        part.append(event)
-        size += len(event)
+        part.append(item)
+        size += size_of(item)
     if part:
         yield part

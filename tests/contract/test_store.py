@@ -308,7 +308,7 @@ def test_e2_steps_write_journal_nodes_attempts_and_status(tables):
     )
     tables.write(lambda t: t.leases.apply([two]))
     assert tables.read(lambda t: t.executions.events("x1")) == [b"one", b"two"]
-    assert tables.read(lambda t: t.executions.changed_nodes("x1", 1)) == [
+    assert tables.read(lambda t: t.executions.changed_nodes("x1", 1, -1, 9)) == [
         store.NodeRow("n1", 1, 2, b"running")
     ]
     assert tables.read(lambda t: t.leases.find(["x1"]))["x1"].version == 2

@@ -60,6 +60,16 @@ def test_what_does_not_fit_in_metadata_is_left_out_from_the_end():
     assert whole.ByteSize() > 100_000
 
 
+def test_a_diagnostic_that_is_too_long_for_metadata_arrives_in_short():
+    long = diagnostics_pb2.Diagnostic(code="MismatchingTypes", message="é" * 9000, expected="x" * 9000)
+    failure = sent(errors.CompileError([long, long]))
+    arrived = rpc.error_from(failure)
+    assert isinstance(arrived, errors.CompileError)
+    assert [each.code for each in arrived.diagnostics] == ["MismatchingTypes"]
+    assert arrived.diagnostics[0].expected.startswith("xxx")
+    assert rpc.status_of(errors.CompileError([long])).ByteSize() < 8192
+
+
 def test_a_server_that_is_not_there_is_said_with_its_address():
     failure = aio.AioRpcError(
         grpc.StatusCode.UNAVAILABLE, aio.Metadata(), aio.Metadata(), "connection refused"

@@ -184,6 +184,43 @@ def test_p5_a_propeller_that_comes_back_has_its_leases_still(admin, launched):
     asyncio.run(talk())
 
 
+def test_p5_a_goodbye_takes_nothing_from_a_propeller_that_is_back_already(admin, launched):
+    async def talk() -> None:
+        async with propeller(admin, "one") as one:
+            claim = await one.claim(launched)
+            async with propeller(admin, "two") as two, propeller(admin, "one") as back:
+                await one.call.done_writing()
+                async with asyncio.timeout(20):
+                    while await one.call.read() is not grpc.aio.EOF:
+                        pass
+                held = propeller_pb2.HeldExecution(execution_id=launched, epoch=claim.epoch)
+                await back.send(heartbeat=propeller_pb2.Heartbeat(executions=[held]))
+                assert list((await back.next("heartbeat")).heartbeat.lost_execution_ids) == []
+                await back.commit(end(claim, 0))
+                await two.send(heartbeat=propeller_pb2.Heartbeat())
+
+    asyncio.run(talk())
+
+
+def test_w4_an_inbox_that_is_long_comes_in_parts_and_in_order(admin, launched):
+    reason = "r" * 4096
+    for _ in range(300):
+        admin.executions.AbortExecution(executions_pb2.AbortExecutionRequest(id=launched, reason=reason))
+
+    async def talk() -> None:
+        async with propeller(admin, "one") as one:
+            claim = await one.claim(launched)
+            seen: list[int] = []
+            while len(seen) < 301:
+                inbox = (await one.next("inbox", launched)).inbox
+                assert inbox.ByteSize() < 1024 * 1024 + 1024
+                seen += [row.sequence for row in inbox.rows]
+            assert seen == list(range(1, 302))
+            await one.commit(end(claim, 0))
+
+    asyncio.run(talk())
+
+
 class TestShortLeases:
     """With leases that end while a test looks on."""
 
@@ -299,8 +336,8 @@ def test_e3_one_runner_is_admitted_to_an_attempt(admin, graph, launched):
             assert (await one.attempts.Begin(begin)).spec == spec
             assert isinstance(await refused(one.attempts.Begin(begun(claim, "uid-2"))), errors.StateConflict)
             wrong = begun(claim)
-            wrong.token = "0" * 64
-            assert isinstance(await refused(one.attempts.Begin(wrong)), errors.PermissionDenied)
+            for wrong.token in ("0" * 64, "", "\N{GRINNING FACE}"):
+                assert isinstance(await refused(one.attempts.Begin(wrong)), errors.PermissionDenied)
             await one.commit(end(claim, 1))
             assert isinstance(await refused(one.attempts.Begin(begun(claim, "uid-2"))), errors.StateConflict)
 
@@ -497,8 +534,40 @@ def test_a_watch_sees_every_node_and_ends_with_the_execution(admin, launched):
     changed = [(node.id, node.phase) for message in seen[1:] for node in message.nodes]
     assert changed == [("b", executions_pb2.PHASE_SKIPPED)]
     assert seen[-1].execution.phase == executions_pb2.PHASE_ABORTED
-    revisions = [message.execution.revision for message in seen]
-    assert revisions == sorted(set(revisions))
+    # Only a change of a node is no change of the execution.
+    assert [message.execution.revision for message in seen if message.HasField("execution")] == [1, 3]
+
+
+def test_w4_large_nodes_are_listed_and_watched_in_many_messages(admin, graph, launched):
+    nodes = [f"n{number:02}" for number in range(20)]
+    admin.register(graph.workflow("m.large", nodes), version="v1")
+    id_ = admin.launch("m.large").id
+    outputs = literals.as_map({"o0": literals.from_str("x" * 900_000)})
+
+    async def talk() -> None:
+        async with propeller(admin, "one") as one:
+            claim = await one.claim(id_)
+            for start in range(0, 20, 10):
+                changed = [
+                    executions_pb2.NodeExecution(id=node, outputs=outputs)
+                    for node in nodes[start : start + 10]
+                ]
+                assert await one.commit(part(claim, start // 10, nodes=changed)) == [OK]
+            await one.commit(end(claim, 2))
+
+    asyncio.run(talk())
+    seen = list(admin.executions.WatchExecution(executions_pb2.WatchExecutionRequest(id=id_)))
+    assert [node.id for message in seen for node in message.nodes] == nodes
+    assert [message.HasField("execution") for message in seen] == [False] * (len(seen) - 1) + [True]
+    assert max(message.ByteSize() for message in seen) < 5 * 1024 * 1024
+    request = executions_pb2.ListNodesRequest(execution_id=id_)
+    listed: list[str] = []
+    while not listed or request.page_token:
+        page = admin.executions.ListNodes(request)
+        assert page.ByteSize() < 5 * 1024 * 1024
+        listed += [node.id for node in page.nodes]
+        request.page_token = page.next_page_token
+    assert listed == nodes
 
 
 @pytest.mark.parametrize(
@@ -506,8 +575,9 @@ def test_a_watch_sees_every_node_and_ends_with_the_execution(admin, launched):
     [
         propeller_pb2.WorkRequest(heartbeat=propeller_pb2.Heartbeat()),
         propeller_pb2.WorkRequest(hello=propeller_pb2.Hello()),
+        propeller_pb2.WorkRequest(hello=propeller_pb2.Hello(propeller_id="x" * 200)),
     ],
-    ids=["heartbeat", "hello-without-id"],
+    ids=["heartbeat", "hello-without-id", "long-id"],
 )
 def test_s5_a_stream_begins_with_a_hello(admin, first):
     call = admin.propeller.Work(iter([first]))
@@ -516,13 +586,24 @@ def test_s5_a_stream_begins_with_a_hello(admin, first):
     assert isinstance(rpc.error_from(failure.value), errors.UsageError)
 
 
-def test_s5_a_malformed_commit_ends_the_stream(admin, launched):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"events": [events_pb2.Event()]},
+        {"consumed": [1, 2**64 - 1]},
+        {"status": propeller_pb2.ExecutionStatus(phase=executions_pb2.PHASE_SKIPPED)},
+        {"status": propeller_pb2.ExecutionStatus(phase=99)},  # type: ignore[arg-type]
+        {"attempts": [attempt_pb2.AttemptSpec()]},
+    ],
+    ids=["event", "consumed", "phase-of-nodes", "no-phase", "attempt"],
+)
+def test_s5_a_malformed_commit_ends_the_stream(admin, launched, changes):
     async def talk() -> errors.TypedflowError:
         async with grpc.aio.insecure_channel(admin.info.grpc) as channel:
             one = Propeller(channel, admin.info.token, f"{admin.project}-one", 10)
             await one.send(hello=one.hello)
             claim = await one.claim(launched)
-            await one.send(commit=propeller_pb2.Commit(executions=[part(claim, events=[events_pb2.Event()])]))
+            await one.send(commit=propeller_pb2.Commit(executions=[part(claim, **changes)]))
             with pytest.raises(grpc.aio.AioRpcError) as failure:
                 await one.next("commit")
             return rpc.error_from(failure.value)
