@@ -20,7 +20,7 @@ def render(title: str, figures: dict[str, float], curve: Curve) -> str:
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>
 <style>
-  body {{ font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 42rem; color: #222 }}
+  body {{ font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; padding: 0 2rem; max-width: 42rem; color: #222 }}
   main {{ display: flex; flex-wrap: wrap; gap: 3rem; align-items: center }}
   th {{ text-align: left; font-weight: normal; padding-right: 2rem }} td {{ font-variant-numeric: tabular-nums }}
   svg {{ overflow: visible }} text {{ font-size: 12px; fill: #666 }}
