@@ -1,7 +1,7 @@
-"""What README.md and the quickstart show is what comes: their files are written, their commands run, their output compared.
+"""What README.md and the quickstart show is what comes: their files are written, their commands run, their output read.
 
-A `python` block that begins with `# NAME.py` is that file. In a `console` block a command follows `$ `, its output follows it,
-and a line of `...` stands for any lines.
+A `python` block that begins with `# NAME.py` is that file. In a `console` block a command follows `$ `, its output follows
+it, and a line of `...` stands for any lines.
 """
 
 import re
@@ -28,6 +28,7 @@ VARIES = [
 ]
 
 
+@pytest.mark.timeout(300)  # a dozen commands, most of which import scikit-learn
 @pytest.mark.parametrize("document", ["README.md", "docs/quickstart.md"])
 def test_what_is_written_is_what_comes(document, repository, tmp_path):
     reader = Reader(machines.Machine(tmp_path))
@@ -67,11 +68,15 @@ class Reader:
 
     def _run(self, program, *arguments):
         if program == "typedflow" and arguments == ("up",):
-            return self.machine.up().output
+            service = self.machine.up()
+            machines.until(lambda: "Ctrl-C" in service.output, "the server says how it is used")
+            return service.output
         if program == "typedflow":
             service = self.machine.start(*arguments)
         elif program == "pytest":
-            service = self.machine.start(python=f"import pytest; pytest.main({[*arguments, '-p', 'no:cacheprovider']})")
+            service = self.machine.start(
+                python=f"import pytest; pytest.main({[*arguments, '-p', 'no:cacheprovider']})"
+            )
         else:
             assert program == "python"
             service = self.machine.start(python=(self.machine.folder / arguments[0]).read_text("utf-8"))
