@@ -227,7 +227,34 @@ def test_logs_of_several_nodes_have_headings(served):
     )
     assert served.run("logs", launched["id"], "double-2", "-f", "--attempt", "1").stdout == "doubling 62\n"
     assert "did you mean `double`?" in served.run("logs", launched["id"], "dubble", code=2).stderr
-    assert "say which" in served.run("logs", launched["id"], "-f", code=2).stderr
+    assert "say which" in served.run("logs", launched["id"], "-f", "--attempt", "1", code=2).stderr
+
+
+def test_what_a_whole_execution_writes_can_be_followed_from_before_its_first_task_began(served):
+    launched = served.read("launch", "quadruple", "--n", "33")
+    followed = served.run("logs", launched["id"], "-f").stdout
+    assert followed == "==> double <==\ndoubling 33\n\n==> double-2 <==\ndoubling 66\n"
+
+
+def test_an_input_that_a_launch_plan_has_fixed_is_told_apart_from_a_misspelt_one(served):
+    for given in (("--n", "3"), ("--n=3",), ("--input", "n=3")):
+        said = served.run("launch", "ten", *given, code=2).stderr
+        assert "input `n` is fixed by launch plan `steps.ten`" in said
+        assert "launch `steps.quadruple`" in said
+
+
+def test_an_execution_of_which_nothing_ran_has_no_logs_and_says_so(served):
+    served.read("launch", "quadruple", "--wait", "--n", "34")
+    launched = served.read("launch", "quadruple", "--wait", "--n", "34")
+    assert f"typedflow get nodes {launched['id']}" in served.run("logs", launched["id"]).stderr
+
+
+def test_where_nothing_is_registered_a_list_says_where_it_looked(served):
+    assert "no tasks in empty/development" in served.run("get", "tasks", "--project", "empty").stderr
+    assert (
+        "no executions in empty/development" in served.run("get", "executions", "--project", "empty").stderr
+    )
+    assert served.read("get", "workflows", "--project", "empty") == []
 
 
 def test_an_abort_ends_an_execution_and_is_told_with_its_reason(served):
@@ -401,3 +428,20 @@ def test_ctrl_c_aborts_a_run(machine):
     assert running.process.wait(machines.PATIENCE_S) == 130
     assert "aborted; what had finished is in the cache" in running.output
     machines.until(lambda: not machine.processes(), "nothing of it is left")
+
+
+def test_who_waits_when_the_server_is_lost_hears_that_the_execution_goes_on(machine):
+    machine.up()
+    machine.write("steps", STEPS)
+    running = machine.start(
+        "run",
+        str(machine.folder / "code" / "steps.py"),
+        "waiting",
+        "--where",
+        str(machine.folder),
+        "--remote",
+    )
+    machines.until(lambda: "RUNNING" in running.output, "the task runs")
+    os.kill(machine.info.pid, signal.SIGKILL)
+    assert running.process.wait(machines.PATIENCE_S) == 3
+    assert "when the server is up again the execution goes on" in running.output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from typedflow import errors, spelling
-from typedflow.cli import connection
+from typedflow.cli import connection, failures
 
 if TYPE_CHECKING:
     from typedflow.client import Client
@@ -17,17 +17,25 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("id_", metavar="ID")
 @click.argument("node", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on until the attempt has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until what is shown has ended.")
 @click.option("--attempt", type=click.IntRange(1), help="Which one.  [default: the latest]")
 @connection.options
 def logs(id_: str, node: str | None, follow: bool, attempt: int | None) -> None:
-    """Print what the tasks of execution ID wrote; with NODE, that one's only."""
+    """Print what the tasks of execution ID wrote; with NODE, that one's only.
+
+    With -f, tasks that run at the same time are shown one after another.
+    """
     with connection.open_client() as client:
         if node is not None:
             _check_node(client, id_, node)
             _write(client, id_, node, attempt=attempt or 0, follow=follow)
             return
+        if follow and attempt is None:
+            _follow(client, id_)
+            return
         nodes = [each for each in client.nodes(id_) if each.attempts]
+        if not nodes:
+            failures.say(f"no task of execution {id_} has run: `typedflow get nodes {id_}` says why")
         if len(nodes) > 1 and (follow or attempt):
             raise errors.UsageError(
                 f"execution {id_} has {len(nodes)} nodes that ran",
@@ -35,7 +43,7 @@ def logs(id_: str, node: str | None, follow: bool, attempt: int | None) -> None:
             )
         for number, each in enumerate(nodes):
             if len(nodes) > 1:
-                click.secho(("\n" if number else "") + f"==> {each.id} <==", dim=True)
+                _head(each.id, is_first=not number)
             _write(client, id_, each.id, attempt=attempt or 0, follow=follow)
 
 
@@ -52,6 +60,27 @@ def abort(id_: str, reason: str) -> None:
             return
         run.abort(reason)
     click.echo(f"aborting execution {id_}")
+
+
+def _follow(client: Client, execution_id: str) -> None:
+    """What each attempt writes, in the order in which they begin, until the execution has ended."""
+    is_alone = len(list(client.nodes(execution_id))) == 1
+    seen: dict[str, int] = {}
+    for change in client.watch(execution_id):
+        for node in change.nodes:
+            if node.attempts <= seen.get(node.id, 0):
+                continue
+            if not is_alone:
+                _head(
+                    node.id if node.attempts == 1 else f"{node.id}, attempt {node.attempts}",
+                    is_first=not seen,
+                )
+            seen[node.id] = node.attempts
+            _write(client, execution_id, node.id, attempt=node.attempts, follow=True)
+
+
+def _head(text: str, *, is_first: bool) -> None:
+    click.secho(("" if is_first else "\n") + f"==> {text} <==", dim=True)
 
 
 def _check_node(client: Client, execution_id: str, node: str) -> None:

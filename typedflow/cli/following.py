@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -57,11 +58,11 @@ def show_outputs(values: Mapping[str, object]) -> None:
 
 
 def plain(value: object) -> str:
-    """A value on one line."""
+    """A value on one line: a text as it is, a file's path, and otherwise JSON, as options take it."""
     if isinstance(value, dict) and "digest" in value and "uri" in value:
         what = f"{value['rows']} rows" if "rows" in value else f"{value['size']} bytes"
         return f"{str(value['uri']).removeprefix('file://')} ({what})"
-    shown = str(value)
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}…"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from typedflow.cli import connection, following, output, progress, records
+from typedflow.cli import connection, failures, following, output, progress, records
 from typedflow.pb import identifiers_pb2
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def launch_plans(name: str | None, limit: int, form: str) -> None:
 
 
 @click.command()
-@click.argument("id_", metavar="ID", required=False)
+@click.argument("id_", metavar="[ID]", required=False)
 @click.option("--launch-plan", metavar="NAME", help="Only those of this one.")
 @click.option(
     "--phase",
@@ -85,8 +85,11 @@ def executions(
         found = list(_most(client.runs(launch_plan=plan, phases=phases), limit))
     if form != output.TABLE:
         output.write([records.execution(run.message) for run in found], form)
-    else:
+    elif found:
         _executions(found)
+    else:
+        asked = " that were asked for" if launch_plan or phases else ""
+        failures.say(f"there are no executions{asked} in {client.project}/{client.domain}")
 
 
 @click.command()
@@ -109,8 +112,13 @@ def _entities(kind: EntityKind.ValueType, name: str | None, limit: int, form: st
         found = list(_most(client.entities(kind, full), limit))
     if form != output.TABLE:
         output.write([records.entity(each) for each in found], form)
-        return
-    output.table(("NAME", "VERSION", "SIGNATURE", "REGISTERED"), [_entity_row(each) for each in found])
+    elif found:
+        output.table(("NAME", "VERSION", "SIGNATURE", "REGISTERED"), [_entity_row(each) for each in found])
+    else:
+        what = identifiers_pb2.EntityKind.Name(kind).removeprefix("ENTITY_KIND_").replace("_", " ").lower()
+        failures.say(
+            f"there are no {what}s in {client.project}/{client.domain}; `typedflow register` brings some"
+        )
 
 
 def _entity_row(each: EntitySummary) -> tuple[str, str, str, str]:

@@ -73,9 +73,10 @@ def show_help(
     """Prints the command's help, with its inputs where they are known, and exits."""
     formatter = context.make_formatter()
     formatter.write_usage(context.parent.command_path if context.parent else "", usage)
-    formatter.write_paragraph()
-    with formatter.indentation():
-        formatter.write_text(inspect.cleandoc((context.command.help or "") if interface is None else about))
+    if text := inspect.cleandoc((context.command.help or "") if interface is None else about):
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(text)
     if interface is not None:
         _write_inputs(context, formatter, interface)
     own = [param for param in context.command.params if isinstance(param, click.Option)]

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from typedflow import errors
 from typedflow.cli import connection, failures, following, input_command, inputs, output, records
 from typedflow.pb import identifiers_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typedflow.client import Run
+    from typedflow.pb.launch_plans_pb2 import LaunchPlanTemplate
 
 
 @click.command(cls=input_command.InputCommand)
@@ -47,6 +51,7 @@ def launch(
         if help_wanted:
             about = plan.launch_plan.description
             input_command.show_help(context, usage.replace("NAME", name), plan.interface, about)
+        _check_fixed(plan.launch_plan, (*rest, *(f"--{pair}" for pair in pairs)))
         values = inputs.parse(
             context,
             plan.interface,
@@ -70,6 +75,18 @@ def launch(
             )
 
 
+def _check_fixed(plan: LaunchPlanTemplate, arguments: Sequence[str]) -> None:
+    """An input that the launch plan has fixed is not unknown to its user."""
+    given = {inputs.dashed(word.partition("=")[0]) for word in arguments if word.startswith("--")}
+    for each in plan.fixed_inputs.values:
+        if f"--{inputs.dashed(each.name)}" in given:
+            raise errors.UsageError(
+                f"input `{each.name}` is fixed by launch plan `{plan.id.name}`",
+                hint=f"leave it out, or launch `{plan.workflow.name}`, which takes it",
+                code="FixedInput",
+            )
+
+
 def follow(run: Run, form: str) -> None:
     """Waits for an execution that goes on when its user stops waiting.
 
@@ -84,5 +101,11 @@ def follow(run: Run, form: str) -> None:
         raise failures.Interrupted(
             f"execution {run.id} goes on; `typedflow get executions {run.id}` shows it, "
             f"`typedflow abort {run.id}` ends it"
+        ) from None
+    except errors.ServerUnreachable as error:
+        raise errors.ServerUnreachable(
+            error.message,
+            where=error.where,
+            hint=f"when the server is up again the execution goes on, and `typedflow get executions {run.id}` shows it",
         ) from None
     following.finish(run, form)

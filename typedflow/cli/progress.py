@@ -1,6 +1,6 @@
 """An execution while it runs: a table that changes on a terminal, a line for each change elsewhere.
 
-    with progress.of(run.id, err=False) as shown:
+    with progress.of(err=False) as shown:
         run.wait(on_change=shown.take)
 
 The two say the same: node, phase, what the cache did, how long it took, and why, where that is not plain.
@@ -163,7 +163,8 @@ def note(node: NodeExecution) -> str:
     """What is worth knowing of a node beside its phase: why it failed, what a hit saved, further attempts."""
     if node.HasField("error"):
         first = node.error.message.partition("\n")[0]
-        return first if first.startswith(node.error.code) else f"{node.error.code}: {first}"
+        cause = first if first.startswith(node.error.code) else f"{node.error.code}: {first}"
+        return f"{cause} (attempt {node.attempts})" if node.attempts > 1 else cause
     notes = [node.reason] if node.reason else []
     if node.cache == catalog_pb2.CACHE_STATUS_HIT and node.saved.wall_seconds:
         notes.append(f"saved {output.seconds(node.saved.wall_seconds)}")

@@ -63,6 +63,11 @@ def test_why_a_node_failed_is_its_error_in_one_line():
     assert progress.note(FAILED) == "ValueError: no ink"
 
 
+def test_a_failure_after_retries_says_which_attempt_it_was():
+    failed = node("report", "FAILED", attempts=3, error=FAILED.error)
+    assert progress.note(failed) == "ValueError: no ink (attempt 3)"
+
+
 def test_what_a_program_reads_is_not_mixed_with_progress(capsys):
     with progress.of(err=True) as shown:
         shown.take(change(DONE))
