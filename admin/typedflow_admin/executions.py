@@ -330,7 +330,10 @@ def _entities(
 def _changed_nodes(
     transaction: store.Transaction, *, execution_id: str, since: int, after: int
 ) -> list[store.NodeRow]:
-    return transaction.executions.changed_nodes(execution_id, since, after, _NODES_A_MESSAGE + 1)
+    limit = _NODES_A_MESSAGE + 1
+    if since == 0:
+        return transaction.executions.nodes(execution_id, after, limit)
+    return transaction.executions.changed_nodes(execution_id, since, after, limit)
 
 
 def _weight(both: Both) -> int:

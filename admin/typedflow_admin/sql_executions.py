@@ -70,7 +70,8 @@ _CHANGED_NODES = (
     .where(
         _nodes.execution_id == bindparam("id"),
         _nodes.revision > bindparam("since"),
-        _nodes.position > bindparam("after"),
+        # An expression, so that the few that changed are found by revision and not among all by position.
+        _nodes.position + 0 > bindparam("after"),
     )
     .order_by(_nodes.position)
     .limit(bindparam("limit"))

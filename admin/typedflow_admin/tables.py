@@ -89,6 +89,7 @@ executions = Table(
     Column("ended_at_us", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index(None, "project", "domain", "launch_plan", "number"),
+    Index(None, "project", "domain", "number"),
     sqlite_autoincrement=True,
 )
 
@@ -192,5 +193,6 @@ catalog = Table(
     # CatalogEntry
     Column("entry", LargeBinary, nullable=False),
     Index(None, "project", "domain", "task", "number"),
+    Index(None, "project", "domain", "number"),
     sqlite_autoincrement=True,
 )

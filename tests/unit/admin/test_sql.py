@@ -1,10 +1,10 @@
 """Postgres comes later; what is sent to a database must be something that it understands already."""
 
 import pytest
-from sqlalchemy import ClauseElement, Executable
+from sqlalchemy import ClauseElement, Executable, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
-from typedflow_admin import sql_entities, sql_executions, tables
+from typedflow_admin import database, sql_entities, sql_executions, sql_store, store, tables
 
 STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": value
@@ -38,3 +38,40 @@ def test_the_clock_is_the_databases(tmp_path):
     ]
     assert "julianday('now')" in texts[0]
     assert "clock_timestamp()" in texts[1]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        lambda transaction: transaction.executions.page(store.ExecutionFilter(), 9, 9),
+        lambda transaction: transaction.executions.page(store.ExecutionFilter("p", "d"), 9, 9),
+        lambda transaction: transaction.executions.page(store.ExecutionFilter("p", "d", phases=(1,)), 9, 9),
+        lambda transaction: transaction.executions.page(store.ExecutionFilter("p", "d", "m.wf"), 9, 9),
+        lambda transaction: transaction.executions.nodes("x", 9, 9),
+        lambda transaction: transaction.entities.versions(store.EntityKey(1, "p", "d", "m.t"), 9, 9),
+        lambda transaction: transaction.catalog.page("p", "d", "", 9, 9),
+        lambda transaction: transaction.catalog.page("p", "d", "m.t", 9, 9),
+    ],
+    ids=["all", "project", "phase", "plan", "nodes", "versions", "entries", "entries-of-task"],
+)
+def test_a_page_is_read_from_an_index_in_its_order(tmp_path, page):
+    plan = plan_of(tmp_path, page)
+    assert plan
+    assert all("INDEX" in step or "PRIMARY KEY" in step for step in plan)
+    assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def test_changed_nodes_are_found_by_revision(tmp_path):
+    plan = plan_of(tmp_path, lambda transaction: transaction.executions.changed_nodes("x", 9, 9, 9))
+    assert "ix_nodes_execution_id_revision (execution_id=? AND revision>?)" in plan[0]
+
+
+def plan_of(folder, call) -> list[str]:
+    """How SQLite finds the rows that a call reads."""
+    engine, said = database.create_engine(f"sqlite:///{folder / 'test.db'}"), []
+    tables.metadata.create_all(engine)
+    with engine.begin() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *given: said.append(given[2:4]))
+        call(sql_store.SqlTransaction(connection))
+        asked, parameters = said[0]
+        return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", parameters)]

@@ -34,6 +34,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
+        op.f("ix_catalog_project_domain_number"), "catalog", ["project", "domain", "number"], unique=False
+    )
+    op.create_index(
         op.f("ix_catalog_project_domain_task_number"),
         "catalog",
         ["project", "domain", "task", "number"],
@@ -91,6 +94,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_executions")),
         sa.UniqueConstraint("id", name=op.f("uq_executions_id")),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        op.f("ix_executions_project_domain_number"),
+        "executions",
+        ["project", "domain", "number"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_executions_project_domain_launch_plan_number"),
@@ -204,9 +213,11 @@ def downgrade() -> None:
     op.drop_table("events")
     op.drop_table("attempts")
     op.drop_index(op.f("ix_executions_project_domain_launch_plan_number"), table_name="executions")
+    op.drop_index(op.f("ix_executions_project_domain_number"), table_name="executions")
     op.drop_table("executions")
     op.drop_index(op.f("ix_entities_kind_project_domain_name_place"), table_name="entities")
     op.drop_table("entities")
     op.drop_index(op.f("ix_catalog_project_domain_task_number"), table_name="catalog")
+    op.drop_index(op.f("ix_catalog_project_domain_number"), table_name="catalog")
     op.drop_table("catalog")
     op.drop_table("bundles")
