@@ -1,7 +1,7 @@
 """What README.md and the quickstart show is what comes: their files are written, their commands run, their output read.
 
-A `python` block that begins with `# NAME.py` is that file. In a `console` block a command follows `$ `, its output follows
-it, and a line of `...` stands for any lines.
+A `python` block that begins with `# NAME.py` is that file. In a `console` block a command follows `$ `, its output
+follows it, and a line of `...` stands for any lines.
 """
 
 import re

@@ -13,7 +13,7 @@ PACKAGES = ("typedflow", "admin/typedflow_admin", "propeller/typedflow_propeller
 VAGUE = {"base", "common", "core", "helper", "helpers", "impl", "manager", "misc", "util", "utils"}
 HEAVY = {
     "alembic", "fsspec", "grpc", "kubernetes", "marshmallow", "numpy", "pandas", "pandera", "polars", "pyarrow",
-    "rich", "sqlalchemy", "starlette", "uvicorn",
+    "rich", "sqlalchemy", "starlette", "uvicorn", "yaml",
 }  # fmt: skip
 
 

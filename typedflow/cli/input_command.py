@@ -41,7 +41,7 @@ class InputCommand(click.Command):
                 ["--inputs-file"],
                 default="",
                 metavar="FILE",
-                help="JSON or TOML; - is JSON on standard input.",
+                help="YAML, JSON or TOML; - is YAML or JSON on standard input.",
             ),
             click.Option(
                 [_MANY],

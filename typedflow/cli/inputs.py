@@ -7,6 +7,7 @@ as a path. Values leave here as `Client.launch` takes them.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     ParamType = click.ParamType["Given"]
 else:
     ParamType = click.ParamType  # not generic in older releases of click
+
+
+_EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,19 +267,56 @@ def _read_file(file: str, variables: Mapping[str, Variable]) -> dict[str, object
 
 
 def _parsed(file: str) -> dict[str, object]:
-    """The table or object in a file; `-` is JSON on standard input."""
+    """The table or object in a file; `-` is standard input, which is JSON or YAML."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
-        found: object = tomllib.loads(text) if file.endswith(".toml") else json.loads(text)
+        found = _loaded(text, Path(file).suffix)
     except (OSError, ValueError, RecursionError) as error:
         what = error.strerror if isinstance(error, OSError) else error
         raise errors.UsageError(
             f"inputs can't be read: {what}",
             where=file,
-            hint="give a file of JSON or TOML, or - for JSON on standard input",
+            hint="give a file of YAML, JSON or TOML, or - for standard input",
         ) from None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not _is_plain(found):
         raise errors.UsageError(
-            "inputs must be an object of values by name", where=file, hint='as in {"trees": 200}'
+            "inputs must be an object of values by name",
+            where=file,
+            hint='as in {"trees": 200}; in YAML a name such as `on` or `1` needs quotes',
         )
     return found
+
+
+def _loaded(text: str, suffix: str) -> object:
+    """Raises ValueError, or RecursionError."""
+    if suffix == ".toml":
+        return tomllib.loads(text)
+    if suffix in (".yaml", ".yml"):
+        return _yaml(text)
+    try:
+        return json.loads(text)
+    except ValueError:
+        if suffix == ".json":
+            raise
+        return _yaml(text)
+
+
+def _yaml(text: str) -> object:
+    """Raises ValueError."""
+    import yaml  # few runs have a file of inputs
+
+    class Loader(yaml.SafeLoader):
+        """PyYAML's own takes `1e-4` for a text, which is how learning rates are written."""
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, [*"-+0123456789"])
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - it is a safe one
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def _is_plain(value: object) -> bool:
+    """Whether every name in it is a text, which only YAML does not see to."""
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _is_plain(each) for name, each in value.items())
+    return all(map(_is_plain, value)) if isinstance(value, list) else True

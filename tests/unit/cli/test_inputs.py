@@ -138,6 +138,29 @@ def test_options_come_before_the_file(tmp_path):
     assert parse("--seed", "3", file=str(path)) == {"n_trees": 1, "seed": 3}
 
 
+@pytest.mark.parametrize("name", ["inputs.yaml", "inputs.yml", "inputs"])
+def test_a_file_of_inputs_may_be_yaml(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("n_trees: 1  # few\nseed: 2\n", "utf-8")
+    assert parse(file=str(path)) == {"n_trees": 1, "seed": 2}
+
+
+@pytest.mark.parametrize("text", ["1e-4", "-1E5", "1.5e3", "2.e-3", "+1e2"])
+def test_a_number_with_an_exponent_is_one_in_yaml_too(text):
+    assert inputs._yaml(f"rate: {text}") == {"rate": float(text)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["on: 1", "{1: 2}", "n_trees: {[1]: 2}", "n_trees: [{1: 2}]", "- 1", "a: [", "a: !!python/name:os.x"],
+)
+def test_a_file_that_is_no_object_of_values_by_name_is_refused(tmp_path, text):
+    path = tmp_path / "inputs.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(errors.UsageError, match=r"inputs must be an object|inputs can't be read"):
+        parse(file=str(path))
+
+
 @pytest.mark.parametrize(
     ("arguments", "pairs", "message"),
     [
