@@ -49,8 +49,8 @@ EVENT_SCHEMA = 1
 MAX_REMARK = 4096
 """The most characters of what somebody says to an execution, which its journal keeps."""
 
-# Nobody needs to be told of a change for longer than this, even if a bell was missed.
-_LOOK_AGAIN_SECONDS = 1.0
+# A bell tells of every change that this server makes, so this is rare: a thousand watchers that look cost something.
+_LOOK_AGAIN_SECONDS = 10.0
 _NODES_A_MESSAGE = 500
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 _SECRET_BYTES = 32

@@ -31,11 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise errors.UsageError(
-            f"this can't be a server's home: {error.strerror}",
-            where=str(folder),
-            hint="set TYPEDFLOW_HOME to another folder",
-        ) from None
+        raise _unfit(folder, error) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,16 +44,39 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def emptied(folder: Path) -> Path:
+    """Makes a folder of a home that is locked, and deletes what a server that was killed has left in it.
+
+    Raises:
+        UsageError: it can't be made.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+        for left in folder.iterdir():
+            left.unlink()
+    except OSError as error:
+        raise _unfit(folder, error) from None
+    return folder
+
+
 @contextmanager
 def announced(folder: Path, info: settings.ServerInfo) -> Iterator[None]:
-    """Keeps `server.json` in the folder while the block runs."""
+    """Keeps `server.json` in the folder while the block runs.
+
+    Raises:
+        UsageError: it can't be written.
+    """
     path = folder / settings.SERVER_FILE
     temporary = folder / f".{settings.SERVER_FILE}.{secrets.token_hex(4)}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(info), file, indent=2)
-        file.write("\n")
-    temporary.replace(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(info), file, indent=2)
+            file.write("\n")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _unfit(path, error) from None
     try:
         yield
     finally:
@@ -67,6 +86,14 @@ def announced(folder: Path, info: settings.ServerInfo) -> Iterator[None]:
 def process_id() -> int:
     """This process's id."""
     return os.getpid()
+
+
+def _unfit(path: Path, error: OSError) -> errors.UsageError:
+    return errors.UsageError(
+        f"this can't be a server's home: {error.strerror}",
+        where=str(path),
+        hint="set TYPEDFLOW_HOME to another folder",
+    )
 
 
 def _in_use(folder: Path, holder: bytes) -> errors.UsageError:

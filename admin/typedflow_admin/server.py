@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 import typedflow_propeller
+from sqlalchemy.exc import DatabaseError
 
 from typedflow import errors, settings
 from typedflow.dataplane import objects
@@ -75,14 +76,12 @@ async def run_admin(options: Options) -> AsyncIterator[settings.ServerInfo]:
     """Runs the services while the block runs; gives what `server.json` says.
 
     Raises:
-        UsageError: the home is another server's, a port is taken, or the address is not safe to listen on.
+        UsageError: the home is another server's or unfit, a port is taken, or the address is not safe to listen on.
     """
     _check_safe(options)
     async with AsyncExitStack() as stack:
         stack.enter_context(home.locked(options.home))
-        engine = create_engine(f"sqlite:///{options.home / 'typedflow.db'}")
-        await asyncio.to_thread(migrations.upgrade, engine)
-        database = Database(engine)
+        database = await asyncio.to_thread(_database, options.home / "typedflow.db")
         stack.push_async_callback(asyncio.to_thread, database.close)
         rooms = _rooms(SqlStore(database), options)
         # The home is locked: no propeller that was embedded in a server on it is left.
@@ -238,11 +237,26 @@ def _objects(options: Options) -> Path:
     return options.home / "objects"
 
 
+def _database(path: Path) -> Database:
+    """The database at `path`, with today's tables."""
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        migrations.upgrade(engine)
+    except DatabaseError as error:
+        engine.dispose()
+        raise errors.UsageError(
+            f"this can't be a server's database: {error.orig}",
+            where=str(path),
+            hint="restore it, free it from whoever uses it, or set TYPEDFLOW_HOME to another folder",
+            code="DatabaseUnfit",
+        ) from None
+    return Database(engine)
+
+
 def _rooms(database: SqlStore, options: Options) -> service.Rooms:
     work_bell, changes = Bell(), Bell()
     store = objects.open_store(str(_objects(options)))
-    folder = options.home / "incoming"
-    folder.mkdir(exist_ok=True)
+    folder = home.emptied(options.home / "incoming")
     work = Work(database, Commits(database, changes), work_bell, options.lease_ms)
     return service.Rooms(
         registry=Registry(database, _clock_us),

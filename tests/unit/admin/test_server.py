@@ -60,6 +60,34 @@ def test_two_servers_never_share_a_home(tmp_path):
         pass
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("typedflow.db", b"not a database"),
+        ("typedflow.db", None),
+        ("incoming", b""),
+        ("server.json", None),
+    ],
+)
+def test_a_home_with_something_else_in_a_files_place_is_refused(tmp_path, name, content):
+    if content is None:
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_bytes(content * 100)
+    with pytest.raises(errors.UsageError) as refused, start(tmp_path):
+        pass
+    assert refused.value.where == str(tmp_path / name)
+    assert list(tmp_path.glob(".server.json*")) == []
+
+
+def test_what_a_killed_server_left_half_written_is_gone_after_a_restart(tmp_path):
+    left = tmp_path / "incoming" / "tmpx"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    with start(tmp_path):
+        assert not left.exists()
+
+
 def test_a_home_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.UsageError, match="can't be a server's home"), home.locked(tmp_path / "file"):
