@@ -45,7 +45,7 @@ def check(template: TaskTemplate, types: interfaces.Types) -> CheckedTask:
 
 def _check_target(template: TaskTemplate, owner: str, report: Report) -> None:
     target = template.python
-    if not target.module or not target.qualname:
+    if template.WhichOneof("target") is None or not target.module or not target.qualname:
         report.add(
             diagnostics.MISSING_TARGET,
             f"{owner} names no function to run",

@@ -100,11 +100,13 @@ class AttemptSpec(_message.Message):
         project: _builtins.str = ...,
         domain: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "inputs", b"inputs", "interface", b"interface", "manifest", b"manifest", "options", b"options", "python", b"python"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "inputs", b"inputs", "interface", b"interface", "manifest", b"manifest", "options", b"options", "python", b"python", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "domain", b"domain", "id", b"id", "inputs", b"inputs", "interface", b"interface", "manifest", b"manifest", "options", b"options", "project", b"project", "python", b"python", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "domain", b"domain", "id", b"id", "inputs", b"inputs", "interface", b"interface", "manifest", b"manifest", "options", b"options", "project", b"project", "python", b"python", "target", b"target", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["python"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
 Global___AttemptSpec: _TypeAlias = AttemptSpec  # noqa: Y015
 

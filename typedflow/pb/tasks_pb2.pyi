@@ -60,11 +60,13 @@ class TaskTemplate(_message.Message):
         position: _identifiers_pb2.SourcePosition | None = ...,
         description: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "description", b"description", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "description", b"description", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["python"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
 Global___TaskTemplate: _TypeAlias = TaskTemplate  # noqa: Y015
 
