@@ -232,7 +232,7 @@ class _Execution:
             return checked
         inputs = engine.inputs(self.graph, self.state, node)
         manifest = hashing.manifest(self.plan.template(node), self.graph.options[node], inputs)
-        key = hashing.key(manifest)
+        checked.key = key = hashing.key(manifest)
         self.keys[node] = key, manifest
         result = self.cache.lookup([key])[0]
         if not result.HasField("entry"):
@@ -244,6 +244,7 @@ class _Execution:
         checked.saved.CopyFrom(result.entry.usage)
         checked.producer_execution_id = result.entry.execution_id
         checked.producer_node = result.entry.node
+        checked.producer_attempt = result.entry.attempt
         return checked
 
     def attempt(self, action: engine.StartAttempt) -> list[engine.Action]:

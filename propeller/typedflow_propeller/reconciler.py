@@ -371,6 +371,7 @@ class _Drive:
                 f"inputs: {error.code}"  # the attempt will fail for the same reason, and say more
             )
         else:
+            checked.key = key
             _answer(checked, await self._look_up(key))
         self._happened(events_pb2.Event(cache_checked=checked))
 
@@ -395,3 +396,4 @@ def _answer(checked: events_pb2.CacheChecked, found: catalog_pb2.LookupResult) -
     checked.saved.CopyFrom(entry.usage)
     checked.producer_execution_id = entry.execution_id
     checked.producer_node = entry.node
+    checked.producer_attempt = entry.attempt

@@ -335,7 +335,9 @@ def test_c1_the_second_launch_hits_and_a_changed_input_runs_what_depends_on_it(a
     assert caches(again) == {"grow": "HIT", "parity": "HIT", "label": "HIT", "never": "DISABLED"}
     assert again.outputs.o0 == "it is even"
     hit = next(each.message for each in again.nodes if each.id == "grow")
-    assert (hit.producer_execution_id, hit.producer_node) == (first.id, "grow")
+    assert (hit.producer_execution_id, hit.producer_node, hit.producer_attempt) == (first.id, "grow", 1)
+    assert hit.cache_key
+    assert hit.cache_key == next(each.message.cache_key for each in first.nodes if each.id == "grow")
     assert hit.attempts == 0
 
     # An input that is ignored changes nothing; with another one, what comes out equal cuts the rest off.

@@ -229,10 +229,12 @@ def event(time_us: int, kind: str, arguments: list[str]) -> events_pb2.Event:
             hit = event.cache_checked
             hit.node, hit.status, hit.saved.wall_seconds = node, catalog_pb2.CACHE_STATUS_HIT, 60
             hit.outputs.CopyFrom(literal_map("o0", value))
-            hit.producer_execution_id, hit.producer_node = "earlier", node
+            hit.producer_execution_id, hit.producer_node, hit.producer_attempt = "earlier", node, 1
+            hit.key = f"b3:{node}"
         case "miss", [node, reason]:
             miss = event.cache_checked
             miss.node, miss.status, miss.reason = node, catalog_pb2.CACHE_STATUS_MISS, reason
+            miss.key = f"b3:{node}"
         case "started", [node, attempt, *note]:
             started = event.attempt_started
             started.node, started.attempt, started.note = node, int(attempt), " ".join(note)

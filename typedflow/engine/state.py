@@ -54,6 +54,7 @@ class State:
         self.reasons: dict[int, str] = {}
         self.cache_reasons: dict[int, str] = {}
         self.errors: dict[int, ExecutionError] = {}
+        self.cache_keys: dict[int, str] = {}
         self.hits: dict[int, CacheChecked] = {}
         self.user_failures: dict[int, int] = {}
         self.system_failures: dict[int, int] = {}

@@ -39,6 +39,7 @@ def node_execution(graph: Graph, state: State, node: int) -> NodeExecution:
         reason=f"stopping: {state.stops[node]}" if stage == stages.STOPPING else state.reasons.get(node, ""),
         cache=catalog_pb2.CacheStatus.ValueType(state.cache[node]),
         cache_reason=state.cache_reasons.get(node, ""),
+        cache_key=state.cache_keys.get(node, ""),
         attempts=state.attempts[node],
         started_at_us=state.node_started_at[node],
         ended_at_us=state.ended_at[node],
@@ -50,6 +51,7 @@ def node_execution(graph: Graph, state: State, node: int) -> NodeExecution:
         result.saved.CopyFrom(hit.saved)
         result.producer_execution_id = hit.producer_execution_id
         result.producer_node = hit.producer_node
+        result.producer_attempt = hit.producer_attempt
     return result
 
 

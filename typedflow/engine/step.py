@@ -109,6 +109,8 @@ class _Change:
         node = self.graph.index.get(event.node, -1)
         if node < 0 or state.stages[node] != stages.CHECKING:
             return
+        if event.key:
+            state.cache_keys[node] = event.key
         if event.status == catalog_pb2.CACHE_STATUS_HIT:
             if bindings.has_all(event.outputs, self.graph.output_names[node]):
                 state.hits[node] = event

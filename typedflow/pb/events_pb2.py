@@ -27,31 +27,31 @@ from typedflow.pb import errors_pb2 as typedflow_dot_v1_dot_errors__pb2
 from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19typedflow/v1/events.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x1btypedflow/v1/literals.proto\"\xf2\x03\n\x05\x45vent\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12;\n\x11\x65xecution_started\x18\x03 \x01(\x0b\x32\x1e.typedflow.v1.ExecutionStartedH\x00\x12\x33\n\rcache_checked\x18\x04 \x01(\x0b\x32\x1a.typedflow.v1.CacheCheckedH\x00\x12\x37\n\x0f\x61ttempt_started\x18\x05 \x01(\x0b\x32\x1c.typedflow.v1.AttemptStartedH\x00\x12;\n\x11\x61ttempt_succeeded\x18\x06 \x01(\x0b\x32\x1e.typedflow.v1.AttemptSucceededH\x00\x12\x35\n\x0e\x61ttempt_failed\x18\x07 \x01(\x0b\x32\x1b.typedflow.v1.AttemptFailedH\x00\x12\x37\n\x0f\x61ttempt_stopped\x18\x08 \x01(\x0b\x32\x1c.typedflow.v1.AttemptStoppedH\x00\x12/\n\x0btimer_fired\x18\t \x01(\x0b\x32\x18.typedflow.v1.TimerFiredH\x00\x12\x37\n\x0f\x61\x62ort_requested\x18\n \x01(\x0b\x32\x1c.typedflow.v1.AbortRequestedH\x00\x42\x06\n\x04kind\"n\n\x10\x45xecutionStarted\x12(\n\x06inputs\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x17\n\x0fmax_parallelism\x18\x02 \x01(\r\x12\x17\n\x0foverwrite_cache\x18\x03 \x03(\t\"\xdc\x01\n\x0c\x43\x61\x63heChecked\x12\x0c\n\x04node\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12)\n\x07outputs\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\"\n\x05saved\x18\x05 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x1d\n\x15producer_execution_id\x18\x06 \x01(\t\x12\x15\n\rproducer_node\x18\x07 \x01(\t\"=\n\x0e\x41ttemptStarted\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0c\n\x04note\x18\x03 \x01(\t\"\xc0\x01\n\x10\x41ttemptSucceeded\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x07outputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12(\n\x05\x63\x61\x63he\x18\x04 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x14\n\x0c\x63\x61\x63he_reason\x18\x05 \x01(\t\x12\"\n\x05usage\x18\x06 \x01(\x0b\x32\x13.typedflow.v1.Usage\"[\n\rAttemptFailed\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12+\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\"/\n\x0e\x41ttemptStopped\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"O\n\nTimerFired\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\"\n\x05timer\x18\x03 \x01(\x0e\x32\x13.typedflow.v1.Timer\"3\n\x0e\x41\x62ortRequested\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*f\n\x05Timer\x12\x15\n\x11TIMER_UNSPECIFIED\x10\x00\x12\x11\n\rTIMER_BACKOFF\x10\x01\x12\r\n\tTIMER_RUN\x10\x02\x12\x10\n\x0cTIMER_QUEUED\x10\x03\x12\x12\n\x0eTIMER_DEADLINE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19typedflow/v1/events.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x1btypedflow/v1/literals.proto\"\xf2\x03\n\x05\x45vent\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12;\n\x11\x65xecution_started\x18\x03 \x01(\x0b\x32\x1e.typedflow.v1.ExecutionStartedH\x00\x12\x33\n\rcache_checked\x18\x04 \x01(\x0b\x32\x1a.typedflow.v1.CacheCheckedH\x00\x12\x37\n\x0f\x61ttempt_started\x18\x05 \x01(\x0b\x32\x1c.typedflow.v1.AttemptStartedH\x00\x12;\n\x11\x61ttempt_succeeded\x18\x06 \x01(\x0b\x32\x1e.typedflow.v1.AttemptSucceededH\x00\x12\x35\n\x0e\x61ttempt_failed\x18\x07 \x01(\x0b\x32\x1b.typedflow.v1.AttemptFailedH\x00\x12\x37\n\x0f\x61ttempt_stopped\x18\x08 \x01(\x0b\x32\x1c.typedflow.v1.AttemptStoppedH\x00\x12/\n\x0btimer_fired\x18\t \x01(\x0b\x32\x18.typedflow.v1.TimerFiredH\x00\x12\x37\n\x0f\x61\x62ort_requested\x18\n \x01(\x0b\x32\x1c.typedflow.v1.AbortRequestedH\x00\x42\x06\n\x04kind\"n\n\x10\x45xecutionStarted\x12(\n\x06inputs\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x17\n\x0fmax_parallelism\x18\x02 \x01(\r\x12\x17\n\x0foverwrite_cache\x18\x03 \x03(\t\"\x83\x02\n\x0c\x43\x61\x63heChecked\x12\x0c\n\x04node\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12)\n\x07outputs\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\"\n\x05saved\x18\x05 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x1d\n\x15producer_execution_id\x18\x06 \x01(\t\x12\x15\n\rproducer_node\x18\x07 \x01(\t\x12\x18\n\x10producer_attempt\x18\x08 \x01(\r\x12\x0b\n\x03key\x18\t \x01(\t\"=\n\x0e\x41ttemptStarted\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0c\n\x04note\x18\x03 \x01(\t\"\xc0\x01\n\x10\x41ttemptSucceeded\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x07outputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12(\n\x05\x63\x61\x63he\x18\x04 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x14\n\x0c\x63\x61\x63he_reason\x18\x05 \x01(\t\x12\"\n\x05usage\x18\x06 \x01(\x0b\x32\x13.typedflow.v1.Usage\"[\n\rAttemptFailed\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12+\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\"/\n\x0e\x41ttemptStopped\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"O\n\nTimerFired\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\"\n\x05timer\x18\x03 \x01(\x0e\x32\x13.typedflow.v1.Timer\"3\n\x0e\x41\x62ortRequested\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*f\n\x05Timer\x12\x15\n\x11TIMER_UNSPECIFIED\x10\x00\x12\x11\n\rTIMER_BACKOFF\x10\x01\x12\r\n\tTIMER_RUN\x10\x02\x12\x10\n\x0cTIMER_QUEUED\x10\x03\x12\x12\n\x0eTIMER_DEADLINE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TIMER']._serialized_start=1497
-  _globals['_TIMER']._serialized_end=1599
+  _globals['_TIMER']._serialized_start=1536
+  _globals['_TIMER']._serialized_end=1638
   _globals['_EVENT']._serialized_start=128
   _globals['_EVENT']._serialized_end=626
   _globals['_EXECUTIONSTARTED']._serialized_start=628
   _globals['_EXECUTIONSTARTED']._serialized_end=738
   _globals['_CACHECHECKED']._serialized_start=741
-  _globals['_CACHECHECKED']._serialized_end=961
-  _globals['_ATTEMPTSTARTED']._serialized_start=963
-  _globals['_ATTEMPTSTARTED']._serialized_end=1024
-  _globals['_ATTEMPTSUCCEEDED']._serialized_start=1027
-  _globals['_ATTEMPTSUCCEEDED']._serialized_end=1219
-  _globals['_ATTEMPTFAILED']._serialized_start=1221
-  _globals['_ATTEMPTFAILED']._serialized_end=1312
-  _globals['_ATTEMPTSTOPPED']._serialized_start=1314
-  _globals['_ATTEMPTSTOPPED']._serialized_end=1361
-  _globals['_TIMERFIRED']._serialized_start=1363
-  _globals['_TIMERFIRED']._serialized_end=1442
-  _globals['_ABORTREQUESTED']._serialized_start=1444
-  _globals['_ABORTREQUESTED']._serialized_end=1495
+  _globals['_CACHECHECKED']._serialized_end=1000
+  _globals['_ATTEMPTSTARTED']._serialized_start=1002
+  _globals['_ATTEMPTSTARTED']._serialized_end=1063
+  _globals['_ATTEMPTSUCCEEDED']._serialized_start=1066
+  _globals['_ATTEMPTSUCCEEDED']._serialized_end=1258
+  _globals['_ATTEMPTFAILED']._serialized_start=1260
+  _globals['_ATTEMPTFAILED']._serialized_end=1351
+  _globals['_ATTEMPTSTOPPED']._serialized_start=1353
+  _globals['_ATTEMPTSTOPPED']._serialized_end=1400
+  _globals['_TIMERFIRED']._serialized_start=1402
+  _globals['_TIMERFIRED']._serialized_end=1481
+  _globals['_ABORTREQUESTED']._serialized_start=1483
+  _globals['_ABORTREQUESTED']._serialized_end=1534
 # @@protoc_insertion_point(module_scope)

@@ -156,6 +156,8 @@ class CacheChecked(_message.Message):
     SAVED_FIELD_NUMBER: _builtins.int
     PRODUCER_EXECUTION_ID_FIELD_NUMBER: _builtins.int
     PRODUCER_NODE_FIELD_NUMBER: _builtins.int
+    PRODUCER_ATTEMPT_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     status: _catalog_pb2.CacheStatus.ValueType
     """HIT, MISS or DISABLED."""
@@ -163,6 +165,9 @@ class CacheChecked(_message.Message):
     """Why it is not a hit, as LookupResult.reason, or `overwrite`."""
     producer_execution_id: _builtins.str
     producer_node: _builtins.str
+    producer_attempt: _builtins.int
+    key: _builtins.str
+    """What was asked for; empty where the question could not be put."""
     @_builtins.property
     def outputs(self) -> _literals_pb2.LiteralMap:
         """On a hit."""
@@ -181,10 +186,12 @@ class CacheChecked(_message.Message):
         saved: _catalog_pb2.Usage | None = ...,
         producer_execution_id: _builtins.str = ...,
         producer_node: _builtins.str = ...,
+        producer_attempt: _builtins.int = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["outputs", b"outputs", "saved", b"saved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "outputs", b"outputs", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "saved", b"saved", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "node", b"node", "outputs", b"outputs", "producer_attempt", b"producer_attempt", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "saved", b"saved", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -316,6 +323,7 @@ class TimerFired(_message.Message):
     TIMER_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     attempt: _builtins.int
+    """0 for DEADLINE, which is the node's."""
     timer: Global___Timer.ValueType
     def __init__(
         self,

@@ -155,6 +155,8 @@ class NodeExecution(_message.Message):
     SAVED_FIELD_NUMBER: _builtins.int
     PRODUCER_EXECUTION_ID_FIELD_NUMBER: _builtins.int
     PRODUCER_NODE_FIELD_NUMBER: _builtins.int
+    PRODUCER_ATTEMPT_FIELD_NUMBER: _builtins.int
+    CACHE_KEY_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The node's path, as in `prep.train`."""
@@ -172,6 +174,9 @@ class NodeExecution(_message.Message):
     ended_at_us: _builtins.int
     producer_execution_id: _builtins.str
     producer_node: _builtins.str
+    producer_attempt: _builtins.int
+    cache_key: _builtins.str
+    """The key that its outputs are cached under, once the cache was asked; empty when it never was."""
     revision: _builtins.int
     """The execution's revision at this node's last change."""
     @_builtins.property
@@ -199,11 +204,13 @@ class NodeExecution(_message.Message):
         saved: _catalog_pb2.Usage | None = ...,
         producer_execution_id: _builtins.str = ...,
         producer_node: _builtins.str = ...,
+        producer_attempt: _builtins.int = ...,
+        cache_key: _builtins.str = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outputs", b"outputs", "saved", b"saved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache", b"cache", "cache_reason", b"cache_reason", "ended_at_us", b"ended_at_us", "error", b"error", "id", b"id", "outputs", b"outputs", "phase", b"phase", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "revision", b"revision", "saved", b"saved", "started_at_us", b"started_at_us", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache", b"cache", "cache_key", b"cache_key", "cache_reason", b"cache_reason", "ended_at_us", b"ended_at_us", "error", b"error", "id", b"id", "outputs", b"outputs", "phase", b"phase", "producer_attempt", b"producer_attempt", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "revision", b"revision", "saved", b"saved", "started_at_us", b"started_at_us", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
