@@ -232,10 +232,10 @@ class LocalProcesses:
         count = self._slots.wanted(attempt.spec.options)
         process = attempt.process
         if process is None:
-            async with self._slots.taken(count):
+            async with self._slots.taken(count, attempt.spec.id.execution_id):
                 attempt.folder.create(attempt.spec)
                 return await self._run_new(attempt)
-        async with self._slots.taken(count, at_once=True):
+        async with self._slots.taken(count, attempt.spec.id.execution_id, at_once=True):
             await process.ended()
         process.sweep_group()
         outcome = attempt.folder.outcome()
