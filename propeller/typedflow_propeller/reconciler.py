@@ -5,7 +5,8 @@
     perform   what they lead to is done; never before
 
 Only looking in the catalog is done before its event is persisted, for it changes nothing. Level-triggered: what came
-is kept until a commit consumed it, and after a conflict everything begins again from the journal.
+is kept until a commit consumed it, and after a conflict everything begins again from the journal. The loop is
+everybody's: what needs the store is done in a thread, and only that, for a thread costs more than a small value.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ from typing import Protocol, assert_never
 
 from typedflow import engine, errors
 from typedflow.dataplane import objects, offload
-from typedflow.pb import attempt_pb2, catalog_pb2, errors_pb2, events_pb2, propeller_pb2, workflows_pb2
+from typedflow.pb import (
+    attempt_pb2,
+    catalog_pb2,
+    errors_pb2,
+    events_pb2,
+    executions_pb2,
+    propeller_pb2,
+    workflows_pb2,
+)
 from typedflow_propeller import attempt_specs, backoff, executor, lease
 
 _log = logging.getLogger(__name__)
@@ -65,6 +74,9 @@ class _Step:
     consumed: list[int] = field(default_factory=list)
     nodes: dict[int, None] = field(default_factory=dict)
     attempts: list[attempt_pb2.AttemptSpec] = field(default_factory=list)
+    # Attempts, by node and number, whose specs take a thread, and those that it has made.
+    unmade: list[tuple[int, int]] = field(default_factory=list)
+    made: dict[tuple[int, int], attempt_pb2.AttemptSpec] = field(default_factory=dict)
     actions: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     status_changed: bool = False
     size: int = 0
@@ -133,6 +145,7 @@ class _Drive:
         self._taken_to = 0
         self._fired: deque[events_pb2.Event] = deque()  # timers and answers of the catalog
         self._questions: set[asyncio.Task[None]] = set()
+        self._trouble: BaseException | None = None  # what a question ended with, and must not have
         self._timers: list[asyncio.TimerHandle] = []
         self._step = _Step()
         self._committing: asyncio.Task[None] | None = None
@@ -164,6 +177,8 @@ class _Drive:
     async def go(self) -> None:
         """Until the execution has ended; raises _Reload on a conflict. Returns too when it is fenced."""
         while not self._finished:
+            if self._trouble is not None:
+                raise self._trouble
             self._take()
             if self._committing is not None and self._committing.done():
                 self._committing.result()
@@ -221,10 +236,7 @@ class _Drive:
             case engine.CheckCache(node):
                 self._ask(node)
             case engine.StartAttempt(node, attempt):
-                spec = self._spec(node, attempt)
-                if spec is not None:
-                    self._step.attempts.append(spec)
-                    self._step.actions.append(lambda: self._start(spec, node))
+                self._plan_attempt(node, attempt)
             case engine.StopAttempt(node, attempt):
                 self._step.actions.append(lambda: self._stop(node, attempt))
             case engine.SetTimer():
@@ -234,28 +246,46 @@ class _Drive:
             case _:
                 assert_never(action)
 
-    def _spec(self, node: int, attempt: int) -> attempt_pb2.AttemptSpec | None:
-        """The attempt's spec; None, and a failure, when an input is not to be had."""
+    def _plan_attempt(self, node: int, attempt: int) -> None:
+        step = self._step
         try:
-            return self._specs.spec(node, attempt)
+            made = self._spec(node, attempt, at_once=True)
+        except attempt_specs.TakesLong:
+            step.unmade.append((node, attempt))
+            step.actions.append(lambda: self._start_made(step, node, attempt))
+            return
+        if isinstance(made, attempt_pb2.AttemptSpec):
+            step.attempts.append(made)
+            step.actions.append(lambda: self._start(made, node))
+        else:
+            self._attempt_failed(attempt, made)
+
+    def _spec(
+        self, node: int, attempt: int, *, at_once: bool = False
+    ) -> attempt_pb2.AttemptSpec | errors_pb2.ExecutionError:
+        """The attempt's spec; a failure when an input is not to be had."""
+        try:
+            return self._specs.spec(node, attempt, at_once=at_once)
         except errors.TypedflowError as error:
             user = isinstance(error, errors.ConversionError)
-            failure = errors_pb2.ExecutionError(
+            return errors_pb2.ExecutionError(
                 kind=errors_pb2.ERROR_KIND_USER if user else errors_pb2.ERROR_KIND_SYSTEM,
                 code=error.code,
                 message=f"inputs.{error}",
+                node=self._graph.ids[node],
                 non_recoverable=user,
             )
         except OSError as error:
-            failure = errors_pb2.ExecutionError(
+            return errors_pb2.ExecutionError(
                 kind=errors_pb2.ERROR_KIND_SYSTEM,
                 code="StorageError",
                 message=f"an input could not be stored or fetched: {error}",
+                node=self._graph.ids[node],
             )
-        failure.node = self._graph.ids[node]
-        failed = events_pb2.AttemptFailed(node=failure.node, attempt=attempt, error=failure)
+
+    def _attempt_failed(self, attempt: int, error: errors_pb2.ExecutionError) -> None:
+        failed = events_pb2.AttemptFailed(node=error.node, attempt=attempt, error=error)
         self._happened(events_pb2.Event(attempt_failed=failed))
-        return None
 
     def _happened(self, event: events_pb2.Event) -> None:
         self._fired.append(event)
@@ -274,14 +304,18 @@ class _Drive:
 
     async def _persist_and_perform(self) -> None:
         step, self._step = self._step, _Step()
-        for commit in list(self._commits(step)):
+        # As they are now: while a thread is busy the state goes on.
+        nodes = [engine.node_execution(self._graph, self._state, node) for node in step.nodes]
+        status = engine.execution_status(self._graph, self._state) if step.status_changed else None
+        await self._store_values(step, status)
+        for commit in list(self._commits(step, nodes, status)):
             commit.expected_version = self._version
-            status = await self._doors.commit(commit)
-            if status == _FENCED:
+            answer = await self._doors.commit(commit)
+            if answer == _FENCED:
                 _log.info("execution %s is another propeller's", self._claim.execution_id)
                 self._finished = True
                 return
-            if status == _CONFLICT:
+            if answer == _CONFLICT:
                 raise _Reload
             self._version += len(commit.events)
             for sequence in commit.consumed:
@@ -290,7 +324,25 @@ class _Drive:
         for perform in step.actions:
             await perform()
 
-    def _commits(self, step: _Step) -> Iterator[propeller_pb2.ExecutionCommit]:
+    async def _store_values(self, step: _Step, status: propeller_pb2.ExecutionStatus | None) -> None:
+        """Makes the specs that are left to make, and sees that the execution's outputs fit in a message."""
+        if step.unmade:
+            made = await asyncio.to_thread(lambda: [self._spec(*attempt) for attempt in step.unmade])
+            for (node, attempt), each in zip(step.unmade, made, strict=True):
+                if isinstance(each, attempt_pb2.AttemptSpec):
+                    step.attempts.append(each)
+                    step.made[node, attempt] = each
+                else:
+                    self._attempt_failed(attempt, each)
+        if status is not None and status.outputs.ByteSize() > offload.LIMIT:
+            await asyncio.to_thread(offload.offload_all, status.outputs, self._doors.store)
+
+    def _commits(
+        self,
+        step: _Step,
+        nodes: Sequence[executions_pb2.NodeExecution],
+        status: propeller_pb2.ExecutionStatus | None,
+    ) -> Iterator[propeller_pb2.ExecutionCommit]:
         """What the step writes: one commit, or more where it is too large for one.
 
         The events are in the first and the status is in the last, for nothing can be written once it says that the
@@ -298,8 +350,7 @@ class _Drive:
         """
         commit = self._commit(events=step.events, consumed=step.consumed)
         size = sum(event.ByteSize() for event in step.events)
-        for node in step.nodes:
-            told = engine.node_execution(self._graph, self._state, node)
+        for told in nodes:
             size += told.ByteSize()
             if size > _COMMIT_BYTES and (commit.events or commit.nodes):
                 yield commit
@@ -311,10 +362,7 @@ class _Drive:
                 yield commit
                 commit, size = self._commit(), spec.ByteSize()
             commit.attempts.append(spec)
-        if step.status_changed:
-            status = engine.execution_status(self._graph, self._state)
-            if status.HasField("outputs"):
-                offload.offload_all(status.outputs, self._doors.store)
+        if status is not None:
             if size + status.ByteSize() > _COMMIT_BYTES:
                 yield commit
                 commit = self._commit()
@@ -333,6 +381,12 @@ class _Drive:
     async def _start(self, spec: attempt_pb2.AttemptSpec, node: int) -> None:
         await self._doors.lease.held()
         await self._doors.executor.start(spec, self._specs.token(node, spec.id.attempt))
+
+    async def _start_made(self, step: _Step, node: int, attempt: int) -> None:
+        """Where a thread has made the spec, that is: else its failure is on the way."""
+        spec = step.made.get((node, attempt))
+        if spec is not None:
+            await self._start(spec, node)
 
     async def _stop(self, node: int, attempt: int) -> None:
         await self._doors.lease.held()
@@ -360,16 +414,22 @@ class _Drive:
 
     def _answered(self, question: asyncio.Task[None]) -> None:
         self._questions.discard(question)
+        if not question.cancelled():
+            self._trouble = self._trouble or question.exception()
         self._wake.set()
 
     async def _check_cache(self, node: int) -> None:
         checked = events_pb2.CacheChecked(node=self._graph.ids[node], status=catalog_pb2.CACHE_STATUS_MISS)
         try:
-            key = self._specs.cache_key(node)
+            try:
+                key = self._specs.cache_key(node, at_once=True)
+            except attempt_specs.TakesLong:
+                key = await asyncio.to_thread(self._specs.cache_key, node)
         except errors.TypedflowError as error:
-            checked.reason = (
-                f"inputs: {error.code}"  # the attempt will fail for the same reason, and say more
-            )
+            # The attempt will fail for the same reason, and say more.
+            checked.reason = f"inputs: {error.code}"
+        except OSError:
+            checked.reason = "inputs: StorageError"
         else:
             checked.key = key
             _answer(checked, await self._look_up(key))

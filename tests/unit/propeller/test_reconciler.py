@@ -2,7 +2,9 @@
 
 import asyncio
 import dataclasses
+import errno
 import hmac
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -476,6 +478,111 @@ def test_an_input_that_is_gone_fails_the_node_and_not_the_reconciler(tell, tmp_p
         assert world.started == [("wide", 1)]
 
     tell(indexed, story)
+
+
+class Broken(objects.ObjectStore):
+    """A store whose disk has gone; the threads that asked it are noted."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.asked_in: list[threading.Thread] = []
+
+    def read_bytes(self, blob: literals_pb2.Blob) -> bytes:
+        assert blob.uri
+        self.asked_in.append(threading.current_thread())
+        raise self.error
+
+
+@task
+def listed(n: int) -> list[int]:
+    return [n]
+
+
+@workflow
+def cached_part(n: int) -> int:
+    return cached(n=listed(n=n)[3])
+
+
+def give_offloaded(world: World) -> None:
+    gone = literals_pb2.Offloaded(
+        content="b3:" + "0" * 64,
+        blob=literals_pb2.Blob(uri="file:///nowhere", digest="b3:" + "0" * 64, size=9),
+    )
+    outputs = literals.as_map({"o0": literals_pb2.Literal(offloaded=gone)})
+    world.post(attempt_succeeded=events_pb2.AttemptSucceeded(node="listed", attempt=1, outputs=outputs))
+
+
+def test_a_store_that_can_not_be_read_loses_no_question_and_is_asked_in_a_thread(tell):
+    async def story(world: World) -> None:
+        world.admin.store = broken = Broken(OSError(errno.EIO, "I/O error"))
+        world.drive()
+        world.launch()
+        await world.until(lambda: world.started)
+        give_offloaded(world)
+        await world.until(lambda: "attempt_failed" in world.kinds())
+        checked = next(each.cache_checked for each in world.admin.journal if each.HasField("cache_checked"))
+        assert (checked.status, checked.reason) == (catalog_pb2.CACHE_STATUS_MISS, "inputs: StorageError")
+        failed = next(each.attempt_failed for each in world.admin.journal if each.HasField("attempt_failed"))
+        assert (failed.error.kind, failed.error.code) == (errors_pb2.ERROR_KIND_SYSTEM, "StorageError")
+        assert world.started == [("listed", 1)]
+        assert len(broken.asked_in) == 2
+        assert threading.main_thread() not in broken.asked_in
+
+    tell(cached_part, story)
+
+
+def test_what_no_question_should_end_with_ends_the_drive_and_is_not_lost(tell):
+    async def story(world: World) -> None:
+        world.admin.store = Broken(ZeroDivisionError("a defect"))
+        world.drive()
+        world.launch()
+        await world.until(lambda: world.started)
+        give_offloaded(world)
+        async with asyncio.timeout(5):
+            with pytest.raises(ZeroDivisionError, match="a defect"):
+                await world.running
+
+    tell(cached_part, story)
+
+
+def test_small_values_take_no_thread(tell, monkeypatch):
+    async def no_thread(*_: object) -> None:
+        raise AssertionError("a thread")
+
+    async def story(world: World) -> None:
+        world.admin.has = True
+        world.drive()
+        world.launch()
+        await world.running
+        assert world.admin.status.phase == executions_pb2.PHASE_SUCCEEDED
+
+    monkeypatch.setattr(asyncio, "to_thread", no_thread)
+    tell(hits, story)
+
+
+def test_an_attempt_with_a_large_input_that_is_aborted_at_once_is_started_before_it_is_stopped(tell):
+    async def story(world: World) -> None:
+        told: list[str] = []
+
+        class Ordered(Executor):
+            async def start(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
+                told.append(f"start {spec.id.node}")
+                await super().start(spec, token)
+
+            async def stop(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
+                told.append(f"stop {spec.id.node}")
+                await super().stop(spec, token)
+
+        world.admin.executor = Ordered()
+        world.drive()
+        world.launch()
+        await world.until(lambda: world.started)
+        gives(world, "text", 1_000_000)
+        world.post(abort_requested=events_pb2.AbortRequested(principal="me"))
+        await world.until(lambda: len(told) == 601)
+        assert told.index("start measured") < told.index("stop measured")
+
+    tell(wide, story)
 
 
 MESSAGE_BYTES = 5 * 1024 * 1024
