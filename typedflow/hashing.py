@@ -35,6 +35,7 @@ Canonical: TypeAlias = "bool | int | float | str | bytes | tuple[Canonical, ...]
 FORMAT = 1
 """Version of all the canonical bytes here; a change of any of them is another version."""
 
+_64_BITS = 2**64 - 1
 _PREFIX = "b3:"
 _DIGEST_SIZE = 32
 # A string that is longer than so many bytes is inside another literal by its digest: far below the size at which
@@ -199,7 +200,8 @@ def _write(value: Canonical, write: Callable[[bytes], object]) -> None:
         case bool():
             write(b"b\1" if value else b"b\0")
         case int():
-            write(b"i" + struct.pack("<q", value))
+            # As "<q" writes it; a field of the wire may also be without a sign.
+            write(b"i" + (value & _64_BITS).to_bytes(8, "little"))
         case float():
             write(b"f" + _float(value))
         case str():

@@ -136,6 +136,12 @@ def test_s5_a_forged_name_in_a_page_token_is_refused(admin, place):
         assert refused(admin.registry.ListEntities, request).code == "InvalidPageToken"
 
 
+def test_s5_numbers_at_the_end_of_their_range_are_registered_or_refused(admin, graph):
+    task = graph.task()
+    task.interface.inputs[0].default.file.blob.size = 2**64 - 1
+    assert isinstance(refused(admin.register, task), errors.CompileError)
+
+
 def test_s5_what_a_journal_keeps_has_a_limit(admin, graph):
     admin.register(graph.task(), graph.workflow(), version="v1")
     request = executions_pb2.AbortExecutionRequest(id=admin.launch().id, reason="r" * 5000)
