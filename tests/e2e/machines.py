@@ -21,7 +21,12 @@ PATIENCE_S = 60.0
 """How long to wait for what takes a moment: a loaded machine is slow, which is not what the tests are about."""
 
 _MARK = "E2E_MACHINE"
-_TYPEDFLOW = [sys.executable, "-c", "from typedflow import cli; cli.main()"]
+_TYPEDFLOW = [
+    sys.executable,
+    "-c",
+    # A test run in the background has SIGINT ignored, which its children inherit: here it means what it does in a shell.
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom typedflow import cli; cli.main()",
+]
 
 
 def until(condition: Callable[[], object], what: str) -> None:

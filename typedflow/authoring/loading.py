@@ -121,8 +121,8 @@ def _import(file: Path) -> ModuleType:
         )
     try:
         module = importlib.import_module(name)
-    except errors.TypedflowError:
-        raise
+    except (errors.DefinitionError, errors.CompileError, errors.LoadError):
+        raise  # they name the author's line themselves
     except SyntaxError as error:
         place = f"{_shown(Path(error.filename))}:{error.lineno}" if error.filename else shown
         raise errors.LoadError(
@@ -145,8 +145,16 @@ def _raised(error: BaseException, file: Path) -> errors.LoadError:
     return errors.LoadError(
         f"importing {_shown(file)} raised {type(error).__name__}: {error}",
         where=where,
-        hint="files are imported to find their tasks; keep what only a script does under `if __name__ == '__main__':`",
+        hint=_hint(error),
     )
+
+
+def _hint(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"install what provides `{error.name}` in this environment, or correct the name"
+    if isinstance(error, ImportError):
+        return "correct the name; modules that import each other may find each other half made"
+    return "files are imported to find their tasks; keep what only a script does under `if __name__ == '__main__':`"
 
 
 def _shown(file: Path) -> str:

@@ -231,6 +231,13 @@ def test_every_mistake_of_a_file_is_told_at_once(tmp_path: Path):
         ("notes.txt", "hello", "not a Python file"),
         ("syntax_error_pipeline.py", "def (", "not Python"),
         ("raising_pipeline.py", "x = 1\nraise ValueError('no')\n", "raised ValueError: no"),
+        ("lacking_pipeline.py", "import no_such_library\n", "install what provides `no_such_library`"),
+        ("misspelt_pipeline.py", "from typedflow import tsk\n", "correct the name"),
+        (
+            "conflict.py",
+            "from typedflow import errors\nraise errors.NotFound('gone')\n",
+            r"conflict.py:2: importing.*gone",
+        ),
         ("exiting_pipeline.py", "import sys\nsys.exit(3)\n", "raised SystemExit"),
         ("json.py", "from typedflow import task\n", "belongs to"),
         ("two words.py", "", "not a Python name"),

@@ -238,6 +238,33 @@ def test_e15_a_timeout_is_judged_when_the_task_returns():
     assert caught.value.error.code == "TimedOut"
 
 
+@pytest.mark.parametrize("raises_late", [False, True])
+def test_e15_what_an_attempt_before_raised_is_not_why_the_last_one_timed_out(raises_late):
+    tries: list[int] = []
+
+    @task(retries=1, timeout=Timeout(run=timedelta(milliseconds=200)))
+    def first_fails_then_is_slow(n: int) -> int:
+        tries.append(n)
+        if len(tries) == 1:
+            raise ValueError("the first attempt's")
+        until = datetime.now(UTC) + timedelta(milliseconds=250)
+        while datetime.now(UTC) < until:
+            pass
+        if raises_late:
+            raise ValueError("the second attempt's, too late to count")
+        return n
+
+    @workflow
+    def timed(n: int) -> int:
+        return first_fails_then_is_slow(n=n)
+
+    with pytest.raises(errors.ExecutionFailed) as caught:
+        timed(n=1)
+    assert caught.value.error is not None
+    assert caught.value.error.code == "TimedOut"
+    assert len(tries) == 2
+
+
 def test_a_wrong_result_names_the_output():
     @task
     def lies(n: int) -> int:
