@@ -194,6 +194,7 @@ class _Change:
             case events_pb2.TIMER_DEADLINE if stage in stages.IN_FLIGHT:
                 self._stop(node, "deadline")
             case events_pb2.TIMER_DEADLINE:
+                state.reasons.pop(node, None)  # why it waited
                 self._fail(node, stages.TIMED_OUT, self._timeout(node, "deadline"))
             case _:
                 pass
@@ -238,7 +239,9 @@ class _Change:
         if state.aborted:
             state.phase = executions_pb2.PHASE_ABORTED
         elif state.error is not None:
-            state.phase = executions_pb2.PHASE_FAILED
+            first = self.graph.index.get(state.error.node, -1)
+            late = first >= 0 and state.stages[first] == stages.TIMED_OUT
+            state.phase = executions_pb2.PHASE_TIMED_OUT if late else executions_pb2.PHASE_FAILED
         else:
             try:
                 state.results = _resolve(state, self.graph.output_bindings)
@@ -312,7 +315,7 @@ class _Change:
         """Without outputs."""
         state = self.state
         if state.stages[node] == stages.STARTING:
-            state.reasons.pop(node, None)  # of the attempt before it
+            state.reasons.pop(node, None)  # as in `_stop`
         state.in_flight -= 1
         self._forget_attempt_timers(node)
         stop = state.stops.pop(node, None)
@@ -386,6 +389,8 @@ class _Change:
         state = self.state
         state.stops[node] = reason
         state.mark(node)
+        if state.stages[node] == stages.STARTING:
+            state.reasons.pop(node, None)  # of the attempt before it
         if state.stages[node] != stages.STOPPING:
             state.stages[node] = stages.STOPPING
             self._forget_attempt_timers(node)

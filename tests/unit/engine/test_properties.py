@@ -198,8 +198,8 @@ def check_the_end(world: World) -> None:
         case executions_pb2.PHASE_SUCCEEDED:
             assert all(phase == executions_pb2.PHASE_SUCCEEDED for phase in phases)
             assert not status.HasField("error")
-        case executions_pb2.PHASE_FAILED:
-            assert any(status.error == node.error for node in failed)
+        case executions_pb2.PHASE_FAILED | executions_pb2.PHASE_TIMED_OUT as phase:
+            assert any((status.error, phase) == (node.error, node.phase) for node in failed)
         case executions_pb2.PHASE_ABORTED:
             assert status.error.code == "Aborted"
         case other:
