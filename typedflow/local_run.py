@@ -256,6 +256,7 @@ class _Execution:
             for follows in self.step(events_pb2.Event(attempt_started=started)):
                 actions.extend(self.perform(follows))
         task = self.plan.tasks[node]
+        self.raised.pop(id_, None)  # the attempt before it is not why this one fails
         began = time.monotonic()
         try:
             inputs = engine.inputs(self.graph, self.state, node)
@@ -263,12 +264,13 @@ class _Execution:
             function = self.mocks.get(task.name)
             outputs = call.run(task, inputs, running, self.data, function=function)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a task may raise anything; run() raises it again
-            self.raised[id_] = error
             actions.extend(self.alarms_until(self.now_us()))
+            if not _is_stopped(actions):  # else it took too long, and that is why it fails
+                self.raised[id_] = error
             failed = events_pb2.AttemptFailed(node=id_, attempt=action.attempt, error=_failure(error, id_))
             return actions + self.step(events_pb2.Event(attempt_failed=failed))
         actions.extend(self.alarms_until(self.now_us()))
-        if any(isinstance(each, engine.StopAttempt) for each in actions):
+        if _is_stopped(actions):
             return actions  # it took too long: its result does not count
         succeeded = events_pb2.AttemptSucceeded(node=id_, attempt=action.attempt, outputs=outputs)
         if node in self.keys:
@@ -306,13 +308,17 @@ class _Execution:
         if status.phase == executions_pb2.PHASE_SUCCEEDED:
             return status.outputs
         raised = self.raised.get(status.error.node)
-        if raised is None or status.phase == executions_pb2.PHASE_TIMED_OUT:
+        if raised is None:
             raise errors.ExecutionFailed(
                 status.error.message, error=status.error, where=f"node {status.error.node}"
             )
         name = self.graph.workflow.id.name
         raised.add_note(f"in node `{status.error.node}` of workflow `{name}`")
         raise raised
+
+
+def _is_stopped(actions: Sequence[engine.Action]) -> bool:
+    return any(isinstance(each, engine.StopAttempt) for each in actions)
 
 
 def arguments(
