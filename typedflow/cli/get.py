@@ -178,7 +178,7 @@ def _nodes(found: Iterable[NodeExecution]) -> None:
         (
             node.id,
             client.phase(node.phase),
-            client.cache_status(node.cache),
+            client.cache_status(node.cache) if node.ended_at_us else "",
             str(node.attempts or ""),
             _took(node.started_at_us, node.ended_at_us),
             progress.note(node),

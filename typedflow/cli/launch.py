@@ -67,7 +67,7 @@ def launch(
         if wait:
             follow(run, form)
         elif form != output.TABLE:
-            output.write(records.execution(run.message, ()), form)
+            output.write(records.execution(run.message), form)
         else:
             click.echo(f"launched {click.style(run.id, bold=True)} of {entity.id.name} {entity.id.version}")
             click.echo(

@@ -42,7 +42,7 @@ def execution(message: Execution, nodes: Iterable[NodeExecution] | None = None) 
 
 
 def node(message: NodeExecution) -> dict[str, object]:
-    """A node of an execution."""
+    """A node of an execution; what the cache did for it is told once that is final."""
     from typedflow import client
 
     return {
@@ -50,8 +50,8 @@ def node(message: NodeExecution) -> dict[str, object]:
         "task": message.task,
         "phase": client.phase(message.phase),
         "reason": message.reason or None,
-        "cache": client.cache_status(message.cache) or None,
-        "cache_reason": message.cache_reason or None,
+        "cache": (message.ended_at_us and client.cache_status(message.cache)) or None,
+        "cache_reason": (message.ended_at_us and message.cache_reason) or None,
         "attempts": message.attempts,
         "started_at": time(message.started_at_us),
         "ended_at": time(message.ended_at_us),
