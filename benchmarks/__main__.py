@@ -20,7 +20,7 @@ PARTS = {
 
 
 def main() -> int:
-    """Measures what was asked for, or everything."""
+    """Measures what was asked for, or everything; ends with 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument(
         "parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all when none is named"
@@ -38,12 +38,22 @@ def main() -> int:
         for figure in PARTS[part]():
             figures.append(figure)
             print(row(figure), flush=True)
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
-    asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_text(
-        json.dumps({"machine": machine, "figures": [f.record() for f in figures]}, indent=1) + "\n"
+    write(asked.json, figures)
+    missed = [figure.name for figure in figures if figure.goal is not None and figure.value > figure.goal]
+    for name in missed:
+        print(f"missed its goal: {name}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def write(path: Path, figures: list[measure.Figure]) -> None:
+    """Adds the figures to those of other parts that the file has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    records = (
+        {each["name"]: each for each in json.loads(path.read_text())["figures"]} if path.exists() else {}
     )
-    return 0
+    records |= {figure.name: figure.record() for figure in figures}
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+    path.write_text(json.dumps({"machine": machine, "figures": list(records.values())}, indent=1) + "\n")
 
 
 def row(figure: measure.Figure) -> str:

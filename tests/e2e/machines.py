@@ -24,7 +24,7 @@ _MARK = "E2E_MACHINE"
 _TYPEDFLOW = [
     sys.executable,
     "-c",
-    # A test run in the background has SIGINT ignored, which its children inherit: here it means what it does in a shell.
+    # A test run in the background has SIGINT ignored, as its children then do: here it is as in a shell.
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom typedflow import cli; cli.main()",
 ]
 
