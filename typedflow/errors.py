@@ -16,6 +16,7 @@ any room can raise from it.
     ├── StateConflict           not possible in the present state; fenced; stale           exit 2, FAILED_PRECONDITION
     ├── PermissionDenied        no or wrong credentials                                    exit 4, UNAUTHENTICATED
     ├── ServerUnreachable       nothing answers at the address                             exit 3, UNAVAILABLE
+    ├── ServerFailed            the server met a mistake of its own                        exit 1, INTERNAL
     ├── IntegrityError          bytes that are not what their digest says                  exit 1, DATA_LOSS
     ├── ExecutionFailed         an execution that ended other than SUCCEEDED               exit 1
     └── NonRecoverable          raised by a task's body: fail now, do not retry
@@ -159,6 +160,13 @@ class ServerUnreachable(TypedflowError):
 
     code = "ServerUnreachable"
     exit_code = 3
+
+
+class ServerFailed(TypedflowError):
+    """The server met a mistake of its own, which its log has more of; what was asked for may be right."""
+
+    code = "ServerFailed"
+    exit_code = 1
 
 
 class IntegrityError(TypedflowError):

@@ -44,6 +44,7 @@ _CODES: tuple[tuple[type[errors.TypedflowError], str], ...] = (
     (errors.StateConflict, "FAILED_PRECONDITION"),
     (errors.PermissionDenied, "UNAUTHENTICATED"),
     (errors.ServerUnreachable, "UNAVAILABLE"),
+    (errors.ServerFailed, "INTERNAL"),
     (errors.IntegrityError, "DATA_LOSS"),
 )
 _ERRORS: dict[str, type[errors.TypedflowError]] = {
@@ -58,6 +59,8 @@ _ERRORS: dict[str, type[errors.TypedflowError]] = {
     "PERMISSION_DENIED": errors.PermissionDenied,
     "UNAVAILABLE": errors.ServerUnreachable,
     "DEADLINE_EXCEEDED": errors.ServerUnreachable,
+    "INTERNAL": errors.ServerFailed,
+    "UNKNOWN": errors.ServerFailed,
     "DATA_LOSS": errors.IntegrityError,
 }
 # What INVALID_ARGUMENT was before it travelled, by the error's own code.

@@ -16,6 +16,7 @@ EVERY = [
     errors.StateConflict("m", code="Fenced"),
     errors.PermissionDenied("m"),
     errors.ServerUnreachable("m"),
+    errors.ServerFailed("m"),
     errors.IntegrityError("m"),
 ]
 
@@ -68,6 +69,20 @@ def test_a_diagnostic_that_is_too_long_for_metadata_arrives_in_short():
     assert [each.code for each in arrived.diagnostics] == ["MismatchingTypes"]
     assert arrived.diagnostics[0].expected.startswith("xxx")
     assert rpc.status_of(errors.CompileError([long])).ByteSize() < 8192
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "exit_code"),
+    [
+        (grpc.StatusCode.INTERNAL, errors.ServerFailed, 1),
+        (grpc.StatusCode.UNKNOWN, errors.ServerFailed, 1),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.UsageError, 2),
+    ],
+)
+def test_what_the_server_did_wrong_is_not_told_as_bad_usage(code, kind, exit_code):
+    arrived = rpc.error_from(aio.AioRpcError(code, aio.Metadata(), aio.Metadata(), "it broke"), "localhost:1")
+    assert (type(arrived), arrived.exit_code) == (kind, exit_code)
+    assert (arrived.message, arrived.where) == ("it broke", "localhost:1")
 
 
 def test_a_server_that_is_not_there_is_said_with_its_address():
