@@ -26,15 +26,21 @@ _STATUSES = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
     "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
     "NOT_FOUND": 404,
     "ALREADY_EXISTS": 409,
     "DATA_LOSS": 500,
+    "INTERNAL": 500,
     "UNKNOWN": 500,
     "UNAVAILABLE": 503,
 }
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 Call = Callable[[message.Message, object], Awaitable[message.Message]]
+
+
+class _Refused(errors.PermissionDenied):
+    """Whoever it is: no credentials would help."""
 
 
 class Api:
@@ -92,12 +98,10 @@ class Api:
         host = request.headers.get("host", "")
         name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
         if name.lower() not in self._hosts:
-            raise errors.PermissionDenied(f"this server is not `{host}`", where="Host", code="HostRefused")
+            raise _Refused(f"this server is not `{host}`", where="Host", code="HostRefused")
         origin = request.headers.get("origin")
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
-            raise errors.PermissionDenied(
-                f"a page of {origin} may not call this", where="Origin", code="OriginRefused"
-            )
+            raise _Refused(f"a page of {origin} may not call this", where="Origin", code="OriginRefused")
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise errors.UsageError(
@@ -141,7 +145,7 @@ def _parse(body: bytes, target: message.Message) -> message.Message:
 
 def error_response(error: errors.TypedflowError) -> JSONResponse:
     """An error as the caller sees it."""
-    code = rpc.code_of(error)
+    code = "PERMISSION_DENIED" if isinstance(error, _Refused) else rpc.code_of(error)
     status = rpc.status_of(error, limited=False)
     content: Mapping[str, object] = {
         "code": code.lower(),

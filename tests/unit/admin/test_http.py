@@ -58,10 +58,10 @@ def test_s5_a_body_that_is_too_large_is_refused(client):
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Host": "evil.example"}, 401),
-        ({"Host": "127.0.0.1.evil.example:80"}, 401),
-        ({"Origin": "http://evil.example"}, 401),
-        ({"Origin": "null"}, 401),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example:80"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
         ({"Content-Type": "text/plain"}, 400),
         ({"Content-Type": "application/x-www-form-urlencoded"}, 400),
         ({"Authorization": ""}, 401),
