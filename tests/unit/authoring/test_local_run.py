@@ -342,6 +342,31 @@ def cached_square(n: int) -> int:
     return square(n=n)
 
 
+EFFECTS: list[int] = []
+
+
+@task(cache=True)
+def affect(n: int) -> None:
+    EFFECTS.append(n)
+
+
+@task(cache=True)
+def find(n: int) -> int | None:
+    EFFECTS.append(n)
+    return None
+
+
+@workflow
+def nothing(n: int) -> int | None:
+    return find.after(affect(n=n))(n=n)
+
+
+def test_c8_nothing_and_none_are_results_that_are_cached(typedflow_cache):
+    assert nothing(n=1) is None
+    assert nothing(n=1) is None
+    assert EFFECTS == [1, 1]  # each of the two tasks once
+
+
 def test_a_mocked_task_stands_for_its_own():
     with mock_task(double, returns=100):
         assert quadruple_and_one(n=1) == 101
