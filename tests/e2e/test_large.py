@@ -54,7 +54,8 @@ def test_a_large_value_goes_to_many_nodes(large):
 
 
 def test_outputs_that_are_large_together_are_objects(large):
-    outputs = large.outputs("large.results", count=90_000)
-    kinds = sorted(getattr(value, "kind", "inline") for value in (outputs.o0, outputs.o1))
-    assert kinds == ["inline", "offloaded"]
-    assert outputs.o2 == "x" * 10
+    run = large.run("large.results", count=90_000)
+    kinds = sorted(each.value.WhichOneof("value") for each in run.message.outputs.values)
+    assert kinds == ["list", "offloaded", "string"]
+    assert run.outputs.o0 == run.outputs.o1 == [0.5] * 90_000
+    assert run.outputs.o2 == "x" * 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from typedflow.pb.errors_pb2 import ExecutionError
 
 _LONGEST_VALUE = 100
+_LOADED_BYTES = 16 * 1024 * 1024
+"""Larger values are told to programs by where they are."""
 
 
 def announce(run: Run, form: str = output.TABLE) -> None:
@@ -47,7 +50,11 @@ def finish(run: Run, form: str = output.TABLE) -> None:
 
 def record(run: Run) -> dict[str, object]:
     """The execution with its nodes, as JSON has it."""
-    return records.execution(run.message, (node.message for node in run.nodes))
+    message = copy.deepcopy(run.message)
+    message.inputs.CopyFrom(run.whole(run.message.inputs, _LOADED_BYTES))
+    if run.message.HasField("outputs"):
+        message.outputs.CopyFrom(run.whole(run.message.outputs, _LOADED_BYTES))
+    return records.execution(message, (node.message for node in run.nodes))
 
 
 def show_outputs(values: Mapping[str, object]) -> None:

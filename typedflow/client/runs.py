@@ -10,7 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from google.protobuf import message as messages
+
 from typedflow import errors, literals, type_engine
+from typedflow.dataplane import digests
 from typedflow.pb import catalog_pb2, executions_pb2, literals_pb2
 
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
@@ -40,6 +43,7 @@ class Run:
     def __init__(self, client: Server, message: executions_pb2.Execution) -> None:
         self._client = client
         self.message = message
+        self._loaded: dict[str, literals_pb2.Literal] = {}  # large values that have been asked for, by digest
 
     @property
     def id(self) -> str:
@@ -56,15 +60,18 @@ class Run:
 
     @property
     def inputs(self) -> SimpleNamespace:
-        """By name, as plain Python values."""
+        """By name, as plain Python values; large ones are fetched."""
         return self._values(self.message.inputs)
 
     @property
     def outputs(self) -> SimpleNamespace:
         """By name, as plain Python values: a record is a namespace, a file or a frame a `RemoteValue`.
 
+        Large values are fetched, once.
+
         Raises:
             StateConflict: it has not succeeded.
+            IntegrityError: a large value's bytes are gone, or are not what was stored.
         """
         if self.phase != "SUCCEEDED":
             raise errors.StateConflict(
@@ -127,12 +134,43 @@ class Run:
         """Asks that it be aborted."""
         self._client.abort(self.id, reason)
 
+    def whole(self, values: literals_pb2.LiteralMap, most: int) -> literals_pb2.LiteralMap:
+        """Its inputs or outputs with the large values that are not above `most` bytes; others stay references.
+
+        Raises:
+            IntegrityError: a large value's bytes are gone, or are not what was stored.
+        """
+        result = literals_pb2.LiteralMap()
+        for each in values.values:
+            large = each.value.HasField("offloaded") and each.value.offloaded.blob.size <= most
+            result.values.add(
+                name=each.name, value=self._load(each.value, each.name) if large else each.value
+            )
+        return result
+
+    def _load(self, literal: literals_pb2.Literal, variable: str) -> literals_pb2.Literal:
+        """What a literal that is too large to travel with others stands for."""
+        blob = literal.offloaded.blob
+        loaded = self._loaded.get(blob.digest)
+        if loaded is None:
+            data = b"".join(self._client.get_value(self.id, variable, digest=blob.digest))
+            if digests.of_bytes(data) != blob.digest:
+                raise errors.IntegrityError("the bytes that came are not what was stored", where=variable)
+            try:
+                loaded = literals_pb2.Literal.FromString(data)
+            except messages.DecodeError:
+                raise errors.IntegrityError("the object is no value", where=variable) from None
+            self._loaded[blob.digest] = loaded
+        return loaded
+
     def _values(self, values: literals_pb2.LiteralMap) -> SimpleNamespace:
         return SimpleNamespace(**{each.name: self._value(each.value, each.name) for each in values.values})
 
     def _value(self, literal: literals_pb2.Literal, variable: str) -> Any:
         match literal.WhichOneof("value"):
-            case "file" | "frame" | "offloaded":
+            case "offloaded":
+                return self._value(self._load(literal, variable), variable)
+            case "file" | "frame":
                 return RemoteValue(self._client, self.id, variable, literal)
             case "union":
                 return self._value(literal.union.value, variable)
@@ -172,7 +210,7 @@ class Node:
 
 
 class RemoteValue:
-    """The bytes of a file, a frame or a large value that a server has."""
+    """The bytes of a file or a frame that a server has."""
 
     def __init__(
         self, client: Server, execution_id: str, variable: str, literal: literals_pb2.Literal
