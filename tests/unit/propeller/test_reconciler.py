@@ -80,7 +80,7 @@ class Admin:
     """The journal, the inbox and the catalog of one execution: a commit is taken as admin takes it."""
 
     workflow: Any
-    store: objects.ObjectStore
+    store: Any
     lease: lease.Lease
     executor: Any = dataclasses.field(default_factory=Executor)
     epoch: int = 1
@@ -480,7 +480,7 @@ def test_an_input_that_is_gone_fails_the_node_and_not_the_reconciler(tell, tmp_p
     tell(indexed, story)
 
 
-class Broken(objects.ObjectStore):
+class Broken:
     """A store whose disk has gone; the threads that asked it are noted."""
 
     def __init__(self, error: Exception) -> None:
