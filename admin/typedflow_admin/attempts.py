@@ -1,7 +1,8 @@
 """What runners say of their attempts: may I begin, and here is the outcome.
 
 One runner is admitted to each attempt, and its outcome is kept once: with the inbox row that tells the propeller, and
-with the cache entry, in one transaction.
+with the cache entry, in one transaction. An attempt whose runner nobody sees to any more may be given up by another,
+who is its runner from then on.
 """
 
 from __future__ import annotations
@@ -19,24 +20,42 @@ from typedflow_admin import catalog, store
 from typedflow_admin.bells import Bell
 from typedflow_admin.executions import EVENT_SCHEMA, MAX_REMARK
 
+_LONGEST_ID = 128
+
 
 class Attempts:
-    """Admits runners and takes their outcomes; `work` wakes the propeller that waits for them."""
+    """Admits runners and takes their outcomes.
 
-    def __init__(self, database: store.Store, work: Bell, clock_us: Callable[[], int]) -> None:
+    Args:
+        database: where they are kept.
+        work: wakes the propeller that waits for them.
+        is_gone: whether an executor has been away for so long that what it runs is lost.
+        clock_us: the time, in microseconds since 1970.
+    """
+
+    def __init__(
+        self, database: store.Store, work: Bell, is_gone: Callable[[str], bool], clock_us: Callable[[], int]
+    ) -> None:
         self._database = database
         self._work = work
+        self._is_gone = is_gone
         self._clock_us = clock_us
 
     async def begin(self, request: BeginRequest) -> AttemptSpec:
         """Admits the first runner that comes; the same one may ask again.
 
         Raises:
-            UsageError: no uid, or one or a note that is too long.
+            UsageError: no uid, or one, an executor's id or a note that is too long.
             StateConflict: another was admitted, the attempt has an outcome, or its execution has ended.
             PermissionDenied: the token is not this attempt's.
         """
         _check_uid(request.runner_uid)
+        if len(request.executor_id) > _LONGEST_ID:
+            raise errors.UsageError(
+                f"an executor's id has at most {_LONGEST_ID} characters",
+                where="executor_id",
+                code="InvalidRequest",
+            )
         if len(request.note) > MAX_REMARK:
             raise errors.UsageError(
                 f"a note has at most {MAX_REMARK:,} characters", where="note", code="InvalidRequest"
@@ -52,12 +71,12 @@ class Attempts:
             if row.runner_uid == request.runner_uid:
                 return row.spec
             if row.runner_uid:
-                raise errors.StateConflict(
-                    f"another runner was admitted to {_name(id_)}", code="AttemptTaken"
-                )
+                raise _taken(id_)
             if not transaction.leases.post(id_.execution_id, event):
                 raise errors.StateConflict(f"execution `{id_.execution_id}` has ended", code="ExecutionEnded")
-            transaction.attempts.admit(id_.execution_id, id_.node, id_.attempt, request.runner_uid, now)
+            transaction.attempts.admit(
+                id_.execution_id, id_.node, id_.attempt, request.runner_uid, request.executor_id, now
+            )
             return row.spec
 
         spec = await self._database.write(admit)
@@ -67,7 +86,8 @@ class Attempts:
     async def finish(self, request: FinishRequest) -> None:
         """Keeps the outcome of the admitted runner; repeated, it changes nothing.
 
-        That an attempt failed or was stopped before a runner was admitted may be said by whoever has its token.
+        That an attempt failed or was stopped may be said by whoever has its token while no runner was admitted, or
+        when the executor of the one that was is gone.
 
         Raises:
             UsageError: no outcome, or outputs that are not those of the task, or not of their types.
@@ -83,15 +103,21 @@ class Attempts:
 
         def keep(transaction: store.Transaction) -> None:
             row = _find(transaction, id_, request.token)
-            if row.runner_uid != request.runner_uid and (row.runner_uid or outcome.HasField("outputs")):
+            is_admitted = row.runner_uid == request.runner_uid
+            is_over = row.runner_uid and row.outcome is not None
+            if not is_admitted and (is_over or outcome.HasField("outputs")):
                 raise errors.StateConflict(
                     f"this runner was not admitted to {_name(id_)}", code="NotAdmitted"
                 )
             if row.outcome is not None:
                 return
+            if not is_admitted:
+                if row.runner_uid and not self._is_gone(row.executor_id):
+                    raise _taken(id_)
+                transaction.attempts.admit(
+                    id_.execution_id, id_.node, id_.attempt, request.runner_uid, "", now
+                )
             spec = AttemptSpec.FromString(row.spec)
-            if not row.runner_uid:
-                transaction.attempts.admit(id_.execution_id, id_.node, id_.attempt, request.runner_uid, now)
             event = _event(transaction, spec, outcome, now)
             transaction.attempts.finish(
                 id_.execution_id, id_.node, id_.attempt, outcome.SerializeToString(), now
@@ -158,10 +184,14 @@ def _check_output(value: Literal, output: Variable) -> None:
 
 
 def _check_uid(uid: str) -> None:
-    if not uid or len(uid) > 128:
+    if not uid or len(uid) > _LONGEST_ID:
         raise errors.UsageError(
-            "a runner has a uid of 1 to 128 characters", where="runner_uid", code="InvalidRequest"
+            f"a runner has a uid of 1 to {_LONGEST_ID} characters", where="runner_uid", code="InvalidRequest"
         )
+
+
+def _taken(id_: AttemptId) -> errors.StateConflict:
+    return errors.StateConflict(f"another runner was admitted to {_name(id_)}", code="AttemptTaken")
 
 
 def _name(id_: AttemptId) -> str:

@@ -265,7 +265,7 @@ def _rooms(database: SqlStore, options: Options) -> service.Rooms:
         catalog=Catalog(database, store),
         data=Data(database, store, folder, _clock_us),
         work=work,
-        attempts=Attempts(database, work_bell, _clock_us),
+        attempts=Attempts(database, work_bell, work.is_gone, _clock_us),
     )
 
 

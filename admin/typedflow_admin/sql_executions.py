@@ -49,7 +49,7 @@ _NODE = [_nodes.node, _nodes.position, _nodes.revision, _nodes.state]
 _LEASE = [_leases.execution_id, _leases.holder, _leases.epoch, _leases.version, _leases.last_sequence]
 _ATTEMPT = [
     _attempts.execution_id, _attempts.node, _attempts.attempt, _attempts.holder, _attempts.spec, _attempts.runner_uid,
-    _attempts.begun_at_us, _attempts.ended_at_us, _attempts.outcome,
+    _attempts.executor_id, _attempts.begun_at_us, _attempts.ended_at_us, _attempts.outcome,
 ]  # fmt: skip
 
 _BOTH = select(*_EXECUTION, *_LAUNCH).join(tables.launches, _launches.execution_id == _executions.id)
@@ -158,7 +158,7 @@ _LATEST_ATTEMPT = _WITH_SECRET.where(_OF_NODE).order_by(_attempts.attempt.desc()
 _ADMIT = (
     update(tables.attempts)
     .where(_OF_ATTEMPT)
-    .values(runner_uid=bindparam("uid"), begun_at_us=bindparam("at"))
+    .values(runner_uid=bindparam("uid"), executor_id=bindparam("executor"), begun_at_us=bindparam("at"))
 )
 _FINISH = (
     update(tables.attempts)
@@ -341,9 +341,12 @@ class SqlAttempts:
         row = self._connection.execute(_FIND_ATTEMPT if attempt else _LATEST_ATTEMPT, parameters).first()
         return (store.AttemptRow(*row[:-1]), row.secret) if row is not None else None
 
-    def admit(self, execution_id: str, node: str, attempt: int, runner_uid: str, at_us: int) -> None:
+    def admit(
+        self, execution_id: str, node: str, attempt: int, runner_uid: str, executor_id: str, at_us: int
+    ) -> None:
         """See `store.Attempts.admit`."""
-        parameters = {"id": execution_id, "name": node, "try": attempt, "uid": runner_uid, "at": at_us}
+        parameters = {"id": execution_id, "name": node, "try": attempt}
+        parameters |= {"uid": runner_uid, "executor": executor_id, "at": at_us}
         self._connection.execute(_ADMIT, parameters)
 
     def finish(self, execution_id: str, node: str, attempt: int, outcome: bytes, at_us: int) -> None:

@@ -153,6 +153,7 @@ class AttemptRow:
     holder: str
     spec: bytes
     runner_uid: str = ""
+    executor_id: str = ""
     begun_at_us: int = 0
     ended_at_us: int = 0
     outcome: bytes | None = None
@@ -319,8 +320,10 @@ class Attempts(Protocol):
     def find(self, execution_id: str, node: str, attempt: int) -> tuple[AttemptRow, bytes] | None:
         """An attempt (0: the node's latest), and its execution's secret."""
 
-    def admit(self, execution_id: str, node: str, attempt: int, runner_uid: str, at_us: int) -> None:
-        """Records the runner that was admitted."""
+    def admit(
+        self, execution_id: str, node: str, attempt: int, runner_uid: str, executor_id: str, at_us: int
+    ) -> None:
+        """Records the runner that was admitted, and who sees to it."""
 
     def finish(self, execution_id: str, node: str, attempt: int, outcome: bytes, at_us: int) -> None:
         """Records the outcome."""

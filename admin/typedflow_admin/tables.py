@@ -175,6 +175,8 @@ attempts = Table(
     Column("spec", LargeBinary, nullable=False),
     # Empty: no runner was admitted yet.
     Column("runner_uid", Text, nullable=False),
+    # The one that sees to the runner; empty: none does.
+    Column("executor_id", Text, nullable=False),
     Column("begun_at_us", BigInteger, nullable=False),
     Column("ended_at_us", BigInteger, nullable=False),
     Column("outcome", LargeBinary),

@@ -52,6 +52,7 @@ _CLAIMS_AT_ONCE = 100
 _MOST_UNREAD = 1000  # messages: who leaves so many gets no more claims and inbox rows until they are read
 _MOST_COMMITS = 64  # of one propeller are under way at once
 _LONGEST_ID = 128
+_PROTOCOL = 1
 
 
 class Work:
@@ -63,12 +64,15 @@ class Work:
         self.bell = work
         self.lease_ms = lease_ms
         self._sessions: dict[str, Session] = {}
+        self._began_at = time.monotonic()
+        self._heard_at: dict[str, float] = {}  # by executor
 
     async def serve(self, requests: AsyncIterator[WorkRequest]) -> AsyncIterator[WorkResponse]:
         """One propeller's stream, until either side ends it.
 
         Raises:
             UsageError: the first message is no Hello, or a later one is malformed.
+            StateConflict: the propeller speaks another version of the protocol.
         """
         session = Session(self, _hello(await anext(requests, None)))
         held = await self.database.read(lambda transaction: transaction.leases.held(session.propeller_id))
@@ -141,6 +145,18 @@ class Work:
             code="LogUnavailable",
         )
 
+    def hear(self, executor_id: str) -> None:
+        """The executor is there: something came on its propeller's stream."""
+        self._heard_at[executor_id] = time.monotonic()
+
+    def is_gone(self, executor_id: str) -> bool:
+        """Whether nothing was heard of the executor for a lease, and there was time to hear of it.
+
+        Of one without an id nothing can be said: it is never gone.
+        """
+        heard_at = self._heard_at.get(executor_id, self._began_at)
+        return bool(executor_id) and (time.monotonic() - heard_at) * 1000 > self.lease_ms
+
     def close(self) -> None:
         """Ends all streams; the propellers will look for another server."""
         for session in self._sessions.values():
@@ -160,6 +176,7 @@ class Session:
 
     def __init__(self, work: Work, hello: Hello) -> None:
         self.propeller_id = hello.propeller_id
+        self._executor_id = hello.executor_id
         self._capacity = hello.capacity
         self._work = work
         self._held: dict[str, int] = {}
@@ -168,6 +185,7 @@ class Session:
         self._outgoing: asyncio.Queue[WorkResponse | None] = asyncio.Queue()
         self.said_goodbye = False
         self._heard_at = time.monotonic()
+        work.hear(self._executor_id)
         self._failure: Exception | None = None
         self._commits: set[asyncio.Task[None]] = set()
         self._send(WorkResponse(welcome=Welcome(lease_ms=work.lease_ms)))
@@ -199,6 +217,7 @@ class Session:
         try:
             async for request in requests:
                 self._heard_at = time.monotonic()
+                self._work.hear(self._executor_id)
                 match request.WhichOneof("message"):
                     case "heartbeat":
                         await self._heartbeat(request.heartbeat)
@@ -363,6 +382,19 @@ def _hello(request: WorkRequest | None) -> Hello:
         raise errors.UsageError(
             f"the first message is no Hello with a propeller_id of 1 to {_LONGEST_ID} characters",
             where="hello.propeller_id",
+            code="InvalidRequest",
+        )
+    if request.hello.protocol != _PROTOCOL:
+        raise errors.StateConflict(
+            f"the propeller speaks version {request.hello.protocol} of the protocol, and this server {_PROTOCOL}",
+            where="hello.protocol",
+            hint="run the same release of typedflow on both sides",
+            code="ProtocolMismatch",
+        )
+    if len(request.hello.executor_id) > _LONGEST_ID:
+        raise errors.UsageError(
+            f"an executor's id has at most {_LONGEST_ID} characters",
+            where="hello.executor_id",
             code="InvalidRequest",
         )
     return request.hello

@@ -13,7 +13,14 @@ from typedflow.pb import attempt_pb2
 
 
 class Executor(Protocol):
-    """Runs attempts. Every method may be called again, in any order, also for attempts that ended long ago."""
+    """Runs attempts. Every method may be called again, in any order, also for attempts that ended long ago.
+
+    `id`, once it has recovered: lasts for as long as what attempts left where they ran. Admin goes by it when it has to
+    know whether anybody still sees to them.
+    """
+
+    @property
+    def id(self) -> str: ...
 
     async def start(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
         """Takes care of the attempt from here on: it runs once there is room, and its outcome reaches admin.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import hashlib
 import logging
 import os
@@ -17,7 +18,7 @@ import signal
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from typedflow import errors
 from typedflow.dataplane import bundles
@@ -54,17 +55,23 @@ class _Attempt:
     admitted: bool = False
     ending: str = ""  # "stopped", "interrupted"
     work: asyncio.Task[attempt_pb2.Outcome] | None = None
+    told: asyncio.Event = field(default_factory=asyncio.Event)  # to end
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def end(self, why: str) -> None:
         if not self.ending:
             self.ending = why
+            self.told.set()
             if self.work is not None:
                 self.work.cancel()
 
 
 class _NotAdmitted(Exception):
-    """The attempt has another runner, or has ended: nothing of it is ours."""
+    """The attempt has ended, or is not to begin: nothing of it is ours."""
+
+
+class _Taken(Exception):
+    """Another executor's runner has the attempt."""
 
 
 class LocalProcesses:
@@ -101,6 +108,13 @@ class LocalProcesses:
         self._attempts: dict[Key, _Attempt] = {}
         self._drivers: set[asyncio.Task[None]] = set()
         self._lock: IO[str] | None = None
+
+    @property
+    def id(self) -> str:
+        """See `executor.Executor`."""
+        if not self._id:
+            self._id = _lasting_id(self._id_file)
+        return self._id
 
     async def start(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
         """See `executor.Executor.start`."""
@@ -192,8 +206,11 @@ class LocalProcesses:
 
     async def _see_through(self, attempt: _Attempt) -> None:
         try:
-            outcome = await self._outcome(attempt)
-            await self._finish(attempt, outcome)
+            try:
+                await self._finish(attempt, await self._outcome(attempt))
+            except _Taken:
+                attempt.folder.remove()
+                await self._outlast(attempt)
             await asyncio.to_thread(attempt.folder.finish)  # removing takes milliseconds in some kernels
         except _NotAdmitted:
             attempt.folder.remove()
@@ -310,12 +327,13 @@ class LocalProcesses:
             token=attempt.token,
             runner_uid=attempt.runner_uid,
             note=_note(attempt.spec),
+            executor_id=self.id,
         )
         try:
             await backoff.until_reached(lambda: self._service.begin(request))
         except (errors.StateConflict, errors.NotFound, errors.PermissionDenied) as error:
             _log.info("attempt %s is not admitted: %s", attempt.folder.path, error)
-            raise _NotAdmitted from None
+            raise (_Taken if error.code == "AttemptTaken" else _NotAdmitted) from None
         attempt.admitted = True
 
     async def _finish(self, attempt: _Attempt, outcome: attempt_pb2.Outcome) -> None:
@@ -338,6 +356,31 @@ class LocalProcesses:
             request.outcome.CopyFrom(refused)
             await backoff.until_reached(lambda: self._service.finish(request))
 
+    async def _outlast(self, attempt: _Attempt) -> NoReturn:
+        """Waits until the executor that has the attempt has said what became of it, or is gone: then we say so.
+
+        Admin refuses what we say while that executor is there. Ends with _NotAdmitted, for nothing of it ran here.
+        """
+        for pause in backoff.pauses():
+            await _passed(attempt.told, pause)
+            attempt.told.clear()
+            if attempt.ending == "interrupted":
+                break
+            stopped = attempt_pb2.Outcome(stopped=attempt_pb2.Stopped())
+            request = attempt_pb2.FinishRequest(
+                id=attempt.spec.id,
+                token=attempt.token,
+                runner_uid=attempt.runner_uid,
+                outcome=stopped if attempt.ending else lost_attempts.gone(attempt.spec.id.node),
+            )
+            try:
+                await backoff.until_reached(functools.partial(self._service.finish, request))
+                break
+            except (errors.StateConflict, errors.NotFound, errors.PermissionDenied) as error:
+                if error.code != "AttemptTaken":
+                    break
+        raise _NotAdmitted
+
     async def _end_process(self, process: process_identity.Identity) -> None:
         """Ends its whole group: asked first, killed after the grace period."""
         process.signal_group(signal.SIGTERM)
@@ -355,9 +398,7 @@ class LocalProcesses:
         After a power cut that took the folder, the runner is known to admin already, and may come again, for nothing of
         it can be alive.
         """
-        if not self._id:
-            self._id = _lasting_id(self._id_file)
-        return hashlib.sha256(f"{self._id}/{token}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{self.id}/{token}".encode()).hexdigest()[:32]
 
 
 def _adopted(

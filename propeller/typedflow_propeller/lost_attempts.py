@@ -41,6 +41,12 @@ def interrupted(node: str) -> attempt_pb2.Outcome:
     return system(node, task_options.SERVER_STOPPED, "the server was stopped while the attempt ran")
 
 
+def gone(node: str) -> attempt_pb2.Outcome:
+    """For one that another executor ran, of which admin has heard nothing for a lease."""
+    message = "the propeller that ran it is away for too long; should it come back, its result does not count"
+    return system(node, "WorkerLost", message)
+
+
 def system(node: str, code: str, message: str) -> attempt_pb2.Outcome:
     """A failure of the platform's, which is retried at no cost to the user."""
     error = errors_pb2.ExecutionError(

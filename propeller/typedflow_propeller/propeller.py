@@ -24,6 +24,7 @@ from typedflow_propeller import admin_client, backoff, batches, executor, lease,
 _log = logging.getLogger(__name__)
 
 _CAPACITY = 1_000
+_PROTOCOL = 1
 _COMMIT_BYTES = 8 * 1024 * 1024
 _LOOKUP_KEYS = 64  # an entry may have a MiB of outputs, and an answer has 96 MiB at most
 _GOODBYE_S = 1.0
@@ -134,7 +135,9 @@ class _Stream:
     async def run(self) -> None:
         """Until the stream breaks. Raises the error that it broke with; when it is cancelled it says goodbye."""
         call = self._admin.work()
-        hello = propeller_pb2.Hello(propeller_id=self._id, capacity=_CAPACITY)
+        hello = propeller_pb2.Hello(
+            propeller_id=self._id, capacity=_CAPACITY, protocol=_PROTOCOL, executor_id=self.executor.id
+        )
         self._outgoing.put_nowait(propeller_pb2.WorkRequest(hello=hello))
         beating = asyncio.create_task(self._beat())
         transfers = [asyncio.create_task(self._read(call)), asyncio.create_task(self._write(call))]

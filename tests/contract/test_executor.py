@@ -131,12 +131,15 @@ class Admin:
         self.finished: dict[str, attempt_pb2.FinishRequest] = {}
         self.changed = asyncio.Condition()
         self.reachable = True
+        self.gone: set[str] = set()  # executors
 
     async def begin(self, request: attempt_pb2.BeginRequest) -> attempt_pb2.BeginResponse:
         self._check()
         key = key_of(request.id)
-        if key in self.finished or self.begun.setdefault(key, request).runner_uid != request.runner_uid:
-            raise errors.StateConflict("another runner was admitted")
+        if key in self.finished:
+            raise errors.StateConflict("it has ended", code="AttemptEnded")
+        if self.begun.setdefault(key, request).runner_uid != request.runner_uid:
+            raise errors.StateConflict("another runner was admitted", code="AttemptTaken")
         await self._notify()
         return attempt_pb2.BeginResponse()
 
@@ -144,9 +147,20 @@ class Admin:
         self._check()
         kept = attempt_pb2.FinishRequest()
         kept.CopyFrom(request)
-        assert self.begun[key_of(request.id)].runner_uid == request.runner_uid
+        begun = self.begun[key_of(request.id)]
+        if begun.runner_uid != request.runner_uid:
+            assert not request.outcome.HasField("outputs")
+            if key_of(request.id) in self.finished:
+                raise errors.StateConflict("it is another's", code="NotAdmitted")
+            if begun.executor_id not in self.gone:
+                await self._notify()
+                raise errors.StateConflict("another runner was admitted", code="AttemptTaken")
         self.finished.setdefault(key_of(request.id), kept)
         await self._notify()
+
+    async def has_ended_elsewhere(self, attempt: attempt_pb2.AttemptId) -> None:
+        await self.begin(attempt_pb2.BeginRequest(id=attempt, runner_uid="another"))
+        await self.finish(attempt_pb2.FinishRequest(id=attempt, runner_uid="another"))
 
     async def bundle(self, digest: str) -> bytes:
         self._check()
@@ -606,7 +620,7 @@ def test_a_runner_that_is_not_admitted_leaves_no_process_that_waits_and_no_folde
         await world.run(world.spec("double"))
         template = next(iter(world.executor._launcher._templates.values()))
         refused = world.spec("double", attempt=2)
-        world.admin.begun[key_of(refused.id)] = attempt_pb2.BeginRequest(id=refused.id, runner_uid="another")
+        await world.admin.has_ended_elsewhere(refused.id)
         await world.executor.start(refused, "token")
         await until(lambda: len(world.executor._attempts) == 0)
         await until(lambda: template.is_idle)
@@ -618,11 +632,54 @@ def test_a_runner_that_is_not_admitted_leaves_no_process_that_waits_and_no_folde
 def test_a_runner_that_is_not_admitted_runs_nothing(world):
     async def story(world: World) -> None:
         spec = world.spec("double")
-        await world.admin.begin(attempt_pb2.BeginRequest(id=spec.id, runner_uid="another"))
+        await world.admin.has_ended_elsewhere(spec.id)
         await world.executor.start(spec, "t")
         await asyncio.gather(*world.executor._drivers)
         assert not world.marks.exists()
         assert zombies() == []
+
+    world(story)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_e3_an_attempt_of_an_executor_that_is_gone_is_given_up_and_runs_nothing(world, stopped):
+    async def story(world: World) -> None:
+        spec = world.spec("double")
+        begun = attempt_pb2.BeginRequest(id=spec.id, runner_uid="another", executor_id="elsewhere")
+        await world.admin.begin(begun)
+        await (world.executor.stop if stopped else world.executor.start)(spec, "t")
+        async with asyncio.timeout(30), world.admin.changed:
+            await world.admin.changed.wait()  # it was told that the other one is there
+        assert not world.admin.finished
+        if stopped:
+            await world.executor.stop(spec, "t")
+        world.admin.gone.add("elsewhere")
+        outcome = await world.admin.outcome(spec.id)
+        assert outcome.HasField("stopped") == stopped
+        assert (outcome.error.kind, outcome.error.code) == (
+            (errors_pb2.ERROR_KIND_UNSPECIFIED, "") if stopped else (errors_pb2.ERROR_KIND_SYSTEM, "WorkerLost")
+        )
+        await asyncio.gather(*world.executor._drivers)
+        assert not world.marks.exists()
+        assert not any((world.home / "attempts").glob("*/*"))
+
+    world(story)
+
+
+def test_e3_what_another_executor_says_of_its_attempt_is_waited_for(world):
+    async def story(world: World) -> None:
+        spec = world.spec("double")
+        begun = attempt_pb2.BeginRequest(id=spec.id, runner_uid="another", executor_id="elsewhere")
+        await world.admin.begin(begun)
+        await world.executor.start(spec, "t")
+        async with asyncio.timeout(30), world.admin.changed:
+            await world.admin.changed.wait()
+        outputs = attempt_pb2.Outcome(outputs=literals_pb2.LiteralMap())
+        said = attempt_pb2.FinishRequest(id=spec.id, runner_uid="another", outcome=outputs)
+        await world.admin.finish(said)
+        await asyncio.gather(*world.executor._drivers)
+        assert world.admin.finished[key_of(spec.id)] == said
+        assert not world.marks.exists()
 
     world(story)
 

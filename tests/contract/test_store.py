@@ -345,7 +345,7 @@ def test_several_steps_of_several_executions_are_applied_in_order(tables):
 def test_an_attempt_that_is_committed_again_stays_as_it_is(tables):
     launch(tables)
     tables.write(lambda t: t.leases.apply([step(attempts=[ATTEMPT])]))
-    tables.write(lambda t: t.attempts.admit("x1", "n0", 1, "uid", 5))
+    tables.write(lambda t: t.attempts.admit("x1", "n0", 1, "uid", "executor", 5))
     tables.write(lambda t: t.leases.apply([step(first=1, version=2, attempts=[ATTEMPT])]))
     found = tables.read(lambda t: t.attempts.find("x1", "n0", 1))
     assert found is not None
@@ -356,10 +356,11 @@ def test_attempts_are_admitted_and_finished(tables):
     launch(tables)
     attempts = [ATTEMPT, replace(ATTEMPT, attempt=2)]
     tables.write(lambda t: t.leases.apply([step(attempts=attempts)]))
-    tables.write(lambda t: t.attempts.admit("x1", "n0", 1, "uid", 5))
+    tables.write(lambda t: t.attempts.admit("x1", "n0", 1, "uid", "executor", 5))
     tables.write(lambda t: t.attempts.finish("x1", "n0", 1, b"outcome", 6))
     found = tables.read(lambda t: t.attempts.find("x1", "n0", 1))
-    expected = replace(ATTEMPT, runner_uid="uid", begun_at_us=5, outcome=b"outcome", ended_at_us=6)
+    admitted = replace(ATTEMPT, runner_uid="uid", executor_id="executor", begun_at_us=5)
+    expected = replace(admitted, outcome=b"outcome", ended_at_us=6)
     assert found == (expected, b"secret")
     assert tables.read(lambda t: t.attempts.find("x1", "n0", 0)) == (attempts[1], b"secret")
     assert tables.read(lambda t: t.attempts.find("x1", "n1", 0)) is None

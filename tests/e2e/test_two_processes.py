@@ -1,6 +1,10 @@
 """Admin and propeller as two processes with one object store, as they run in production."""
 
+import os
+import signal
+
 import pytest
+from typedflow_propeller import attempt_folder
 
 from tests.e2e import machines
 
@@ -116,6 +120,55 @@ def test_e3_another_propeller_finishes_what_a_killed_one_began(machine):
         assert [each.attempts for each in run.nodes] == [1, 1]
         assert machine.runs() == {"gate": 1, "page": 1}
         assert machine.pid("gate") == attempt
+
+
+def elsewhere(machine, name):
+    """A propeller whose attempts are in a home of their own."""
+    home, store = machine.folder / name, machine.home / "objects"
+    return machine.start(
+        *("propeller", "run", "--admin", machine.info.grpc, "--home", str(home), "--store", str(store)),
+        TYPEDFLOW_TOKEN=machine.info.token,
+    )
+
+
+def test_e3_an_attempt_whose_machine_is_away_runs_again_elsewhere_and_counts_once(machine):
+    machine.announced(machine.start(python=ADMIN))
+    first = elsewhere(machine, "first")
+    with machine.client() as client:
+        client.register(machine.write("steps_elsewhere", STEPS))
+        run = client.launch("paged", inputs={"where": str(machine.folder), "name": "gate"})
+        lost = machine.pid("gate")
+        first.kill()
+        second = elsewhere(machine, "second")
+        machines.until(lambda: machine.runs()["gate"] == 2, "the attempt runs again")
+        machine.open_gate("gate")
+        assert run.wait(machines.PATIENCE_S).outputs.o0.read_bytes() == b"xxxx"
+        nodes = [(each.id, each.phase, each.attempts) for each in run.nodes]
+        assert nodes == [("waits", "SUCCEEDED", 2), ("page", "SUCCEEDED", 1)]
+
+        # The one that was lost has ended too; its machine comes back, and what it says changes nothing.
+        machines.until(lambda: lost not in machine.processes(), "the lost attempt ends")
+        attempts = machine.folder / "first" / "attempts"
+        assert list(attempt_folder.unfinished(attempts))
+        elsewhere(machine, "first")
+        machines.until(lambda: not list(attempt_folder.unfinished(attempts)), "its outcome is refused")
+        assert [(each.id, each.phase, each.attempts) for each in run.nodes] == nodes
+        assert second.is_running
+
+
+def test_e3_an_execution_whose_machine_is_gone_can_be_aborted(machine):
+    machine.announced(machine.start(python=ADMIN))
+    first = elsewhere(machine, "first")
+    with machine.client() as client:
+        client.register(machine.write("steps_gone", STEPS))
+        run = client.launch("paged", inputs={"where": str(machine.folder), "name": "never"})
+        attempt = machine.pid("never")
+        first.kill()
+        os.kill(attempt, signal.SIGKILL)
+        run.abort()
+        elsewhere(machine, "second")
+        assert run.wait(machines.PATIENCE_S, check=False).phase == "ABORTED"
+        assert machine.runs() == {"never": 1}
 
 
 def test_e3_a_propeller_survives_the_admin_that_it_works_for(machine):

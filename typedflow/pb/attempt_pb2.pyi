@@ -118,12 +118,15 @@ class BeginRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     RUNNER_UID_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Good for this attempt only."""
     runner_uid: _builtins.str
     """Of the process or pod; new for each."""
     note: _builtins.str
     """What the runner has to say of how it runs the task: `no GPU here: runs on CPU`."""
+    executor_id: _builtins.str
+    """Of the executor that sees to the runner, as Hello.executor_id. Empty: none does, as for pods."""
     @_builtins.property
     def id(self) -> Global___AttemptId: ...
     def __init__(
@@ -133,10 +136,11 @@ class BeginRequest(_message.Message):
         token: _builtins.str = ...,
         runner_uid: _builtins.str = ...,
         note: _builtins.str = ...,
+        executor_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "note", b"note", "runner_uid", b"runner_uid", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "id", b"id", "note", b"note", "runner_uid", b"runner_uid", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -53,7 +53,7 @@ class AttemptServicer:
 
     def Begin(self, request, context):
         """Admits one runner: user code starts only after it. The first `runner_uid` to come is the one; for any other
-        FAILED_PRECONDITION, and the runner exits.
+        FAILED_PRECONDITION: AttemptTaken while the attempt has no outcome yet, else AttemptEnded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,7 +61,9 @@ class AttemptServicer:
 
     def Finish(self, request, context):
         """Commits the outcome in one transaction with the inbox row that tells the propeller, and publishes the cache entry.
-        Repeating it changes nothing.
+        Repeating it changes nothing. A runner that was not admitted may say that an attempt failed or was stopped when
+        the executor of the one that was has been away for longer than a lease: the attempt is lost, and that one's outcome
+        is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,11 +35,13 @@ class AttemptStub:
     def __new__(cls, channel: _aio.Channel) -> AttemptAsyncStub: ...
     Begin: _grpc.UnaryUnaryMultiCallable[_attempt_pb2.BeginRequest, _attempt_pb2.BeginResponse]
     """Admits one runner: user code starts only after it. The first `runner_uid` to come is the one; for any other
-    FAILED_PRECONDITION, and the runner exits.
+    FAILED_PRECONDITION: AttemptTaken while the attempt has no outcome yet, else AttemptEnded.
     """
     Finish: _grpc.UnaryUnaryMultiCallable[_attempt_pb2.FinishRequest, _attempt_pb2.FinishResponse]
     """Commits the outcome in one transaction with the inbox row that tells the propeller, and publishes the cache entry.
-    Repeating it changes nothing.
+    Repeating it changes nothing. A runner that was not admitted may say that an attempt failed or was stopped when
+    the executor of the one that was has been away for longer than a lease: the attempt is lost, and that one's outcome
+    is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken.
     """
 
 @_typing.type_check_only
@@ -49,11 +51,13 @@ class AttemptAsyncStub(AttemptStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Begin: _aio.UnaryUnaryMultiCallable[_attempt_pb2.BeginRequest, _attempt_pb2.BeginResponse]  # type: ignore[assignment]
     """Admits one runner: user code starts only after it. The first `runner_uid` to come is the one; for any other
-    FAILED_PRECONDITION, and the runner exits.
+    FAILED_PRECONDITION: AttemptTaken while the attempt has no outcome yet, else AttemptEnded.
     """
     Finish: _aio.UnaryUnaryMultiCallable[_attempt_pb2.FinishRequest, _attempt_pb2.FinishResponse]  # type: ignore[assignment]
     """Commits the outcome in one transaction with the inbox row that tells the propeller, and publishes the cache entry.
-    Repeating it changes nothing.
+    Repeating it changes nothing. A runner that was not admitted may say that an attempt failed or was stopped when
+    the executor of the one that was has been away for longer than a lease: the attempt is lost, and that one's outcome
+    is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken.
     """
 
 class AttemptServicer(metaclass=_abc_1.ABCMeta):
@@ -66,7 +70,7 @@ class AttemptServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_attempt_pb2.BeginResponse, _abc.Awaitable[_attempt_pb2.BeginResponse]]:
         """Admits one runner: user code starts only after it. The first `runner_uid` to come is the one; for any other
-        FAILED_PRECONDITION, and the runner exits.
+        FAILED_PRECONDITION: AttemptTaken while the attempt has no outcome yet, else AttemptEnded.
         """
 
     @_abc_1.abstractmethod
@@ -76,7 +80,9 @@ class AttemptServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_attempt_pb2.FinishResponse, _abc.Awaitable[_attempt_pb2.FinishResponse]]:
         """Commits the outcome in one transaction with the inbox row that tells the propeller, and publishes the cache entry.
-        Repeating it changes nothing.
+        Repeating it changes nothing. A runner that was not admitted may say that an attempt failed or was stopped when
+        the executor of the one that was has been away for longer than a lease: the attempt is lost, and that one's outcome
+        is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken.
         """
 
 def add_AttemptServicer_to_server(servicer: AttemptServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

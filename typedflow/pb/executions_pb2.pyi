@@ -42,6 +42,8 @@ class _PhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Phase.ValueType
     """Nodes only: will never run; `reason` says why."""
     PHASE_WAITING: _Phase.ValueType  # 8
     """Nodes only: waits for something other than a place to run."""
+    PHASE_RECOVERED: _Phase.ValueType  # 9
+    """Nodes only: taken from an earlier execution as it was. Reserved for recovering one."""
 
 class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper): ...
 
@@ -57,6 +59,8 @@ PHASE_SKIPPED: Phase.ValueType  # 7
 """Nodes only: will never run; `reason` says why."""
 PHASE_WAITING: Phase.ValueType  # 8
 """Nodes only: waits for something other than a place to run."""
+PHASE_RECOVERED: Phase.ValueType  # 9
+"""Nodes only: taken from an earlier execution as it was. Reserved for recovering one."""
 Global___Phase: _TypeAlias = Phase  # noqa: Y015
 
 @_typing.final

@@ -30,53 +30,53 @@ from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
 from typedflow.pb import workflows_pb2 as typedflow_dot_v1_dot_workflows__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctypedflow/v1/propeller.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/attempt.proto\x1a\x19typedflow/v1/errors.proto\x1a\x19typedflow/v1/events.proto\x1a\x1dtypedflow/v1/executions.proto\x1a\x1btypedflow/v1/literals.proto\x1a\x1ctypedflow/v1/workflows.proto\"\xbb\x01\n\x0bWorkRequest\x12$\n\x05hello\x18\x01 \x01(\x0b\x32\x13.typedflow.v1.HelloH\x00\x12,\n\theartbeat\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.HeartbeatH\x00\x12&\n\x06\x63ommit\x18\x03 \x01(\x0b\x32\x14.typedflow.v1.CommitH\x00\x12%\n\x03log\x18\x04 \x01(\x0b\x32\x16.typedflow.v1.LogChunkH\x00\x42\t\n\x07message\"\x9b\x02\n\x0cWorkResponse\x12(\n\x07welcome\x18\x01 \x01(\x0b\x32\x15.typedflow.v1.WelcomeH\x00\x12$\n\x05\x63laim\x18\x02 \x01(\x0b\x32\x13.typedflow.v1.ClaimH\x00\x12(\n\x05inbox\x18\x03 \x01(\x0b\x32\x17.typedflow.v1.InboxRowsH\x00\x12,\n\x06\x63ommit\x18\x04 \x01(\x0b\x32\x1a.typedflow.v1.CommitResultH\x00\x12\x32\n\theartbeat\x18\x05 \x01(\x0b\x32\x1d.typedflow.v1.HeartbeatResultH\x00\x12$\n\x03log\x18\x06 \x01(\x0b\x32\x15.typedflow.v1.LogWishH\x00\x42\t\n\x07message\"/\n\x05Hello\x12\x14\n\x0cpropeller_id\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\r\"\x1b\n\x07Welcome\x12\x10\n\x08lease_ms\x18\x01 \x01(\r\"v\n\x05\x43laim\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x16\n\x0e\x61ttempt_secret\x18\x04 \x01(\x0c\x12\x0f\n\x07project\x18\x05 \x01(\t\x12\x0e\n\x06\x64omain\x18\x06 \x01(\t\"<\n\tHeartbeat\x12/\n\nexecutions\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.HeldExecution\"4\n\rHeldExecution\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\"-\n\x0fHeartbeatResult\x12\x1a\n\x12lost_execution_ids\x18\x01 \x03(\t\"G\n\tInboxRows\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12$\n\x04rows\x18\x02 \x03(\x0b\x32\x16.typedflow.v1.InboxRow\"@\n\x08InboxRow\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x13.typedflow.v1.Event\"G\n\x06\x43ommit\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x31\n\nexecutions\x18\x02 \x03(\x0b\x32\x1d.typedflow.v1.ExecutionCommit\"\x8f\x02\n\x0f\x45xecutionCommit\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x04\x12#\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x13.typedflow.v1.Event\x12\x10\n\x08\x63onsumed\x18\x05 \x03(\x04\x12*\n\x05nodes\x18\x06 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\x12+\n\x08\x61ttempts\x18\x07 \x03(\x0b\x32\x19.typedflow.v1.AttemptSpec\x12-\n\x06status\x18\x08 \x01(\x0b\x32\x1d.typedflow.v1.ExecutionStatus\"\xb9\x01\n\x0f\x45xecutionStatus\x12\"\n\x05phase\x18\x01 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12)\n\x07outputs\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12+\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12\x15\n\rstarted_at_us\x18\x04 \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x05 \x01(\x03\"S\n\x0c\x43ommitResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x37\n\nexecutions\x18\x02 \x03(\x0b\x32#.typedflow.v1.ExecutionCommitResult\"Y\n\x15\x45xecutionCommitResult\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.typedflow.v1.CommitStatus\"#\n\x0bLoadRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"e\n\x0cLoadResponse\x12\x30\n\x08workflow\x18\x01 \x01(\x0b\x32\x1e.typedflow.v1.CompiledWorkflow\x12#\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x13.typedflow.v1.Event\"~\n\x07LogWish\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x07\x61ttempt\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0e\n\x06\x63\x61ncel\x18\x04 \x01(\x08\x12\x0e\n\x06offset\x18\x05 \x01(\x04\x12\r\n\x05limit\x18\x06 \x01(\x04\"T\n\x08LogChunk\x12\x0f\n\x07wish_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04more\x18\x05 \x01(\x08*y\n\x0c\x43ommitStatus\x12\x1d\n\x19\x43OMMIT_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMMIT_STATUS_OK\x10\x01\x12\x1a\n\x16\x43OMMIT_STATUS_CONFLICT\x10\x02\x12\x18\n\x14\x43OMMIT_STATUS_FENCED\x10\x03\x32\x8f\x01\n\tPropeller\x12\x41\n\x04Work\x12\x19.typedflow.v1.WorkRequest\x1a\x1a.typedflow.v1.WorkResponse(\x01\x30\x01\x12?\n\x04Load\x12\x19.typedflow.v1.LoadRequest\x1a\x1a.typedflow.v1.LoadResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctypedflow/v1/propeller.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/attempt.proto\x1a\x19typedflow/v1/errors.proto\x1a\x19typedflow/v1/events.proto\x1a\x1dtypedflow/v1/executions.proto\x1a\x1btypedflow/v1/literals.proto\x1a\x1ctypedflow/v1/workflows.proto\"\xbb\x01\n\x0bWorkRequest\x12$\n\x05hello\x18\x01 \x01(\x0b\x32\x13.typedflow.v1.HelloH\x00\x12,\n\theartbeat\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.HeartbeatH\x00\x12&\n\x06\x63ommit\x18\x03 \x01(\x0b\x32\x14.typedflow.v1.CommitH\x00\x12%\n\x03log\x18\x04 \x01(\x0b\x32\x16.typedflow.v1.LogChunkH\x00\x42\t\n\x07message\"\x9b\x02\n\x0cWorkResponse\x12(\n\x07welcome\x18\x01 \x01(\x0b\x32\x15.typedflow.v1.WelcomeH\x00\x12$\n\x05\x63laim\x18\x02 \x01(\x0b\x32\x13.typedflow.v1.ClaimH\x00\x12(\n\x05inbox\x18\x03 \x01(\x0b\x32\x17.typedflow.v1.InboxRowsH\x00\x12,\n\x06\x63ommit\x18\x04 \x01(\x0b\x32\x1a.typedflow.v1.CommitResultH\x00\x12\x32\n\theartbeat\x18\x05 \x01(\x0b\x32\x1d.typedflow.v1.HeartbeatResultH\x00\x12$\n\x03log\x18\x06 \x01(\x0b\x32\x15.typedflow.v1.LogWishH\x00\x42\t\n\x07message\"V\n\x05Hello\x12\x14\n\x0cpropeller_id\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\r\x12\x10\n\x08protocol\x18\x03 \x01(\r\x12\x13\n\x0b\x65xecutor_id\x18\x04 \x01(\t\"\x1b\n\x07Welcome\x12\x10\n\x08lease_ms\x18\x01 \x01(\r\"v\n\x05\x43laim\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x16\n\x0e\x61ttempt_secret\x18\x04 \x01(\x0c\x12\x0f\n\x07project\x18\x05 \x01(\t\x12\x0e\n\x06\x64omain\x18\x06 \x01(\t\"<\n\tHeartbeat\x12/\n\nexecutions\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.HeldExecution\"4\n\rHeldExecution\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\"-\n\x0fHeartbeatResult\x12\x1a\n\x12lost_execution_ids\x18\x01 \x03(\t\"G\n\tInboxRows\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12$\n\x04rows\x18\x02 \x03(\x0b\x32\x16.typedflow.v1.InboxRow\"@\n\x08InboxRow\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x13.typedflow.v1.Event\"G\n\x06\x43ommit\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x31\n\nexecutions\x18\x02 \x03(\x0b\x32\x1d.typedflow.v1.ExecutionCommit\"\x8f\x02\n\x0f\x45xecutionCommit\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x04\x12#\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x13.typedflow.v1.Event\x12\x10\n\x08\x63onsumed\x18\x05 \x03(\x04\x12*\n\x05nodes\x18\x06 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\x12+\n\x08\x61ttempts\x18\x07 \x03(\x0b\x32\x19.typedflow.v1.AttemptSpec\x12-\n\x06status\x18\x08 \x01(\x0b\x32\x1d.typedflow.v1.ExecutionStatus\"\xb9\x01\n\x0f\x45xecutionStatus\x12\"\n\x05phase\x18\x01 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12)\n\x07outputs\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12+\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12\x15\n\rstarted_at_us\x18\x04 \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x05 \x01(\x03\"S\n\x0c\x43ommitResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x37\n\nexecutions\x18\x02 \x03(\x0b\x32#.typedflow.v1.ExecutionCommitResult\"Y\n\x15\x45xecutionCommitResult\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.typedflow.v1.CommitStatus\"#\n\x0bLoadRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"e\n\x0cLoadResponse\x12\x30\n\x08workflow\x18\x01 \x01(\x0b\x32\x1e.typedflow.v1.CompiledWorkflow\x12#\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x13.typedflow.v1.Event\"~\n\x07LogWish\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x07\x61ttempt\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0e\n\x06\x63\x61ncel\x18\x04 \x01(\x08\x12\x0e\n\x06offset\x18\x05 \x01(\x04\x12\r\n\x05limit\x18\x06 \x01(\x04\"T\n\x08LogChunk\x12\x0f\n\x07wish_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04more\x18\x05 \x01(\x08*y\n\x0c\x43ommitStatus\x12\x1d\n\x19\x43OMMIT_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMMIT_STATUS_OK\x10\x01\x12\x1a\n\x16\x43OMMIT_STATUS_CONFLICT\x10\x02\x12\x18\n\x14\x43OMMIT_STATUS_FENCED\x10\x03\x32\x8f\x01\n\tPropeller\x12\x41\n\x04Work\x12\x19.typedflow.v1.WorkRequest\x1a\x1a.typedflow.v1.WorkResponse(\x01\x30\x01\x12?\n\x04Load\x12\x19.typedflow.v1.LoadRequest\x1a\x1a.typedflow.v1.LoadResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.propeller_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COMMITSTATUS']._serialized_start=2259
-  _globals['_COMMITSTATUS']._serialized_end=2380
+  _globals['_COMMITSTATUS']._serialized_start=2298
+  _globals['_COMMITSTATUS']._serialized_end=2419
   _globals['_WORKREQUEST']._serialized_start=219
   _globals['_WORKREQUEST']._serialized_end=406
   _globals['_WORKRESPONSE']._serialized_start=409
   _globals['_WORKRESPONSE']._serialized_end=692
   _globals['_HELLO']._serialized_start=694
-  _globals['_HELLO']._serialized_end=741
-  _globals['_WELCOME']._serialized_start=743
-  _globals['_WELCOME']._serialized_end=770
-  _globals['_CLAIM']._serialized_start=772
-  _globals['_CLAIM']._serialized_end=890
-  _globals['_HEARTBEAT']._serialized_start=892
-  _globals['_HEARTBEAT']._serialized_end=952
-  _globals['_HELDEXECUTION']._serialized_start=954
-  _globals['_HELDEXECUTION']._serialized_end=1006
-  _globals['_HEARTBEATRESULT']._serialized_start=1008
-  _globals['_HEARTBEATRESULT']._serialized_end=1053
-  _globals['_INBOXROWS']._serialized_start=1055
-  _globals['_INBOXROWS']._serialized_end=1126
-  _globals['_INBOXROW']._serialized_start=1128
-  _globals['_INBOXROW']._serialized_end=1192
-  _globals['_COMMIT']._serialized_start=1194
-  _globals['_COMMIT']._serialized_end=1265
-  _globals['_EXECUTIONCOMMIT']._serialized_start=1268
-  _globals['_EXECUTIONCOMMIT']._serialized_end=1539
-  _globals['_EXECUTIONSTATUS']._serialized_start=1542
-  _globals['_EXECUTIONSTATUS']._serialized_end=1727
-  _globals['_COMMITRESULT']._serialized_start=1729
-  _globals['_COMMITRESULT']._serialized_end=1812
-  _globals['_EXECUTIONCOMMITRESULT']._serialized_start=1814
-  _globals['_EXECUTIONCOMMITRESULT']._serialized_end=1903
-  _globals['_LOADREQUEST']._serialized_start=1905
-  _globals['_LOADREQUEST']._serialized_end=1940
-  _globals['_LOADRESPONSE']._serialized_start=1942
-  _globals['_LOADRESPONSE']._serialized_end=2043
-  _globals['_LOGWISH']._serialized_start=2045
-  _globals['_LOGWISH']._serialized_end=2171
-  _globals['_LOGCHUNK']._serialized_start=2173
-  _globals['_LOGCHUNK']._serialized_end=2257
-  _globals['_PROPELLER']._serialized_start=2383
-  _globals['_PROPELLER']._serialized_end=2526
+  _globals['_HELLO']._serialized_end=780
+  _globals['_WELCOME']._serialized_start=782
+  _globals['_WELCOME']._serialized_end=809
+  _globals['_CLAIM']._serialized_start=811
+  _globals['_CLAIM']._serialized_end=929
+  _globals['_HEARTBEAT']._serialized_start=931
+  _globals['_HEARTBEAT']._serialized_end=991
+  _globals['_HELDEXECUTION']._serialized_start=993
+  _globals['_HELDEXECUTION']._serialized_end=1045
+  _globals['_HEARTBEATRESULT']._serialized_start=1047
+  _globals['_HEARTBEATRESULT']._serialized_end=1092
+  _globals['_INBOXROWS']._serialized_start=1094
+  _globals['_INBOXROWS']._serialized_end=1165
+  _globals['_INBOXROW']._serialized_start=1167
+  _globals['_INBOXROW']._serialized_end=1231
+  _globals['_COMMIT']._serialized_start=1233
+  _globals['_COMMIT']._serialized_end=1304
+  _globals['_EXECUTIONCOMMIT']._serialized_start=1307
+  _globals['_EXECUTIONCOMMIT']._serialized_end=1578
+  _globals['_EXECUTIONSTATUS']._serialized_start=1581
+  _globals['_EXECUTIONSTATUS']._serialized_end=1766
+  _globals['_COMMITRESULT']._serialized_start=1768
+  _globals['_COMMITRESULT']._serialized_end=1851
+  _globals['_EXECUTIONCOMMITRESULT']._serialized_start=1853
+  _globals['_EXECUTIONCOMMITRESULT']._serialized_end=1942
+  _globals['_LOADREQUEST']._serialized_start=1944
+  _globals['_LOADREQUEST']._serialized_end=1979
+  _globals['_LOADRESPONSE']._serialized_start=1981
+  _globals['_LOADRESPONSE']._serialized_end=2082
+  _globals['_LOGWISH']._serialized_start=2084
+  _globals['_LOGWISH']._serialized_end=2210
+  _globals['_LOGCHUNK']._serialized_start=2212
+  _globals['_LOGCHUNK']._serialized_end=2296
+  _globals['_PROPELLER']._serialized_start=2422
+  _globals['_PROPELLER']._serialized_end=2565
 # @@protoc_insertion_point(module_scope)

@@ -132,19 +132,27 @@ class Hello(_message.Message):
 
     PROPELLER_ID_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
     propeller_id: _builtins.str
     """New for each process."""
     capacity: _builtins.int
     """Executions that it will hold at once."""
+    protocol: _builtins.int
+    """Version of what is said on this stream; 1. For any other FAILED_PRECONDITION."""
+    executor_id: _builtins.str
+    """Of its executor: stays the same from process to process, for as long as the machine has what attempts left there."""
     def __init__(
         self,
         *,
         propeller_id: _builtins.str = ...,
         capacity: _builtins.int = ...,
+        protocol: _builtins.int = ...,
+        executor_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "propeller_id", b"propeller_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "executor_id", b"executor_id", "propeller_id", b"propeller_id", "protocol", b"protocol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -190,7 +198,7 @@ class Claim(_message.Message):
     version: _builtins.int
     """Events in the journal."""
     attempt_secret: _builtins.bytes
-    """Attempt tokens are made from it: see docs/protocol.md."""
+    """Attempt tokens are made from it: see docs/architecture.md#protocol-between-propeller-admin-and-runner."""
     project: _builtins.str
     domain: _builtins.str
     def __init__(

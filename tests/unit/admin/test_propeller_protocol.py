@@ -38,7 +38,9 @@ class Propeller:
         self.stub = propeller_pb2_grpc.PropellerStub(channel)
         self.attempts = attempt_pb2_grpc.AttemptStub(channel)
         self.call = self.stub.Work(metadata=self.metadata)
-        self.hello = propeller_pb2.Hello(propeller_id=name, capacity=capacity)
+        self.hello = propeller_pb2.Hello(
+            propeller_id=name, capacity=capacity, protocol=1, executor_id=f"{name}-executor"
+        )
         self.seen: list[propeller_pb2.WorkResponse] = []
 
     async def send(self, **message: object) -> None:
@@ -344,6 +346,27 @@ def test_e3_one_runner_is_admitted_to_an_attempt(admin, graph, launched):
     asyncio.run(talk())
 
 
+def test_e3_an_attempt_is_not_given_up_while_its_executor_is_there(admin, graph, launched):
+    lost = errors_pb2.ExecutionError(code="WorkerLost")
+    outputs = literals.as_map({"o0": literals.from_int(4)})
+
+    async def talk() -> None:
+        async with propeller(admin, "one") as one:
+            claim = await one.claim(launched)
+            await one.commit(part(claim, consumed=[1], attempts=[graph.spec(launched)]))
+            mine, other = begun(claim), begun(claim, "uid-2")
+            mine.executor_id = one.hello.executor_id
+            await one.attempts.Begin(mine)
+            for call in (one.attempts.Begin(other), one.attempts.Finish(finished(other, error=lost))):
+                assert (await refused(call)).code == "AttemptTaken"
+            await one.attempts.Finish(finished(mine, outputs=outputs))
+            assert (await refused(one.attempts.Begin(other))).code == "AttemptEnded"
+            for outcome in ({"error": lost}, {"outputs": outputs}):
+                assert (await refused(one.attempts.Finish(finished(other, **outcome)))).code == "NotAdmitted"
+
+    asyncio.run(talk())
+
+
 def test_e4_an_outcome_counts_once_with_its_cache_entry(admin, graph, launched):
     outputs = literals.as_map({"o0": literals.from_int(4)})
     usage = catalog_pb2.Usage(wall_seconds=2.5)
@@ -584,6 +607,15 @@ def test_s5_a_stream_begins_with_a_hello(admin, first):
     with pytest.raises(grpc.RpcError) as failure:
         next(call)
     assert isinstance(rpc.error_from(failure.value), errors.UsageError)
+
+
+def test_a_propeller_of_another_protocol_is_told_so(admin):
+    hello = propeller_pb2.Hello(propeller_id="new", protocol=2)
+    call = admin.propeller.Work(iter([propeller_pb2.WorkRequest(hello=hello)]))
+    with pytest.raises(grpc.RpcError) as failure:
+        next(call)
+    assert failure.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert rpc.error_from(failure.value).code == "ProtocolMismatch"
 
 
 @pytest.mark.parametrize(

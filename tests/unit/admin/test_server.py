@@ -163,7 +163,9 @@ def claims(channel, metadata, propeller: str) -> list[str]:
     """What a propeller is given when it comes; its stream then breaks."""
     stub = propeller_pb2_grpc.PropellerStub(channel)
     said = queue.SimpleQueue[propeller_pb2.WorkRequest]()
-    said.put(propeller_pb2.WorkRequest(hello=propeller_pb2.Hello(propeller_id=propeller, capacity=9)))
+    said.put(
+        propeller_pb2.WorkRequest(hello=propeller_pb2.Hello(propeller_id=propeller, capacity=9, protocol=1))
+    )
     call = stub.Work(iter(said.get, None), metadata=metadata, timeout=20)
     # Claiming begins before the first message is read, and the writer is one thread: an answer comes after it.
     found = []

@@ -115,6 +115,7 @@ def upgrade() -> None:
         sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("spec", sa.LargeBinary(), nullable=False),
         sa.Column("runner_uid", sa.Text(), nullable=False),
+        sa.Column("executor_id", sa.Text(), nullable=False),
         sa.Column("begun_at_us", sa.BigInteger(), nullable=False),
         sa.Column("ended_at_us", sa.BigInteger(), nullable=False),
         sa.Column("outcome", sa.LargeBinary(), nullable=True),
