@@ -311,6 +311,10 @@ def _yaml(text: str) -> object:
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, [*"-+0123456789"])
     try:
         return yaml.load(text, Loader)  # noqa: S506 - it is a safe one
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f": line {mark.line + 1} column {mark.column + 1}" if mark else ""
+        raise ValueError(f"{error.problem}{place}") from None
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
 

@@ -200,3 +200,22 @@ def test_a_bool_beside_an_input_of_the_opposite_name_takes_a_value():
         inputs=[interface_pb2.Variable(name=name, type=literal_types.BOOL) for name in ("cache", "no_cache")]
     )
     assert [option.opts for option in inputs.options(interface)] == [["--cache"], ["--no-cache"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("x.yaml", "a: 1\nb: [1, 2\nc: 3\n", "but got ':': line 3 column 2"),
+        ("x.yaml", "a: !!python/name:os.system x\n", "python/name:os.system': line 1 column 4"),
+        ("x.json", '{"a": 1,\n "b" 2}', "line 2 column 6"),
+        ("x.toml", "a = 1\nb = \n", "line 2, column 5"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_told_with_its_name_and_line(tmp_path, name, text, place):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(errors.UsageError) as refused:
+        inputs._parsed(str(path))
+    assert refused.value.where == str(path)
+    assert place in refused.value.message
+    assert "<unicode" not in refused.value.message
