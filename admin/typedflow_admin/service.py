@@ -82,7 +82,7 @@ class ExecutionsService(executions_pb2_grpc.ExecutionsServicer):
     async def GetExecution(
         self, request: executions_pb2.GetExecutionRequest, _context: object
     ) -> executions_pb2.GetExecutionResponse:
-        return executions_pb2.GetExecutionResponse(execution=await self._executions.get(request.id))
+        return executions_pb2.GetExecutionResponse(execution=await self._executions.get(request.execution_id))
 
     async def ListExecutions(
         self, request: executions_pb2.ListExecutionsRequest, _context: object
@@ -97,12 +97,12 @@ class ExecutionsService(executions_pb2_grpc.ExecutionsServicer):
     def WatchExecution(
         self, request: executions_pb2.WatchExecutionRequest, _context: object
     ) -> AsyncIterator[executions_pb2.WatchExecutionResponse]:
-        return self._executions.watch(request.id)
+        return self._executions.watch(request.execution_id)
 
     async def AbortExecution(
         self, request: executions_pb2.AbortExecutionRequest, _context: object
     ) -> executions_pb2.AbortExecutionResponse:
-        execution = await self._executions.abort(request.id, request.reason)
+        execution = await self._executions.abort(request.execution_id, request.reason)
         return executions_pb2.AbortExecutionResponse(execution=execution)
 
     def ReadLogs(

@@ -307,4 +307,4 @@ def test_a_module_that_can_be_imported_where_it_is_registered_only_fails_its_att
 def test_a_task_that_wants_a_gpu_says_that_it_ran_without(author):
     run = author.run("only_graphics", n=3)
     assert run.outputs.o0 == 3
-    assert run.nodes[0].reason == "no GPU here: runs on CPU"
+    assert run.nodes[0].note == "no GPU here: runs on CPU"

@@ -103,8 +103,7 @@ class Transcript:
         if is_.producer_node:
             producer = f"{is_.producer_execution_id}/{is_.producer_node}"
             parts.append(f"from {producer} saved {is_.saved.wall_seconds:g} s")
-        if is_.reason:
-            parts.append(f"[{is_.reason}]")
+        parts += [f"[{each}]" for each in (is_.reason, is_.note) if each]
         if is_.HasField("error"):
             parts.append(f"{is_.error.code}: {is_.error.message}")
         if is_.HasField("outputs"):

@@ -165,7 +165,7 @@ def note(node: NodeExecution) -> str:
         first = node.error.message.partition("\n")[0]
         cause = first if first.startswith(node.error.code) else f"{node.error.code}: {first}"
         return f"{cause} (attempt {node.attempts})" if node.attempts > 1 else cause
-    notes = [node.reason] if node.reason else []
+    notes = [each for each in (node.reason, node.note) if each]
     if node.cache == catalog_pb2.CACHE_STATUS_HIT and node.saved.wall_seconds:
         notes.append(f"saved {output.seconds(node.saved.wall_seconds)}")
     if node.attempts > 1:

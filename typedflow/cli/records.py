@@ -49,7 +49,7 @@ def node(message: NodeExecution) -> dict[str, object]:
         "id": message.id,
         "task": message.task,
         "phase": client.phase(message.phase),
-        "reason": message.reason or None,
+        "reason": message.reason or message.note or None,
         "cache": (message.ended_at_us and client.cache_status(message.cache)) or None,
         "cache_reason": (message.ended_at_us and message.cache_reason) or None,
         "attempts": message.attempts,

@@ -244,7 +244,7 @@ class Client:
         """An execution by its id."""
         with self._calling():
             got = self._executions.GetExecution(
-                executions_pb2.GetExecutionRequest(id=id), metadata=self._metadata
+                executions_pb2.GetExecutionRequest(execution_id=id), metadata=self._metadata
             )
         return Run(self, got.execution)
 
@@ -279,7 +279,7 @@ class Client:
         self, execution_id: str, *, timeout: float | None = None
     ) -> Iterator[executions_pb2.WatchExecutionResponse]:
         """The execution and its nodes as they are, then every change, until its end or for `timeout` seconds."""
-        request = executions_pb2.WatchExecutionRequest(id=execution_id)
+        request = executions_pb2.WatchExecutionRequest(execution_id=execution_id)
         try:
             yield from self._executions.WatchExecution(request, metadata=self._metadata, timeout=timeout)
         except grpc.RpcError as failure:
@@ -288,7 +288,7 @@ class Client:
 
     def abort(self, execution_id: str, reason: str = "") -> None:
         """Asks that an execution be aborted; one that has ended stays as it is."""
-        request = executions_pb2.AbortExecutionRequest(id=execution_id, reason=reason)
+        request = executions_pb2.AbortExecutionRequest(execution_id=execution_id, reason=reason)
         with self._calling():
             self._executions.AbortExecution(request, metadata=self._metadata)
 

@@ -201,6 +201,7 @@ class Node:
         self.task = message.task
         self.phase = phase(message.phase)
         self.reason = message.reason
+        self.note = message.note
         self.cache = cache_status(message.cache)
         self.cache_reason = message.cache_reason
         self.attempts = message.attempts

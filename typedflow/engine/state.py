@@ -51,7 +51,8 @@ class State:
         self.cache = bytearray(size)
         self.outputs: list[LiteralMap | None] = [None] * size
         # Some nodes.
-        self.reasons: dict[int, str] = {}
+        self.reasons: dict[int, str] = {}  # of those that ended without having failed or succeeded
+        self.notes: dict[int, str] = {}
         self.cache_reasons: dict[int, str] = {}
         self.errors: dict[int, ExecutionError] = {}
         self.cache_keys: dict[int, str] = {}

@@ -133,7 +133,7 @@ class _Change:
             return
         self._begin(node)
         if event.note:
-            state.reasons[node] = event.note
+            state.notes[node] = event.note
         state.stages[node] = stages.RUNNING
         state.mark(node)
         if self.graph.timed[node]:
@@ -194,7 +194,6 @@ class _Change:
             case events_pb2.TIMER_DEADLINE if stage in stages.IN_FLIGHT:
                 self._stop(node, "deadline")
             case events_pb2.TIMER_DEADLINE:
-                state.reasons.pop(node, None)  # why it waited
                 self._fail(node, stages.TIMED_OUT, self._timeout(node, "deadline"))
             case _:
                 pass
@@ -293,7 +292,7 @@ class _Change:
         """An attempt runs: the node has started, and why it waited is of no interest any more."""
         if self.state.node_started_at[node] == 0:
             self.state.node_started_at[node] = self.now
-        self.state.reasons.pop(node, None)
+        self.state.notes.pop(node, None)
 
     def _queue(self, node: int) -> None:
         self.state.stages[node] = stages.READY
@@ -315,7 +314,7 @@ class _Change:
         """Without outputs."""
         state = self.state
         if state.stages[node] == stages.STARTING:
-            state.reasons.pop(node, None)  # as in `_stop`
+            state.notes.pop(node, None)  # as in `_stop`
         state.in_flight -= 1
         self._forget_attempt_timers(node)
         stop = state.stops.pop(node, None)
@@ -342,7 +341,7 @@ class _Change:
         if error.non_recoverable or failures > budget:
             self._fail(node, stages.FAILED, error)
             return
-        state.reasons[node] = f"retry after {error.code}"
+        state.notes[node] = f"retry after {error.code}"
         if pause_ms == 0:
             self._queue(node)
             return
@@ -390,7 +389,7 @@ class _Change:
         state.stops[node] = reason
         state.mark(node)
         if state.stages[node] == stages.STARTING:
-            state.reasons.pop(node, None)  # of the attempt before it
+            state.notes.pop(node, None)  # of the attempt before it
         if state.stages[node] != stages.STOPPING:
             state.stages[node] = stages.STOPPING
             self._forget_attempt_timers(node)
@@ -398,6 +397,8 @@ class _Change:
 
     def _end(self, node: int, stage: int, reason: str = "") -> None:
         state = self.state
+        if state.stages[node] in (stages.READY, stages.BACKOFF):
+            state.notes.pop(node, None)  # why it waited
         state.stages[node] = stage
         state.ended_at[node] = self.now
         state.open -= 1

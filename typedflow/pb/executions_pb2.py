@@ -29,47 +29,47 @@ from typedflow.pb import interface_pb2 as typedflow_dot_v1_dot_interface__pb2
 from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtypedflow/v1/executions.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ctypedflow/v1/interface.proto\x1a\x1btypedflow/v1/literals.proto\"\xcd\x03\n\tExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12-\n\x0blaunch_plan\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\x08workflow\x18\x05 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\"\n\x05phase\x18\x06 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12(\n\x06inputs\x18\x07 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12)\n\x07outputs\x18\x08 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12+\n\x05\x65rror\x18\t \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12*\n\tinterface\x18\n \x01(\x0b\x32\x17.typedflow.v1.Interface\x12\x11\n\tprincipal\x18\x0b \x01(\t\x12\x15\n\rcreated_at_us\x18\x0c \x01(\x03\x12\x15\n\rstarted_at_us\x18\r \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x0e \x01(\x03\x12\x10\n\x08revision\x18\x0f \x01(\x04\"\xcc\x03\n\rNodeExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\"\n\x05phase\x18\x03 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12(\n\x05\x63\x61\x63he\x18\x05 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x14\n\x0c\x63\x61\x63he_reason\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\r\x12\x15\n\rstarted_at_us\x18\x08 \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\t \x01(\x03\x12+\n\x05\x65rror\x18\n \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12)\n\x07outputs\x18\x0b \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\"\n\x05saved\x18\x0c \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x1d\n\x15producer_execution_id\x18\r \x01(\t\x12\x15\n\rproducer_node\x18\x0e \x01(\t\x12\x18\n\x10producer_attempt\x18\x0f \x01(\r\x12\x11\n\tcache_key\x18\x10 \x01(\t\x12\x10\n\x08revision\x18\x11 \x01(\x04\"\xab\x01\n\x16\x43reateExecutionRequest\x12-\n\x0blaunch_plan\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12(\n\x06inputs\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x13\n\x0binputs_json\x18\x03 \x01(\t\x12\n\n\x02id\x18\x04 \x01(\t\x12\x17\n\x0foverwrite_cache\x18\x05 \x03(\t\"E\n\x17\x43reateExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"!\n\x13GetExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"B\n\x14GetExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"\x99\x01\n\x15ListExecutionsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x13\n\x0blaunch_plan\x18\x03 \x01(\t\x12#\n\x06phases\x18\x04 \x03(\x0e\x32\x13.typedflow.v1.Phase\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"^\n\x16ListExecutionsResponse\x12+\n\nexecutions\x18\x01 \x03(\x0b\x32\x17.typedflow.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x10ListNodesRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x11ListNodesResponse\x12*\n\x05nodes\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x15WatchExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"p\n\x16WatchExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\x12*\n\x05nodes\x18\x02 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\"3\n\x15\x41\x62ortExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"D\n\x16\x41\x62ortExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"V\n\x0fReadLogsRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\"1\n\x10ReadLogsResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r*\xcd\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n\x0cPHASE_QUEUED\x10\x01\x12\x11\n\rPHASE_RUNNING\x10\x02\x12\x13\n\x0fPHASE_SUCCEEDED\x10\x03\x12\x10\n\x0cPHASE_FAILED\x10\x04\x12\x11\n\rPHASE_ABORTED\x10\x05\x12\x13\n\x0fPHASE_TIMED_OUT\x10\x06\x12\x11\n\rPHASE_SKIPPED\x10\x07\x12\x11\n\rPHASE_WAITING\x10\x08\x12\x13\n\x0fPHASE_RECOVERED\x10\t2\xf7\x04\n\nExecutions\x12^\n\x0f\x43reateExecution\x12$.typedflow.v1.CreateExecutionRequest\x1a%.typedflow.v1.CreateExecutionResponse\x12U\n\x0cGetExecution\x12!.typedflow.v1.GetExecutionRequest\x1a\".typedflow.v1.GetExecutionResponse\x12[\n\x0eListExecutions\x12#.typedflow.v1.ListExecutionsRequest\x1a$.typedflow.v1.ListExecutionsResponse\x12L\n\tListNodes\x12\x1e.typedflow.v1.ListNodesRequest\x1a\x1f.typedflow.v1.ListNodesResponse\x12]\n\x0eWatchExecution\x12#.typedflow.v1.WatchExecutionRequest\x1a$.typedflow.v1.WatchExecutionResponse0\x01\x12[\n\x0e\x41\x62ortExecution\x12#.typedflow.v1.AbortExecutionRequest\x1a$.typedflow.v1.AbortExecutionResponse\x12K\n\x08ReadLogs\x12\x1d.typedflow.v1.ReadLogsRequest\x1a\x1e.typedflow.v1.ReadLogsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtypedflow/v1/executions.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ctypedflow/v1/interface.proto\x1a\x1btypedflow/v1/literals.proto\"\xcd\x03\n\tExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12-\n\x0blaunch_plan\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\x08workflow\x18\x05 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\"\n\x05phase\x18\x06 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12(\n\x06inputs\x18\x07 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12)\n\x07outputs\x18\x08 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12+\n\x05\x65rror\x18\t \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12*\n\tinterface\x18\n \x01(\x0b\x32\x17.typedflow.v1.Interface\x12\x11\n\tprincipal\x18\x0b \x01(\t\x12\x15\n\rcreated_at_us\x18\x0c \x01(\x03\x12\x15\n\rstarted_at_us\x18\r \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x0e \x01(\x03\x12\x10\n\x08revision\x18\x0f \x01(\x04\"\xda\x03\n\rNodeExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\"\n\x05phase\x18\x03 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\x12(\n\x05\x63\x61\x63he\x18\x06 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x14\n\x0c\x63\x61\x63he_reason\x18\x07 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\r\x12\x15\n\rstarted_at_us\x18\t \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\n \x01(\x03\x12+\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12)\n\x07outputs\x18\x0c \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\"\n\x05saved\x18\r \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x1d\n\x15producer_execution_id\x18\x0e \x01(\t\x12\x15\n\rproducer_node\x18\x0f \x01(\t\x12\x18\n\x10producer_attempt\x18\x10 \x01(\r\x12\x11\n\tcache_key\x18\x11 \x01(\t\x12\x10\n\x08revision\x18\x12 \x01(\x04\"\xab\x01\n\x16\x43reateExecutionRequest\x12-\n\x0blaunch_plan\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12(\n\x06inputs\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x13\n\x0binputs_json\x18\x03 \x01(\t\x12\n\n\x02id\x18\x04 \x01(\t\x12\x17\n\x0foverwrite_cache\x18\x05 \x03(\t\"E\n\x17\x43reateExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"+\n\x13GetExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"B\n\x14GetExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"\x99\x01\n\x15ListExecutionsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x13\n\x0blaunch_plan\x18\x03 \x01(\t\x12#\n\x06phases\x18\x04 \x03(\x0e\x32\x13.typedflow.v1.Phase\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"^\n\x16ListExecutionsResponse\x12+\n\nexecutions\x18\x01 \x03(\x0b\x32\x17.typedflow.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x10ListNodesRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x11ListNodesResponse\x12*\n\x05nodes\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x15WatchExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"p\n\x16WatchExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\x12*\n\x05nodes\x18\x02 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\"=\n\x15\x41\x62ortExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"D\n\x16\x41\x62ortExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"V\n\x0fReadLogsRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\"1\n\x10ReadLogsResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r*\xcd\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n\x0cPHASE_QUEUED\x10\x01\x12\x11\n\rPHASE_RUNNING\x10\x02\x12\x13\n\x0fPHASE_SUCCEEDED\x10\x03\x12\x10\n\x0cPHASE_FAILED\x10\x04\x12\x11\n\rPHASE_ABORTED\x10\x05\x12\x13\n\x0fPHASE_TIMED_OUT\x10\x06\x12\x11\n\rPHASE_SKIPPED\x10\x07\x12\x11\n\rPHASE_WAITING\x10\x08\x12\x13\n\x0fPHASE_RECOVERED\x10\t2\xf7\x04\n\nExecutions\x12^\n\x0f\x43reateExecution\x12$.typedflow.v1.CreateExecutionRequest\x1a%.typedflow.v1.CreateExecutionResponse\x12U\n\x0cGetExecution\x12!.typedflow.v1.GetExecutionRequest\x1a\".typedflow.v1.GetExecutionResponse\x12[\n\x0eListExecutions\x12#.typedflow.v1.ListExecutionsRequest\x1a$.typedflow.v1.ListExecutionsResponse\x12L\n\tListNodes\x12\x1e.typedflow.v1.ListNodesRequest\x1a\x1f.typedflow.v1.ListNodesResponse\x12]\n\x0eWatchExecution\x12#.typedflow.v1.WatchExecutionRequest\x1a$.typedflow.v1.WatchExecutionResponse0\x01\x12[\n\x0e\x41\x62ortExecution\x12#.typedflow.v1.AbortExecutionRequest\x1a$.typedflow.v1.AbortExecutionResponse\x12K\n\x08ReadLogs\x12\x1d.typedflow.v1.ReadLogsRequest\x1a\x1e.typedflow.v1.ReadLogsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.executions_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PHASE']._serialized_start=2305
-  _globals['_PHASE']._serialized_end=2510
+  _globals['_PHASE']._serialized_start=2349
+  _globals['_PHASE']._serialized_end=2554
   _globals['_EXECUTION']._serialized_start=194
   _globals['_EXECUTION']._serialized_end=655
   _globals['_NODEEXECUTION']._serialized_start=658
-  _globals['_NODEEXECUTION']._serialized_end=1118
-  _globals['_CREATEEXECUTIONREQUEST']._serialized_start=1121
-  _globals['_CREATEEXECUTIONREQUEST']._serialized_end=1292
-  _globals['_CREATEEXECUTIONRESPONSE']._serialized_start=1294
-  _globals['_CREATEEXECUTIONRESPONSE']._serialized_end=1363
-  _globals['_GETEXECUTIONREQUEST']._serialized_start=1365
-  _globals['_GETEXECUTIONREQUEST']._serialized_end=1398
-  _globals['_GETEXECUTIONRESPONSE']._serialized_start=1400
-  _globals['_GETEXECUTIONRESPONSE']._serialized_end=1466
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=1469
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=1622
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=1624
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=1718
-  _globals['_LISTNODESREQUEST']._serialized_start=1720
-  _globals['_LISTNODESREQUEST']._serialized_end=1799
-  _globals['_LISTNODESRESPONSE']._serialized_start=1801
-  _globals['_LISTNODESRESPONSE']._serialized_end=1889
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=1891
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=1926
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=1928
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=2040
-  _globals['_ABORTEXECUTIONREQUEST']._serialized_start=2042
-  _globals['_ABORTEXECUTIONREQUEST']._serialized_end=2093
-  _globals['_ABORTEXECUTIONRESPONSE']._serialized_start=2095
-  _globals['_ABORTEXECUTIONRESPONSE']._serialized_end=2163
-  _globals['_READLOGSREQUEST']._serialized_start=2165
-  _globals['_READLOGSREQUEST']._serialized_end=2251
-  _globals['_READLOGSRESPONSE']._serialized_start=2253
-  _globals['_READLOGSRESPONSE']._serialized_end=2302
-  _globals['_EXECUTIONS']._serialized_start=2513
-  _globals['_EXECUTIONS']._serialized_end=3144
+  _globals['_NODEEXECUTION']._serialized_end=1132
+  _globals['_CREATEEXECUTIONREQUEST']._serialized_start=1135
+  _globals['_CREATEEXECUTIONREQUEST']._serialized_end=1306
+  _globals['_CREATEEXECUTIONRESPONSE']._serialized_start=1308
+  _globals['_CREATEEXECUTIONRESPONSE']._serialized_end=1377
+  _globals['_GETEXECUTIONREQUEST']._serialized_start=1379
+  _globals['_GETEXECUTIONREQUEST']._serialized_end=1422
+  _globals['_GETEXECUTIONRESPONSE']._serialized_start=1424
+  _globals['_GETEXECUTIONRESPONSE']._serialized_end=1490
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=1493
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=1646
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=1648
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=1742
+  _globals['_LISTNODESREQUEST']._serialized_start=1744
+  _globals['_LISTNODESREQUEST']._serialized_end=1823
+  _globals['_LISTNODESRESPONSE']._serialized_start=1825
+  _globals['_LISTNODESRESPONSE']._serialized_end=1913
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=1915
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=1960
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=1962
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=2074
+  _globals['_ABORTEXECUTIONREQUEST']._serialized_start=2076
+  _globals['_ABORTEXECUTIONREQUEST']._serialized_end=2137
+  _globals['_ABORTEXECUTIONRESPONSE']._serialized_start=2139
+  _globals['_ABORTEXECUTIONRESPONSE']._serialized_end=2207
+  _globals['_READLOGSREQUEST']._serialized_start=2209
+  _globals['_READLOGSREQUEST']._serialized_end=2295
+  _globals['_READLOGSRESPONSE']._serialized_start=2297
+  _globals['_READLOGSRESPONSE']._serialized_end=2346
+  _globals['_EXECUTIONS']._serialized_start=2557
+  _globals['_EXECUTIONS']._serialized_end=3188
 # @@protoc_insertion_point(module_scope)

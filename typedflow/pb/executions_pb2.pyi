@@ -149,6 +149,7 @@ class NodeExecution(_message.Message):
     TASK_FIELD_NUMBER: _builtins.int
     PHASE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
     CACHE_REASON_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
@@ -168,7 +169,9 @@ class NodeExecution(_message.Message):
     """The task's full name."""
     phase: Global___Phase.ValueType
     reason: _builtins.str
-    """Why it is in this phase, where that is not plain: `upstream_failed`, `aborted`, `no GPU here: runs on CPU`."""
+    """Why it ended in this phase, where that is not plain, as a word for programs: `upstream_failed`, `aborted`."""
+    note: _builtins.str
+    """What there is to say of it to people, as `retry after ValueError`, `no GPU here: runs on CPU`. May change."""
     cache: _catalog_pb2.CacheStatus.ValueType
     cache_reason: _builtins.str
     attempts: _builtins.int
@@ -198,6 +201,7 @@ class NodeExecution(_message.Message):
         task: _builtins.str = ...,
         phase: Global___Phase.ValueType = ...,
         reason: _builtins.str = ...,
+        note: _builtins.str = ...,
         cache: _catalog_pb2.CacheStatus.ValueType = ...,
         cache_reason: _builtins.str = ...,
         attempts: _builtins.int = ...,
@@ -214,7 +218,7 @@ class NodeExecution(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outputs", b"outputs", "saved", b"saved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache", b"cache", "cache_key", b"cache_key", "cache_reason", b"cache_reason", "ended_at_us", b"ended_at_us", "error", b"error", "id", b"id", "outputs", b"outputs", "phase", b"phase", "producer_attempt", b"producer_attempt", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "revision", b"revision", "saved", b"saved", "started_at_us", b"started_at_us", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache", b"cache", "cache_key", b"cache_key", "cache_reason", b"cache_reason", "ended_at_us", b"ended_at_us", "error", b"error", "id", b"id", "note", b"note", "outputs", b"outputs", "phase", b"phase", "producer_attempt", b"producer_attempt", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "revision", b"revision", "saved", b"saved", "started_at_us", b"started_at_us", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,16 +294,16 @@ Global___CreateExecutionResponse: _TypeAlias = CreateExecutionResponse  # noqa: 
 class GetExecutionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -446,16 +450,16 @@ Global___ListNodesResponse: _TypeAlias = ListNodesResponse  # noqa: Y015
 class WatchExecutionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -493,19 +497,19 @@ Global___WatchExecutionResponse: _TypeAlias = WatchExecutionResponse  # noqa: Y0
 class AbortExecutionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    execution_id: _builtins.str
     reason: _builtins.str
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -76,7 +76,7 @@ def test_what_is_not_there_is_said_with_what_is_near(registered):
     node = refused(registered.launch, overwrite_cache=["aa"])
     assert isinstance(node, errors.NotFound)
     assert "has no node `aa`" in node.message
-    absent = executions_pb2.GetExecutionRequest(id="x-absent")
+    absent = executions_pb2.GetExecutionRequest(execution_id="x-absent")
     assert isinstance(refused(registered.executions.GetExecution, absent), errors.NotFound)
     assert isinstance(refused(registered.launch, id="No Label"), errors.UsageError)
 
@@ -116,12 +116,12 @@ def test_nodes_are_there_from_the_start_in_order(registered):
 
 def test_a_watch_begins_with_everything_as_it_is(registered):
     execution = registered.launch()
-    watch = registered.executions.WatchExecution(executions_pb2.WatchExecutionRequest(id=execution.id))
+    watch = registered.executions.WatchExecution(executions_pb2.WatchExecutionRequest(execution_id=execution.id))
     first = next(watch)
     watch.cancel()
     assert first.execution == execution
     assert [node.id for node in first.nodes] == ["a", "b"]
-    absent = executions_pb2.WatchExecutionRequest(id="x-absent")
+    absent = executions_pb2.WatchExecutionRequest(execution_id="x-absent")
     assert isinstance(refused(registered.executions.WatchExecution, absent), errors.NotFound)
 
 

@@ -95,7 +95,7 @@ def test_s1_no_call_but_an_attempts_is_taken_without_the_token(admin):
 def test_s5_an_error_reaches_a_client_with_the_usual_limits_whatever_is_in_it(admin, graph):
     admin.register(graph.task(), graph.workflow(), version="v1")
     get = executions_pb2.GetExecutionRequest
-    assert isinstance(refused(admin.executions.GetExecution, get(id=EMOJI)), errors.NotFound)
+    assert isinstance(refused(admin.executions.GetExecution, get(execution_id=EMOJI)), errors.NotFound)
     assert isinstance(refused(admin.launch, overwrite_cache=[EMOJI]), errors.NotFound)
     odd = literals_pb2.LiteralMap(values=[literals_pb2.NamedLiteral(name=EMOJI)])
     assert isinstance(refused(admin.launch, inputs=odd), errors.ConversionError)
@@ -144,7 +144,7 @@ def test_s5_numbers_at_the_end_of_their_range_are_registered_or_refused(admin, g
 
 def test_s5_what_a_journal_keeps_has_a_limit(admin, graph):
     admin.register(graph.task(), graph.workflow(), version="v1")
-    request = executions_pb2.AbortExecutionRequest(id=admin.launch().id, reason="r" * 5000)
+    request = executions_pb2.AbortExecutionRequest(execution_id=admin.launch().id, reason="r" * 5000)
     assert refused(admin.executions.AbortExecution, request).where == "reason"
     begin = attempt_pb2.BeginRequest(runner_uid="u", note="n" * 5000)
     assert refused(admin.attempts.Begin, begin).where == "note"

@@ -30,21 +30,21 @@ def test_a_call_is_the_same_over_http(admin, graph, client):
     execution = made.json()["execution"]
     assert execution["phase"] == "PHASE_QUEUED"
     assert execution["inputs"]["values"] == [{"name": "n", "value": {"integer": "4"}}]
-    assert client.post(GET, json={"id": execution["id"]}).json() == made.json()
+    assert client.post(GET, json={"executionId": execution["id"]}).json() == made.json()
     assert client.post(LIST, json={"project": "p", "domain": "development"}).json()["executions"] == [
         execution
     ]
 
 
 def test_an_error_is_its_code_and_what_to_do(client):
-    answer = client.post(GET, json={"id": "absent"})
+    answer = client.post(GET, json={"executionId": "absent"})
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"
     assert answer.json()["message"] == "there is no execution `absent`"
     assert answer.json()["details"][0]["type"] == "google.rpc.ErrorInfo"
 
 
-@pytest.mark.parametrize("body", ["{", '{"no_such_field": 1}', "[]", '{"id": 5}', "\x00"])
+@pytest.mark.parametrize("body", ["{", '{"no_such_field": 1}', "[]", '{"executionId": 5}', "\x00"])
 def test_s5_a_malformed_body_is_refused(client, body):
     answer = client.post(GET, content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")

@@ -125,7 +125,7 @@ def test_e3_a_claim_brings_the_inbox_and_a_commit_moves_the_journal_on(admin, gr
             assert await one.commit(end(claim, 1)) == [OK]
 
     asyncio.run(talk())
-    ended = admin.executions.GetExecution(executions_pb2.GetExecutionRequest(id=launched)).execution
+    ended = admin.executions.GetExecution(executions_pb2.GetExecutionRequest(execution_id=launched)).execution
     assert ended.phase == executions_pb2.PHASE_ABORTED
 
 
@@ -207,7 +207,7 @@ def test_p5_a_goodbye_takes_nothing_from_a_propeller_that_is_back_already(admin,
 def test_w4_an_inbox_that_is_long_comes_in_parts_and_in_order(admin, launched):
     reason = "r" * 4096
     for _ in range(300):
-        admin.executions.AbortExecution(executions_pb2.AbortExecutionRequest(id=launched, reason=reason))
+        admin.executions.AbortExecution(executions_pb2.AbortExecutionRequest(execution_id=launched, reason=reason))
 
     async def talk() -> None:
         async with propeller(admin, "one") as one:
@@ -288,17 +288,17 @@ def test_e12_an_abort_says_who_and_why(admin, launched):
             await one.commit(part(claim, consumed=[1]))
             await asyncio.to_thread(
                 admin.executions.AbortExecution,
-                executions_pb2.AbortExecutionRequest(id=launched, reason="enough"),
+                executions_pb2.AbortExecutionRequest(execution_id=launched, reason="enough"),
             )
             rows = (await one.next("inbox", launched)).inbox.rows
             abort = rows[0].event.abort_requested
-            asked = executions_pb2.GetExecutionRequest(id=launched)
+            asked = executions_pb2.GetExecutionRequest(execution_id=launched)
             launcher = admin.executions.GetExecution(asked).execution.principal
             assert (abort.reason, abort.principal) == ("enough", launcher)
             await one.commit(end(claim, 1))
 
     asyncio.run(talk())
-    ended = admin.executions.AbortExecution(executions_pb2.AbortExecutionRequest(id=launched)).execution
+    ended = admin.executions.AbortExecution(executions_pb2.AbortExecutionRequest(execution_id=launched)).execution
     assert ended.phase == executions_pb2.PHASE_ABORTED
 
 
@@ -544,7 +544,7 @@ def test_logs_that_nobody_has_are_said_to_be_unavailable(admin, graph, launched)
 def test_a_watch_sees_every_node_and_ends_with_the_execution(admin, launched):
     async def talk() -> list[executions_pb2.WatchExecutionResponse]:
         async with propeller(admin, "one") as one:
-            request = executions_pb2.WatchExecutionRequest(id=launched)
+            request = executions_pb2.WatchExecutionRequest(execution_id=launched)
             watch = admin.executions.WatchExecution(request)
             first = await asyncio.to_thread(next, watch)
             claim = await one.claim(launched)
@@ -579,7 +579,7 @@ def test_w4_large_nodes_are_listed_and_watched_in_many_messages(admin, graph, la
             await one.commit(end(claim, 2))
 
     asyncio.run(talk())
-    seen = list(admin.executions.WatchExecution(executions_pb2.WatchExecutionRequest(id=id_)))
+    seen = list(admin.executions.WatchExecution(executions_pb2.WatchExecutionRequest(execution_id=id_)))
     assert [node.id for message in seen for node in message.nodes] == nodes
     assert [message.HasField("execution") for message in seen] == [False] * (len(seen) - 1) + [True]
     assert max(message.ByteSize() for message in seen) < 5 * 1024 * 1024

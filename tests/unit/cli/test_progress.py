@@ -35,7 +35,7 @@ DONE = node(
     started_at_us=5 * SECOND,
     ended_at_us=6 * SECOND,
     attempts=2,
-    reason="no GPU here: runs on CPU",
+    note="no GPU here: runs on CPU",
 )
 FAILED = node(
     "report",

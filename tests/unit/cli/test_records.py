@@ -22,6 +22,12 @@ def test_what_the_cache_did_for_a_node_is_told_once_it_is_final(ended_at_us, tol
     assert (record["cache"], record["cache_reason"]) == told
 
 
+@pytest.mark.parametrize(("reason", "told"), [("", "retry after ValueError"), ("aborted", "aborted")])
+def test_a_note_stands_for_the_reason_where_there_is_none(reason, told):
+    message = executions_pb2.NodeExecution(id="a", reason=reason, note="retry after ValueError")
+    assert records.node(message)["reason"] == told
+
+
 def test_an_executions_nodes_are_there_only_when_they_were_asked_for():
     assert "nodes" not in records.execution(executions_pb2.Execution())
     assert records.execution(executions_pb2.Execution(), ())["nodes"] == []
