@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from pathlib import Path
 
 from typedflow import errors, identifiers, literals
 from typedflow.dataplane import bundles, digests
 from typedflow.dataplane.objects import ObjectStore
 from typedflow.pb.attempt_pb2 import AttemptSpec
-from typedflow.pb.data_pb2 import GetValueRequest, PutBundleRequest, PutValueRequest
+from typedflow.pb.data_pb2 import (
+    FindMissingBundlesRequest,
+    GetBundleRequest,
+    GetValueRequest,
+    PutBundleRequest,
+    PutValueRequest,
+)
 from typedflow.pb.executions_pb2 import NodeExecution
 from typedflow.pb.literals_pb2 import Blob, Literal, LiteralMap
 from typedflow_admin import principals, store, values
@@ -34,8 +40,14 @@ class Data:
         self._folder = folder
         self._clock_us = clock_us
 
-    async def missing_bundles(self, wanted: Sequence[str]) -> list[str]:
-        """Those that are not here, in the order asked."""
+    async def missing_bundles(self, request: FindMissingBundlesRequest) -> list[str]:
+        """Those that are not here, in the order asked.
+
+        Raises:
+            UsageError: no project or domain, or what is no digest.
+        """
+        _check_place(request)
+        wanted = request.digests
         for digest in wanted:
             _check_digest(digest, "digests")
         there = await self._database.read(lambda transaction: transaction.entities.bundles(wanted))
@@ -49,11 +61,12 @@ class Data:
         """Keeps a bundle.
 
         Raises:
-            UsageError: no digest, a chunk of more than 1 MiB, or more than 64 MiB in all.
+            UsageError: no project, domain or digest, a chunk of more than 1 MiB, or more than 64 MiB in all.
             IntegrityError: the bytes are not what the digest says.
         """
         stream = aiter(requests)
         first = await anext(stream, PutBundleRequest())
+        _check_place(first)
         _check_digest(first.digest, "digest")
         data = bytearray(_chunk(first))
         async for request in stream:
@@ -69,12 +82,15 @@ class Data:
         row = store.BundleRow(first.digest, blob.SerializeToString(), self._clock_us(), principals.current())
         await self._database.write(lambda transaction: transaction.entities.insert_bundle(row))
 
-    async def get_bundle(self, digest: str) -> AsyncIterator[bytes]:
+    async def get_bundle(self, request: GetBundleRequest) -> AsyncIterator[bytes]:
         """A bundle's bytes.
 
         Raises:
+            UsageError: no project or domain, or what is no digest.
             NotFound: it is not here.
         """
+        _check_place(request)
+        digest = request.digest
         _check_digest(digest, "digest")
         there = await self._database.read(lambda transaction: transaction.entities.bundles([digest]))
         if not there or not self._objects.exists([_blob_of(there[digest])])[0]:
@@ -90,8 +106,7 @@ class Data:
         """
         stream = aiter(requests)
         first = await anext(stream, PutValueRequest())
-        if problem := identifiers.check_label(first.project):
-            raise errors.UsageError(problem, where="project", code="InvalidName")
+        _check_label(first.project, "project")
         # Written in threads: a busy disk must not stop the loop.
         with tempfile.NamedTemporaryFile(dir=self._folder) as file:
             await asyncio.to_thread(file.write, _chunk(first))
@@ -136,6 +151,16 @@ def _chunk(request: PutBundleRequest | PutValueRequest) -> bytes:
             code="InvalidRequest",
         )
     return request.data
+
+
+def _check_place(request: FindMissingBundlesRequest | PutBundleRequest | GetBundleRequest) -> None:
+    _check_label(request.project, "project")
+    _check_label(request.domain, "domain")
+
+
+def _check_label(label: str, where: str) -> None:
+    if problem := identifiers.check_label(label):
+        raise errors.UsageError(problem, where=where, code="InvalidName")
 
 
 def _check_digest(digest: str, where: str) -> None:

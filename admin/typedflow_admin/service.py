@@ -137,7 +137,7 @@ class DataService(data_pb2_grpc.DataServicer):
     async def FindMissingBundles(
         self, request: data_pb2.FindMissingBundlesRequest, _context: object
     ) -> data_pb2.FindMissingBundlesResponse:
-        return data_pb2.FindMissingBundlesResponse(digests=await self._data.missing_bundles(request.digests))
+        return data_pb2.FindMissingBundlesResponse(digests=await self._data.missing_bundles(request))
 
     async def PutBundle(
         self, request_iterator: AsyncIterator[data_pb2.PutBundleRequest], _context: object
@@ -148,7 +148,7 @@ class DataService(data_pb2_grpc.DataServicer):
     async def GetBundle(
         self, request: data_pb2.GetBundleRequest, _context: object
     ) -> AsyncIterator[data_pb2.GetBundleResponse]:
-        async for chunk in self._data.get_bundle(request.digest):
+        async for chunk in self._data.get_bundle(request):
             yield data_pb2.GetBundleResponse(data=chunk)
 
     async def PutValue(

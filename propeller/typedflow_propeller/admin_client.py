@@ -99,9 +99,9 @@ class AdminClient:
         """See `executor.AttemptService.finish`."""
         await self._called(self._attempts.Finish(request, metadata=self._metadata, timeout=_TIMEOUT_S))
 
-    async def bundle(self, digest: str) -> bytes:
+    async def bundle(self, digest: str, project: str, domain: str) -> bytes:
         """See `executor.AttemptService.bundle`."""
-        request = data_pb2.GetBundleRequest(digest=digest)
+        request = data_pb2.GetBundleRequest(project=project, domain=domain, digest=digest)
         try:
             sent = self._data.GetBundle(request, metadata=self._metadata, timeout=_TIMEOUT_S)
             return b"".join([part.data async for part in sent])

@@ -58,5 +58,5 @@ class AttemptService(Protocol):
     async def finish(self, request: attempt_pb2.FinishRequest) -> None:
         """Commits the outcome."""
 
-    async def bundle(self, digest: str) -> bytes:
-        """A code bundle, as it was registered."""
+    async def bundle(self, digest: str, project: str, domain: str) -> bytes:
+        """A code bundle, as it was registered; for an attempt of this project and domain."""

@@ -292,7 +292,7 @@ class LocalProcesses:
         spec = attempt.spec
         try:
             environment = attempt_environment.of(spec.options)
-            roots = await self._roots(spec.python.bundle)
+            roots = await self._roots(spec)
             return await self._launcher.launch(attempt.folder.path, spec.python.module, roots, environment)
         except template_process.ImportFailed as failed:
             failed.error.node = spec.id.node
@@ -310,15 +310,18 @@ class LocalProcesses:
                 spec.id.node, "RunnerFailed", f"the process could not be started: {error}"
             )
 
-    async def _roots(self, digest: str) -> tuple[Path, ...]:
-        """The import roots of a bundle, which is fetched and unpacked once."""
+    async def _roots(self, spec: attempt_pb2.AttemptSpec) -> tuple[Path, ...]:
+        """The import roots of the attempt's bundle, which is fetched and unpacked once."""
+        digest = spec.python.bundle
         unpacking = self._unpacking.get(digest)
         if unpacking is None or (unpacking.done() and (unpacking.cancelled() or unpacking.exception())):
-            unpacking = self._unpacking[digest] = asyncio.create_task(self._unpack(digest))
+            unpacking = self._unpacking[digest] = asyncio.create_task(
+                self._unpack(digest, spec.project, spec.domain)
+            )
         return await asyncio.shield(unpacking)
 
-    async def _unpack(self, digest: str) -> tuple[Path, ...]:
-        data = await backoff.until_reached(lambda: self._service.bundle(digest))
+    async def _unpack(self, digest: str, project: str, domain: str) -> tuple[Path, ...]:
+        data = await backoff.until_reached(lambda: self._service.bundle(digest, project, domain))
         return await asyncio.to_thread(bundles.unpack, data, digest, self._bundles)
 
     async def _admit(self, attempt: _Attempt) -> None:

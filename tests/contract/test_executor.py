@@ -162,9 +162,10 @@ class Admin:
         await self.begin(attempt_pb2.BeginRequest(id=attempt, runner_uid="another"))
         await self.finish(attempt_pb2.FinishRequest(id=attempt, runner_uid="another"))
 
-    async def bundle(self, digest: str) -> bytes:
+    async def bundle(self, digest: str, project: str, domain: str) -> bytes:
         self._check()
         assert digest
+        assert (project, domain) == ("p", "d")
         return self._bundle
 
     async def outcome(self, attempt: attempt_pb2.AttemptId) -> attempt_pb2.Outcome:
@@ -210,6 +211,8 @@ class World:
         return attempt_pb2.AttemptSpec(
             id=attempt_pb2.AttemptId(execution_id="e1", node=task, attempt=attempt),
             task=f"{module}.{task}",
+            project="p",
+            domain="d",
             python=tasks_pb2.PythonTarget(module=module, qualname=task, bundle=self.bundle.digest),
             inputs=literals_pb2.LiteralMap(
                 values=[literals_pb2.NamedLiteral(name="n", value=literals_pb2.Literal(integer=n))]
@@ -657,7 +660,9 @@ def test_e3_an_attempt_of_an_executor_that_is_gone_is_given_up_and_runs_nothing(
         outcome = await world.admin.outcome(spec.id)
         assert outcome.HasField("stopped") == stopped
         assert (outcome.error.kind, outcome.error.code) == (
-            (errors_pb2.ERROR_KIND_UNSPECIFIED, "") if stopped else (errors_pb2.ERROR_KIND_SYSTEM, "WorkerLost")
+            (errors_pb2.ERROR_KIND_UNSPECIFIED, "")
+            if stopped
+            else (errors_pb2.ERROR_KIND_SYSTEM, "WorkerLost")
         )
         await asyncio.gather(*world.executor._drivers)
         assert not world.marks.exists()

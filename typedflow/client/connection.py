@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -130,14 +131,18 @@ class Client:
 
     def _put_bundle(self, digest: str, data: bytes) -> None:
         with self._calling():
-            asked = data_pb2.FindMissingBundlesRequest(digests=[digest])
+            asked = data_pb2.FindMissingBundlesRequest(
+                project=self.project, domain=self.domain, digests=[digest]
+            )
             if not self._data.FindMissingBundles(asked, metadata=self._metadata).digests:
                 return
-            requests = (
-                data_pb2.PutBundleRequest(digest=digest if at == 0 else "", data=data[at : at + CHUNK])
-                for at in range(0, len(data), CHUNK)
+            first = data_pb2.PutBundleRequest(
+                project=self.project, domain=self.domain, digest=digest, data=data[:CHUNK]
             )
-            self._data.PutBundle(requests, metadata=self._metadata)
+            rest = (
+                data_pb2.PutBundleRequest(data=data[at : at + CHUNK]) for at in range(CHUNK, len(data), CHUNK)
+            )
+            self._data.PutBundle(itertools.chain([first], rest), metadata=self._metadata)
 
     def entity(
         self, kind: identifiers_pb2.EntityKind.ValueType, name: str, version: str = ""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17typedflow/v1/data.proto\x12\x0ctypedflow.v1\x1a\x1btypedflow/v1/literals.proto\",\n\x19\x46indMissingBundlesRequest\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"-\n\x1a\x46indMissingBundlesResponse\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"0\n\x10PutBundleRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x13\n\x11PutBundleResponse\"\"\n\x10GetBundleRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"!\n\x11GetBundleResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"0\n\x0fPutValueRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"4\n\x10PutValueResponse\x12 \n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.typedflow.v1.Blob\"W\n\x0fGetValueRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x10\n\x08variable\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\" \n\x10GetValueResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xa9\x03\n\x04\x44\x61ta\x12g\n\x12\x46indMissingBundles\x12\'.typedflow.v1.FindMissingBundlesRequest\x1a(.typedflow.v1.FindMissingBundlesResponse\x12N\n\tPutBundle\x12\x1e.typedflow.v1.PutBundleRequest\x1a\x1f.typedflow.v1.PutBundleResponse(\x01\x12N\n\tGetBundle\x12\x1e.typedflow.v1.GetBundleRequest\x1a\x1f.typedflow.v1.GetBundleResponse0\x01\x12K\n\x08PutValue\x12\x1d.typedflow.v1.PutValueRequest\x1a\x1e.typedflow.v1.PutValueResponse(\x01\x12K\n\x08GetValue\x12\x1d.typedflow.v1.GetValueRequest\x1a\x1e.typedflow.v1.GetValueResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17typedflow/v1/data.proto\x12\x0ctypedflow.v1\x1a\x1btypedflow/v1/literals.proto\"M\n\x19\x46indMissingBundlesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0f\n\x07\x64igests\x18\x03 \x03(\t\"-\n\x1a\x46indMissingBundlesResponse\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"Q\n\x10PutBundleRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\x13\n\x11PutBundleResponse\"C\n\x10GetBundleRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"!\n\x11GetBundleResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"0\n\x0fPutValueRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"4\n\x10PutValueResponse\x12 \n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.typedflow.v1.Blob\"W\n\x0fGetValueRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x10\n\x08variable\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\" \n\x10GetValueResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xa9\x03\n\x04\x44\x61ta\x12g\n\x12\x46indMissingBundles\x12\'.typedflow.v1.FindMissingBundlesRequest\x1a(.typedflow.v1.FindMissingBundlesResponse\x12N\n\tPutBundle\x12\x1e.typedflow.v1.PutBundleRequest\x1a\x1f.typedflow.v1.PutBundleResponse(\x01\x12N\n\tGetBundle\x12\x1e.typedflow.v1.GetBundleRequest\x1a\x1f.typedflow.v1.GetBundleResponse0\x01\x12K\n\x08PutValue\x12\x1d.typedflow.v1.PutValueRequest\x1a\x1e.typedflow.v1.PutValueResponse(\x01\x12K\n\x08GetValue\x12\x1d.typedflow.v1.GetValueRequest\x1a\x1e.typedflow.v1.GetValueResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,25 +33,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.data_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FINDMISSINGBUNDLESREQUEST']._serialized_start=70
-  _globals['_FINDMISSINGBUNDLESREQUEST']._serialized_end=114
-  _globals['_FINDMISSINGBUNDLESRESPONSE']._serialized_start=116
-  _globals['_FINDMISSINGBUNDLESRESPONSE']._serialized_end=161
-  _globals['_PUTBUNDLEREQUEST']._serialized_start=163
-  _globals['_PUTBUNDLEREQUEST']._serialized_end=211
-  _globals['_PUTBUNDLERESPONSE']._serialized_start=213
-  _globals['_PUTBUNDLERESPONSE']._serialized_end=232
-  _globals['_GETBUNDLEREQUEST']._serialized_start=234
-  _globals['_GETBUNDLEREQUEST']._serialized_end=268
-  _globals['_GETBUNDLERESPONSE']._serialized_start=270
-  _globals['_GETBUNDLERESPONSE']._serialized_end=303
-  _globals['_PUTVALUEREQUEST']._serialized_start=305
-  _globals['_PUTVALUEREQUEST']._serialized_end=353
-  _globals['_PUTVALUERESPONSE']._serialized_start=355
-  _globals['_PUTVALUERESPONSE']._serialized_end=407
-  _globals['_GETVALUEREQUEST']._serialized_start=409
-  _globals['_GETVALUEREQUEST']._serialized_end=496
-  _globals['_GETVALUERESPONSE']._serialized_start=498
-  _globals['_GETVALUERESPONSE']._serialized_end=530
-  _globals['_DATA']._serialized_start=533
-  _globals['_DATA']._serialized_end=958
+  _globals['_FINDMISSINGBUNDLESREQUEST']._serialized_end=147
+  _globals['_FINDMISSINGBUNDLESRESPONSE']._serialized_start=149
+  _globals['_FINDMISSINGBUNDLESRESPONSE']._serialized_end=194
+  _globals['_PUTBUNDLEREQUEST']._serialized_start=196
+  _globals['_PUTBUNDLEREQUEST']._serialized_end=277
+  _globals['_PUTBUNDLERESPONSE']._serialized_start=279
+  _globals['_PUTBUNDLERESPONSE']._serialized_end=298
+  _globals['_GETBUNDLEREQUEST']._serialized_start=300
+  _globals['_GETBUNDLEREQUEST']._serialized_end=367
+  _globals['_GETBUNDLERESPONSE']._serialized_start=369
+  _globals['_GETBUNDLERESPONSE']._serialized_end=402
+  _globals['_PUTVALUEREQUEST']._serialized_start=404
+  _globals['_PUTVALUEREQUEST']._serialized_end=452
+  _globals['_PUTVALUERESPONSE']._serialized_start=454
+  _globals['_PUTVALUERESPONSE']._serialized_end=506
+  _globals['_GETVALUEREQUEST']._serialized_start=508
+  _globals['_GETVALUEREQUEST']._serialized_end=595
+  _globals['_GETVALUERESPONSE']._serialized_start=597
+  _globals['_GETVALUERESPONSE']._serialized_end=629
+  _globals['_DATA']._serialized_start=632
+  _globals['_DATA']._serialized_end=1057
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DataStub:
-    """Bytes: code bundles and values.
+    """Bytes: code bundles and values. Whose project and domain they are for is always said, for that decides who may.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class DataStub:
 
 
 class DataServicer:
-    """Bytes: code bundles and values.
+    """Bytes: code bundles and values. Whose project and domain they are for is always said, for that decides who may.
     """
 
     def FindMissingBundles(self, request, context):
@@ -137,7 +137,7 @@ def add_DataServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Data:
-    """Bytes: code bundles and values.
+    """Bytes: code bundles and values. Whose project and domain they are for is always said, for that decides who may.
     """
 
     @staticmethod

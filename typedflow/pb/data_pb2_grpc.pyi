@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DataStub:
-    """Bytes: code bundles and values."""
+    """Bytes: code bundles and values. Whose project and domain they are for is always said, for that decides who may."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -45,7 +45,7 @@ class DataStub:
 
 @_typing.type_check_only
 class DataAsyncStub(DataStub):
-    """Bytes: code bundles and values."""
+    """Bytes: code bundles and values. Whose project and domain they are for is always said, for that decides who may."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     FindMissingBundles: _aio.UnaryUnaryMultiCallable[_data_pb2.FindMissingBundlesRequest, _data_pb2.FindMissingBundlesResponse]  # type: ignore[assignment]
@@ -59,7 +59,7 @@ class DataAsyncStub(DataStub):
     """Reads the bytes behind an execution's input or output: a file, a frame, an offloaded literal."""
 
 class DataServicer(metaclass=_abc_1.ABCMeta):
-    """Bytes: code bundles and values."""
+    """Bytes: code bundles and values. Whose project and domain they are for is always said, for that decides who may."""
 
     @_abc_1.abstractmethod
     def FindMissingBundles(

@@ -31,21 +31,22 @@ def bundle(tmp_path):
 
 def puts(digest: str, content: bytes) -> list[data_pb2.PutBundleRequest]:
     parts = [content[start : start + CHUNK] for start in range(0, len(content), CHUNK)]
-    return [
-        data_pb2.PutBundleRequest(digest="" if number else digest, data=part)
-        for number, part in enumerate(parts)
-    ]
+    requests = [data_pb2.PutBundleRequest(data=part) for part in parts]
+    requests[0].project, requests[0].domain, requests[0].digest = "p", "d", digest
+    return requests
 
 
 def test_d4_a_bundle_comes_back_as_it_went_in(admin, bundle):
-    wanted = data_pb2.FindMissingBundlesRequest(digests=[bundle.digest, bundle.digest])
+    wanted = data_pb2.FindMissingBundlesRequest(
+        project="p", domain="d", digests=[bundle.digest, bundle.digest]
+    )
     assert admin.data.FindMissingBundles(wanted).digests == [bundle.digest]
     requests = puts(bundle.digest, bundle.data)
     assert len(requests) > 2
     for _ in range(2):
         admin.data.PutBundle(iter(requests))
     assert admin.data.FindMissingBundles(wanted).digests == []
-    parts = admin.data.GetBundle(data_pb2.GetBundleRequest(digest=bundle.digest))
+    parts = admin.data.GetBundle(data_pb2.GetBundleRequest(project="p", domain="d", digest=bundle.digest))
     assert b"".join(part.data for part in parts) == bundle.data
 
 
@@ -59,19 +60,32 @@ def test_d4_a_bundle_that_is_not_what_its_digest_says_is_refused(admin, bundle):
         with pytest.raises(grpc.RpcError) as failure:
             admin.data.PutBundle(iter(puts(digest, content)))
         assert isinstance(rpc.error_from(failure.value), errors.IntegrityError)
-    wanted = data_pb2.FindMissingBundlesRequest(digests=[bundle.digest, other])
+    wanted = data_pb2.FindMissingBundlesRequest(project="p", domain="d", digests=[bundle.digest, other])
     assert admin.data.FindMissingBundles(wanted).digests == [bundle.digest, other]
 
 
 def test_s4_an_object_is_not_given_out_by_its_digest(admin):
     blob = admin.data.PutValue(iter([data_pb2.PutValueRequest(project="p", data=b"private")])).blob
-    request = data_pb2.GetBundleRequest(digest=blob.digest)
+    request = data_pb2.GetBundleRequest(project="p", domain="d", digest=blob.digest)
     assert isinstance(refused(admin.data.GetBundle, request), errors.NotFound)
+
+
+@pytest.mark.parametrize(("project", "domain"), [("", "d"), ("p", ""), ("p", "../d")])
+def test_s5_a_bundle_is_of_a_project_and_a_domain(admin, bundle, project, domain):
+    place = {"project": project, "domain": domain}
+    wrong = "domain" if project else "project"
+    asked = data_pb2.FindMissingBundlesRequest(digests=[bundle.digest], **place)
+    put = data_pb2.PutBundleRequest(digest=bundle.digest, **place)
+    assert refused(admin.data.FindMissingBundles, asked).where == wrong
+    assert refused(admin.data.PutBundle, iter([put])).where == wrong
+    assert (
+        refused(admin.data.GetBundle, data_pb2.GetBundleRequest(digest=bundle.digest, **place)).where == wrong
+    )
 
 
 @pytest.mark.parametrize("digest", ["", "b3:", "../../etc/passwd", "b3:" + "g" * 64])
 def test_s5_what_is_no_digest_is_refused(admin, digest):
-    error = refused(admin.data.GetBundle, data_pb2.GetBundleRequest(digest=digest))
+    error = refused(admin.data.GetBundle, data_pb2.GetBundleRequest(project="p", domain="d", digest=digest))
     assert error.code == "InvalidDigest"
 
 
@@ -107,7 +121,9 @@ def test_w4_chunks_have_a_limit_and_values_have_none(admin):
         assert put_value(admin, *requests).where == "data"
     assert list((admin.home / "incoming").iterdir()) == []
     with pytest.raises(grpc.RpcError) as failure:
-        admin.data.PutBundle(iter([data_pb2.PutBundleRequest(digest="b3:" + "0" * 64, data=more)]))
+        admin.data.PutBundle(
+            iter([data_pb2.PutBundleRequest(project="p", domain="d", digest="b3:" + "0" * 64, data=more)])
+        )
     assert rpc.error_from(failure.value).where == "data"
 
 

@@ -116,7 +116,9 @@ def test_nodes_are_there_from_the_start_in_order(registered):
 
 def test_a_watch_begins_with_everything_as_it_is(registered):
     execution = registered.launch()
-    watch = registered.executions.WatchExecution(executions_pb2.WatchExecutionRequest(execution_id=execution.id))
+    watch = registered.executions.WatchExecution(
+        executions_pb2.WatchExecutionRequest(execution_id=execution.id)
+    )
     first = next(watch)
     watch.cancel()
     assert first.execution == execution

@@ -207,7 +207,9 @@ def test_p5_a_goodbye_takes_nothing_from_a_propeller_that_is_back_already(admin,
 def test_w4_an_inbox_that_is_long_comes_in_parts_and_in_order(admin, launched):
     reason = "r" * 4096
     for _ in range(300):
-        admin.executions.AbortExecution(executions_pb2.AbortExecutionRequest(execution_id=launched, reason=reason))
+        admin.executions.AbortExecution(
+            executions_pb2.AbortExecutionRequest(execution_id=launched, reason=reason)
+        )
 
     async def talk() -> None:
         async with propeller(admin, "one") as one:
@@ -298,7 +300,9 @@ def test_e12_an_abort_says_who_and_why(admin, launched):
             await one.commit(end(claim, 1))
 
     asyncio.run(talk())
-    ended = admin.executions.AbortExecution(executions_pb2.AbortExecutionRequest(execution_id=launched)).execution
+    ended = admin.executions.AbortExecution(
+        executions_pb2.AbortExecutionRequest(execution_id=launched)
+    ).execution
     assert ended.phase == executions_pb2.PHASE_ABORTED
 
 

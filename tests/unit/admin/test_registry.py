@@ -162,7 +162,7 @@ def test_d4_a_bundle_must_be_there_before_its_tasks(admin, graph):
     assert isinstance(error, errors.StateConflict)
     assert task.python.bundle in error.message
     assert admin.data.FindMissingBundles(
-        data_pb2.FindMissingBundlesRequest(digests=[task.python.bundle])
+        data_pb2.FindMissingBundlesRequest(project="p", domain="d", digests=[task.python.bundle])
     ).digests == [task.python.bundle]
 
 
