@@ -31,7 +31,7 @@ class Cache:
 
     Args:
         version: replaces the code's fingerprint and the environment in the key: you vouch for it.
-        serialize: while one execution computes an entry, others wait for it instead of computing it too.
+        serialize: while one execution computes an entry, others are to wait for it; recorded, and not acted on yet.
         ignored_inputs: names of inputs that do not matter for the result.
         salt: any text; another salt is another key.
         depends_on: functions, modules and glob patterns of files (relative to the import root) that the code depends on

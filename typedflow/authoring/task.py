@@ -210,8 +210,8 @@ def task(
         resources: what it needs to run.
         retries: further attempts after a failure of its own; a `Retry` adds pauses.
         timeout: how long an attempt may take; a `Timeout` has more clocks.
-        interruptible: it may run on capacity that can be taken away.
-        image: the container image that it runs in on a cluster.
+        interruptible: it may run on capacity that can be taken away; means nothing to processes on one machine.
+        image: the container image that it runs in on a cluster; processes on one machine use none.
         environment: variables that are set for it; part of the cache key.
         secrets: what it is given as environment variables; never stored or shown.
 
