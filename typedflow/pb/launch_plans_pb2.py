@@ -27,7 +27,7 @@ from typedflow.pb import interface_pb2 as typedflow_dot_v1_dot_interface__pb2
 from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftypedflow/v1/launch_plans.proto\x12\x0ctypedflow.v1\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ctypedflow/v1/interface.proto\x1a\x1btypedflow/v1/literals.proto\"\xa6\x02\n\x12LaunchPlanTemplate\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\x08workflow\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\x30\n\x0e\x64\x65\x66\x61ult_inputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12.\n\x0c\x66ixed_inputs\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x17\n\x0fmax_parallelism\x18\x05 \x01(\r\x12.\n\x08position\x18\x06 \x01(\x0b\x32\x1c.typedflow.v1.SourcePosition\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\"w\n\x12\x43ompiledLaunchPlan\x12\x35\n\x0blaunch_plan\x18\x01 \x01(\x0b\x32 .typedflow.v1.LaunchPlanTemplate\x12*\n\tinterface\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.Interfaceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftypedflow/v1/launch_plans.proto\x12\x0ctypedflow.v1\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ctypedflow/v1/interface.proto\x1a\x1btypedflow/v1/literals.proto\"\xd0\x02\n\x12LaunchPlanTemplate\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\x08workflow\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\x30\n\x0e\x64\x65\x66\x61ult_inputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12.\n\x0c\x66ixed_inputs\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x17\n\x0fmax_parallelism\x18\x05 \x01(\r\x12.\n\x08position\x18\x06 \x01(\x0b\x32\x1c.typedflow.v1.SourcePosition\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\x12(\n\x08schedule\x18\x08 \x01(\x0b\x32\x16.typedflow.v1.Schedule\"\x8a\x01\n\x08Schedule\x12*\n\x04\x63ron\x18\x01 \x01(\x0b\x32\x1a.typedflow.v1.CronScheduleH\x00\x12*\n\x04rate\x18\x02 \x01(\x0b\x32\x1a.typedflow.v1.RateScheduleH\x00\x12\x1a\n\x12kickoff_time_input\x18\x03 \x01(\tB\n\n\x08schedule\"4\n\x0c\x43ronSchedule\x12\x12\n\nexpression\x18\x01 \x01(\t\x12\x10\n\x08timezone\x18\x02 \x01(\t\"!\n\x0cRateSchedule\x12\x11\n\tperiod_ms\x18\x01 \x01(\x04\"w\n\x12\x43ompiledLaunchPlan\x12\x35\n\x0blaunch_plan\x18\x01 \x01(\x0b\x32 .typedflow.v1.LaunchPlanTemplate\x12*\n\tinterface\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.Interfaceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.launch_plans_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LAUNCHPLANTEMPLATE']._serialized_start=141
-  _globals['_LAUNCHPLANTEMPLATE']._serialized_end=435
-  _globals['_COMPILEDLAUNCHPLAN']._serialized_start=437
-  _globals['_COMPILEDLAUNCHPLAN']._serialized_end=556
+  _globals['_LAUNCHPLANTEMPLATE']._serialized_end=477
+  _globals['_SCHEDULE']._serialized_start=480
+  _globals['_SCHEDULE']._serialized_end=618
+  _globals['_CRONSCHEDULE']._serialized_start=620
+  _globals['_CRONSCHEDULE']._serialized_end=672
+  _globals['_RATESCHEDULE']._serialized_start=674
+  _globals['_RATESCHEDULE']._serialized_end=707
+  _globals['_COMPILEDLAUNCHPLAN']._serialized_start=709
+  _globals['_COMPILEDLAUNCHPLAN']._serialized_end=828
 # @@protoc_insertion_point(module_scope)

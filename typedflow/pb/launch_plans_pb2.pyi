@@ -32,6 +32,7 @@ class LaunchPlanTemplate(_message.Message):
     MAX_PARALLELISM_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
     max_parallelism: _builtins.int
     """Nodes of one execution that may run at once; 0 is no limit of its own."""
     description: _builtins.str
@@ -49,6 +50,10 @@ class LaunchPlanTemplate(_message.Message):
 
     @_builtins.property
     def position(self) -> _identifiers_pb2.SourcePosition: ...
+    @_builtins.property
+    def schedule(self) -> Global___Schedule:
+        """Launches by itself while this version is the active one; unset: only when somebody asks."""
+
     def __init__(
         self,
         *,
@@ -59,14 +64,89 @@ class LaunchPlanTemplate(_message.Message):
         max_parallelism: _builtins.int = ...,
         position: _identifiers_pb2.SourcePosition | None = ...,
         description: _builtins.str = ...,
+        schedule: Global___Schedule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["default_inputs", b"default_inputs", "fixed_inputs", b"fixed_inputs", "id", b"id", "position", b"position", "workflow", b"workflow"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["default_inputs", b"default_inputs", "fixed_inputs", b"fixed_inputs", "id", b"id", "position", b"position", "schedule", b"schedule", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_inputs", b"default_inputs", "description", b"description", "fixed_inputs", b"fixed_inputs", "id", b"id", "max_parallelism", b"max_parallelism", "position", b"position", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_inputs", b"default_inputs", "description", b"description", "fixed_inputs", b"fixed_inputs", "id", b"id", "max_parallelism", b"max_parallelism", "position", b"position", "schedule", b"schedule", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LaunchPlanTemplate: _TypeAlias = LaunchPlanTemplate  # noqa: Y015
+
+@_typing.final
+class Schedule(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CRON_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    KICKOFF_TIME_INPUT_FIELD_NUMBER: _builtins.int
+    kickoff_time_input: _builtins.str
+    """The input of type datetime that is given the time of the tick; empty: none is."""
+    @_builtins.property
+    def cron(self) -> Global___CronSchedule: ...
+    @_builtins.property
+    def rate(self) -> Global___RateSchedule: ...
+    def __init__(
+        self,
+        *,
+        cron: Global___CronSchedule | None = ...,
+        rate: Global___RateSchedule | None = ...,
+        kickoff_time_input: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "rate", b"rate", "schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "kickoff_time_input", b"kickoff_time_input", "rate", b"rate", "schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_schedule: _TypeAlias = _typing.Literal["cron", "rate"]  # noqa: Y015
+    _WhichOneofArgType_schedule: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_schedule) -> _WhichOneofReturnType_schedule | None: ...
+
+Global___Schedule: _TypeAlias = Schedule  # noqa: Y015
+
+@_typing.final
+class CronSchedule(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPRESSION_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    expression: _builtins.str
+    """Five fields (minute, hour, day of month, month, day of week), as in `0 2 * * *`."""
+    timezone: _builtins.str
+    """IANA name, as in `Europe/Berlin`; empty is UTC."""
+    def __init__(
+        self,
+        *,
+        expression: _builtins.str = ...,
+        timezone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expression", b"expression", "timezone", b"timezone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CronSchedule: _TypeAlias = CronSchedule  # noqa: Y015
+
+@_typing.final
+class RateSchedule(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_MS_FIELD_NUMBER: _builtins.int
+    period_ms: _builtins.int
+    """In milliseconds."""
+    def __init__(
+        self,
+        *,
+        period_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["period_ms", b"period_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateSchedule: _TypeAlias = RateSchedule  # noqa: Y015
 
 @_typing.final
 class CompiledLaunchPlan(_message.Message):

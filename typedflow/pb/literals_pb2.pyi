@@ -41,10 +41,25 @@ class Literal(_message.Message):
     FILE_FIELD_NUMBER: _builtins.int
     FRAME_FIELD_NUMBER: _builtins.int
     OFFLOADED_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    DECIMAL_FIELD_NUMBER: _builtins.int
+    DICT_FIELD_NUMBER: _builtins.int
+    DIRECTORY_FIELD_NUMBER: _builtins.int
+    ARRAY_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
     boolean: _builtins.bool
     integer: _builtins.int
     float: _builtins.float
     string: _builtins.str
+    bytes: _builtins.bytes
+    date: _builtins.int
+    """Days since 1970-01-01."""
+    duration: _builtins.int
+    """Microseconds."""
+    decimal: _builtins.str
+    """As Python's `str(Decimal)` writes it: exponent, sign and payload are kept."""
     @_builtins.property
     def none(self) -> Global____r_None: ...
     @_builtins.property
@@ -63,6 +78,14 @@ class Literal(_message.Message):
     def offloaded(self) -> Global___Offloaded:
         """Stands for a literal that is too large to travel inline."""
 
+    @_builtins.property
+    def dict(self) -> Global___Dict: ...
+    @_builtins.property
+    def directory(self) -> Global___Directory: ...
+    @_builtins.property
+    def array(self) -> Global___Array: ...
+    @_builtins.property
+    def stream(self) -> Global___Stream: ...
     def __init__(
         self,
         *,
@@ -78,12 +101,20 @@ class Literal(_message.Message):
         file: Global___File | None = ...,
         frame: Global___Frame | None = ...,
         offloaded: Global___Offloaded | None = ...,
+        bytes: _builtins.bytes = ...,
+        date: _builtins.int = ...,
+        duration: _builtins.int = ...,
+        decimal: _builtins.str = ...,
+        dict: Global___Dict | None = ...,
+        directory: Global___Directory | None = ...,
+        array: Global___Array | None = ...,
+        stream: Global___Stream | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "datetime", b"datetime", "file", b"file", "float", b"float", "frame", b"frame", "integer", b"integer", "list", b"list", "none", b"none", "offloaded", b"offloaded", "record", b"record", "string", b"string", "union", b"union", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["array", b"array", "boolean", b"boolean", "bytes", b"bytes", "date", b"date", "datetime", b"datetime", "decimal", b"decimal", "dict", b"dict", "directory", b"directory", "duration", b"duration", "file", b"file", "float", b"float", "frame", b"frame", "integer", b"integer", "list", b"list", "none", b"none", "offloaded", b"offloaded", "record", b"record", "stream", b"stream", "string", b"string", "union", b"union", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "datetime", b"datetime", "file", b"file", "float", b"float", "frame", b"frame", "integer", b"integer", "list", b"list", "none", b"none", "offloaded", b"offloaded", "record", b"record", "string", b"string", "union", b"union", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["array", b"array", "boolean", b"boolean", "bytes", b"bytes", "date", b"date", "datetime", b"datetime", "decimal", b"decimal", "dict", b"dict", "directory", b"directory", "duration", b"duration", "file", b"file", "float", b"float", "frame", b"frame", "integer", b"integer", "list", b"list", "none", b"none", "offloaded", b"offloaded", "record", b"record", "stream", b"stream", "string", b"string", "union", b"union", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["none", "boolean", "integer", "float", "string", "datetime", "list", "union", "record", "file", "frame", "offloaded"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["none", "boolean", "integer", "float", "string", "datetime", "list", "union", "record", "file", "frame", "offloaded", "bytes", "date", "duration", "decimal", "dict", "directory", "array", "stream"]  # noqa: Y015
     _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
@@ -146,6 +177,13 @@ class List(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     LISTS_FIELD_NUMBER: _builtins.int
     LITERALS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    DATETIMES_FIELD_NUMBER: _builtins.int
+    DATES_FIELD_NUMBER: _builtins.int
+    DURATIONS_FIELD_NUMBER: _builtins.int
+    DECIMALS_FIELD_NUMBER: _builtins.int
+    UNIONS_FIELD_NUMBER: _builtins.int
+    DICTS_FIELD_NUMBER: _builtins.int
     nones: _builtins.int
     """A list of so many None; also the empty list."""
     @_builtins.property
@@ -162,6 +200,20 @@ class List(_message.Message):
     def lists(self) -> Global___Lists: ...
     @_builtins.property
     def literals(self) -> Global___Literals: ...
+    @_builtins.property
+    def bytes(self) -> Global___Blocks: ...
+    @_builtins.property
+    def datetimes(self) -> Global___Datetimes: ...
+    @_builtins.property
+    def dates(self) -> Global___Dates: ...
+    @_builtins.property
+    def durations(self) -> Global___Durations: ...
+    @_builtins.property
+    def decimals(self) -> Global___Decimals: ...
+    @_builtins.property
+    def unions(self) -> Global___Unions: ...
+    @_builtins.property
+    def dicts(self) -> Global___Dicts: ...
     def __init__(
         self,
         *,
@@ -173,12 +225,19 @@ class List(_message.Message):
         records: Global___Records | None = ...,
         lists: Global___Lists | None = ...,
         literals: Global___Literals | None = ...,
+        bytes: Global___Blocks | None = ...,
+        datetimes: Global___Datetimes | None = ...,
+        dates: Global___Dates | None = ...,
+        durations: Global___Durations | None = ...,
+        decimals: Global___Decimals | None = ...,
+        unions: Global___Unions | None = ...,
+        dicts: Global___Dicts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["booleans", b"booleans", "column", b"column", "floats", b"floats", "integers", b"integers", "lists", b"lists", "literals", b"literals", "nones", b"nones", "records", b"records", "strings", b"strings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["booleans", b"booleans", "bytes", b"bytes", "column", b"column", "dates", b"dates", "datetimes", b"datetimes", "decimals", b"decimals", "dicts", b"dicts", "durations", b"durations", "floats", b"floats", "integers", b"integers", "lists", b"lists", "literals", b"literals", "nones", b"nones", "records", b"records", "strings", b"strings", "unions", b"unions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["booleans", b"booleans", "column", b"column", "floats", b"floats", "integers", b"integers", "lists", b"lists", "literals", b"literals", "nones", b"nones", "records", b"records", "strings", b"strings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booleans", b"booleans", "bytes", b"bytes", "column", b"column", "dates", b"dates", "datetimes", b"datetimes", "decimals", b"decimals", "dicts", b"dicts", "durations", b"durations", "floats", b"floats", "integers", b"integers", "lists", b"lists", "literals", b"literals", "nones", b"nones", "records", b"records", "strings", b"strings", "unions", b"unions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_column: _TypeAlias = _typing.Literal["nones", "booleans", "integers", "floats", "strings", "records", "lists", "literals"]  # noqa: Y015
+    _WhichOneofReturnType_column: _TypeAlias = _typing.Literal["nones", "booleans", "integers", "floats", "strings", "records", "lists", "literals", "bytes", "datetimes", "dates", "durations", "decimals", "unions", "dicts"]  # noqa: Y015
     _WhichOneofArgType_column: _TypeAlias = _typing.Literal["column", b"column"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_column) -> _WhichOneofReturnType_column | None: ...
 
@@ -263,6 +322,176 @@ class Strings(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Strings: _TypeAlias = Strings  # noqa: Y015
+
+@_typing.final
+class Blocks(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Blocks: _TypeAlias = Blocks  # noqa: Y015
+
+@_typing.final
+class Datetimes(_message.Message):
+    """Offsets and zones are as many as the instants, or one for all of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_MICROSECONDS_FIELD_NUMBER: _builtins.int
+    OFFSET_SECONDS_FIELD_NUMBER: _builtins.int
+    ZONES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def epoch_microseconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def offset_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def zones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        epoch_microseconds: _abc.Iterable[_builtins.int] | None = ...,
+        offset_seconds: _abc.Iterable[_builtins.int] | None = ...,
+        zones: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch_microseconds", b"epoch_microseconds", "offset_seconds", b"offset_seconds", "zones", b"zones"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Datetimes: _TypeAlias = Datetimes  # noqa: Y015
+
+@_typing.final
+class Dates(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Days since 1970-01-01."""
+
+    def __init__(
+        self,
+        *,
+        days: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Dates: _TypeAlias = Dates  # noqa: Y015
+
+@_typing.final
+class Durations(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MICROSECONDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def microseconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        microseconds: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["microseconds", b"microseconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Durations: _TypeAlias = Durations  # noqa: Y015
+
+@_typing.final
+class Decimals(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Decimals: _TypeAlias = Decimals  # noqa: Y015
+
+@_typing.final
+class Unions(_message.Message):
+    """A list of values of a union: which variant each is of, and the values of each variant in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VARIANTS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___List]:
+        """By variant, as many as the highest that occurs needs; together they have as many elements as `variants`."""
+
+    def __init__(
+        self,
+        *,
+        variants: _abc.Iterable[_builtins.int] | None = ...,
+        columns: _abc.Iterable[Global___List] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "variants", b"variants"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Unions: _TypeAlias = Unions  # noqa: Y015
+
+@_typing.final
+class Dicts(_message.Message):
+    """A list of dicts: their entries one after another, and how many belong to each."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LENGTHS_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lengths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def values(self) -> Global___List: ...
+    def __init__(
+        self,
+        *,
+        lengths: _abc.Iterable[_builtins.int] | None = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        values: Global___List | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "lengths", b"lengths", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Dicts: _TypeAlias = Dicts  # noqa: Y015
 
 @_typing.final
 class Records(_message.Message):
@@ -432,6 +661,36 @@ class FieldValue(_message.Message):
 Global___FieldValue: _TypeAlias = FieldValue  # noqa: Y015
 
 @_typing.final
+class Dict(_message.Message):
+    """Values by text keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In the value's own order; they differ."""
+
+    @_builtins.property
+    def values(self) -> Global___List:
+        """As many as the keys."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        values: Global___List | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Dict: _TypeAlias = Dict  # noqa: Y015
+
+@_typing.final
 class Blob(_message.Message):
     """Where bytes are, and what they are: for reading them, never for cache keys."""
 
@@ -529,6 +788,134 @@ class Frame(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Frame: _TypeAlias = Frame  # noqa: Y015
+
+@_typing.final
+class Directory(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    content: _builtins.str
+    """Digest of the tree: of the paths and the digests of the files' bytes."""
+    format: _builtins.str
+    """As DirectoryType.format."""
+    name: _builtins.str
+    """The base name that the folder is given where it is fetched to."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___DirectoryEntry]:
+        """Sorted by path."""
+
+    def __init__(
+        self,
+        *,
+        content: _builtins.str = ...,
+        format: _builtins.str = ...,
+        name: _builtins.str = ...,
+        entries: _abc.Iterable[Global___DirectoryEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "entries", b"entries", "format", b"format", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Directory: _TypeAlias = Directory  # noqa: Y015
+
+@_typing.final
+class DirectoryEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    BLOB_FIELD_NUMBER: _builtins.int
+    EXECUTABLE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Relative, with `/` between its parts, none of which is `.` or `..`."""
+    executable: _builtins.bool
+    @_builtins.property
+    def blob(self) -> Global___Blob:
+        """Unset: an empty folder."""
+
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        blob: Global___Blob | None = ...,
+        executable: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "executable", b"executable", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DirectoryEntry: _TypeAlias = DirectoryEntry  # noqa: Y015
+
+@_typing.final
+class Array(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    BLOB_FIELD_NUMBER: _builtins.int
+    DTYPE_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
+    content: _builtins.str
+    """Digest of the meaning: dtype, shape, and the elements in C order."""
+    dtype: _builtins.str
+    """What the array really has."""
+    @_builtins.property
+    def blob(self) -> Global___Blob:
+        """In NumPy's own format (`.npy`)."""
+
+    @_builtins.property
+    def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        content: _builtins.str = ...,
+        blob: Global___Blob | None = ...,
+        dtype: _builtins.str = ...,
+        shape: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "content", b"content", "dtype", b"dtype", "shape", b"shape"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Array: _TypeAlias = Array  # noqa: Y015
+
+@_typing.final
+class Stream(_message.Message):
+    """Elements kept outside: the object is a sequence of chunks, each the size of a serialized List (8 bytes, little-endian)
+    and the List.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    BLOB_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    content: _builtins.str
+    """Digest of the elements in their order."""
+    length: _builtins.int
+    @_builtins.property
+    def blob(self) -> Global___Blob: ...
+    def __init__(
+        self,
+        *,
+        content: _builtins.str = ...,
+        blob: Global___Blob | None = ...,
+        length: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "content", b"content", "length", b"length"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Stream: _TypeAlias = Stream  # noqa: Y015
 
 @_typing.final
 class Offloaded(_message.Message):

@@ -48,6 +48,27 @@ CHANGE_CHANGED: Change.ValueType  # 3
 """The newest version differs."""
 Global___Change: _TypeAlias = Change  # noqa: Y015
 
+class _Compatibility:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CompatibilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Compatibility.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMPATIBILITY_UNSPECIFIED: _Compatibility.ValueType  # 0
+    COMPATIBILITY_SAME: _Compatibility.ValueType  # 1
+    COMPATIBILITY_COMPATIBLE: _Compatibility.ValueType  # 2
+    """Whoever uses the old one can use the new one as it is."""
+    COMPATIBILITY_BREAKING: _Compatibility.ValueType  # 3
+
+class Compatibility(_Compatibility, metaclass=_CompatibilityEnumTypeWrapper): ...
+
+COMPATIBILITY_UNSPECIFIED: Compatibility.ValueType  # 0
+COMPATIBILITY_SAME: Compatibility.ValueType  # 1
+COMPATIBILITY_COMPATIBLE: Compatibility.ValueType  # 2
+"""Whoever uses the old one can use the new one as it is."""
+COMPATIBILITY_BREAKING: Compatibility.ValueType  # 3
+Global___Compatibility: _TypeAlias = Compatibility  # noqa: Y015
+
 @_typing.final
 class RegisterRequest(_message.Message):
     """The first message holds the header, each of the others one or more templates; in any order."""
@@ -90,6 +111,8 @@ class RegisterHeader(_message.Message):
     DOMAIN_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    ACTIVATE_FIELD_NUMBER: _builtins.int
+    ALLOW_BREAKING_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """For every template whose identifier leaves them empty."""
     domain: _builtins.str
@@ -99,6 +122,10 @@ class RegisterHeader(_message.Message):
     """
     dry_run: _builtins.bool
     """Compile and compare only."""
+    activate: _builtins.bool
+    """Make the launch plans that are registered the active versions of their names."""
+    allow_breaking: _builtins.bool
+    """Even those whose interface breaks what the version that is active now promises."""
     def __init__(
         self,
         *,
@@ -106,10 +133,12 @@ class RegisterHeader(_message.Message):
         domain: _builtins.str = ...,
         version: _builtins.str = ...,
         dry_run: _builtins.bool = ...,
+        activate: _builtins.bool = ...,
+        allow_breaking: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "dry_run", b"dry_run", "project", b"project", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate", b"activate", "allow_breaking", b"allow_breaking", "domain", b"domain", "dry_run", b"dry_run", "project", b"project", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -146,22 +175,293 @@ class RegisteredEntity(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
+    INTERFACE_FIELD_NUMBER: _builtins.int
     change: Global___Change.ValueType
+    @_builtins.property
+    def id(self) -> _identifiers_pb2.Identifier: ...
+    @_builtins.property
+    def interface(self) -> Global___InterfaceComparison:
+        """With the active version (launch plans that have one) or else the newest; unset: it is the first."""
+
+    def __init__(
+        self,
+        *,
+        id: _identifiers_pb2.Identifier | None = ...,
+        change: Global___Change.ValueType = ...,
+        interface: Global___InterfaceComparison | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "interface", b"interface"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "id", b"id", "interface", b"interface"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisteredEntity: _TypeAlias = RegisteredEntity  # noqa: Y015
+
+@_typing.final
+class InterfaceComparison(_message.Message):
+    """A new interface against an old one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPATIBILITY_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    AFFECTED_FIELD_NUMBER: _builtins.int
+    AFFECTED_COUNT_FIELD_NUMBER: _builtins.int
+    compatibility: Global___Compatibility.ValueType
+    """The worst of its variables'."""
+    affected_count: _builtins.int
+    """How many there are."""
+    @_builtins.property
+    def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___VariableComparison]:
+        """In the order of the new interface, inputs first, then what the old one had alone; those that are the same are left out."""
+
+    @_builtins.property
+    def affected(self) -> _containers.RepeatedCompositeFieldContainer[_identifiers_pb2.Identifier]:
+        """The launch plans and workflows that refer to the old version, or to no version in particular; sorted by name, at most
+        100 of them.
+        """
+
+    def __init__(
+        self,
+        *,
+        compatibility: Global___Compatibility.ValueType = ...,
+        variables: _abc.Iterable[Global___VariableComparison] | None = ...,
+        affected: _abc.Iterable[_identifiers_pb2.Identifier] | None = ...,
+        affected_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected", b"affected", "affected_count", b"affected_count", "compatibility", b"compatibility", "variables", b"variables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterfaceComparison: _TypeAlias = InterfaceComparison  # noqa: Y015
+
+@_typing.final
+class VariableComparison(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    COMPATIBILITY_FIELD_NUMBER: _builtins.int
+    OLD_TYPE_FIELD_NUMBER: _builtins.int
+    NEW_TYPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    output: _builtins.bool
+    """An output; else an input."""
+    compatibility: Global___Compatibility.ValueType
+    old_type: _builtins.str
+    """The types printed; empty: it is not there."""
+    new_type: _builtins.str
+    reason: _builtins.str
+    """What changed, one clause: "column `target` is missing", "it has no default any more"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        output: _builtins.bool = ...,
+        compatibility: Global___Compatibility.ValueType = ...,
+        old_type: _builtins.str = ...,
+        new_type: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compatibility", b"compatibility", "name", b"name", "new_type", b"new_type", "old_type", b"old_type", "output", b"output", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VariableComparison: _TypeAlias = VariableComparison  # noqa: Y015
+
+@_typing.final
+class CompareEntitiesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLD_FIELD_NUMBER: _builtins.int
+    NEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def old(self) -> _identifiers_pb2.Identifier:
+        """`name` may be a unique last part of a name. Without a version: the active one, else the newest."""
+
+    @_builtins.property
+    def new(self) -> _identifiers_pb2.Identifier: ...
+    def __init__(
+        self,
+        *,
+        old: _identifiers_pb2.Identifier | None = ...,
+        new: _identifiers_pb2.Identifier | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["new", b"new", "old", b"old"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new", b"new", "old", b"old"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareEntitiesRequest: _TypeAlias = CompareEntitiesRequest  # noqa: Y015
+
+@_typing.final
+class CompareEntitiesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLD_FIELD_NUMBER: _builtins.int
+    NEW_FIELD_NUMBER: _builtins.int
+    INTERFACE_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def old(self) -> _identifiers_pb2.Identifier: ...
+    @_builtins.property
+    def new(self) -> _identifiers_pb2.Identifier: ...
+    @_builtins.property
+    def interface(self) -> Global___InterfaceComparison: ...
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
+        """What else differs, in the order in which the parts stand in the entity."""
+
+    def __init__(
+        self,
+        *,
+        old: _identifiers_pb2.Identifier | None = ...,
+        new: _identifiers_pb2.Identifier | None = ...,
+        interface: Global___InterfaceComparison | None = ...,
+        differences: _abc.Iterable[Global___Difference] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface", "new", b"new", "old", b"old"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "interface", b"interface", "new", b"new", "old", b"old"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareEntitiesResponse: _TypeAlias = CompareEntitiesResponse  # noqa: Y015
+
+@_typing.final
+class Difference(_message.Message):
+    """One difference between the contents of two entities."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    OLD_FIELD_NUMBER: _builtins.int
+    NEW_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """As in `nodes.train.inputs.trees`, `code.pipeline.features.scale`."""
+    old: _builtins.str
+    """Short texts for people; empty: it is not there."""
+    new: _builtins.str
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        old: _builtins.str = ...,
+        new: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new", b"new", "old", b"old", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Difference: _TypeAlias = Difference  # noqa: Y015
+
+@_typing.final
+class ActivateLaunchPlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ALLOW_BREAKING_FIELD_NUMBER: _builtins.int
+    allow_breaking: _builtins.bool
+    @_builtins.property
+    def id(self) -> _identifiers_pb2.Identifier:
+        """With a version."""
+
+    def __init__(
+        self,
+        *,
+        id: _identifiers_pb2.Identifier | None = ...,
+        allow_breaking: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_breaking", b"allow_breaking", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateLaunchPlanRequest: _TypeAlias = ActivateLaunchPlanRequest  # noqa: Y015
+
+@_typing.final
+class ActivateLaunchPlanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
+    INTERFACE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def id(self) -> _identifiers_pb2.Identifier: ...
+    @_builtins.property
+    def replaced(self) -> _identifiers_pb2.Identifier:
+        """The version that was active before; unset: none was."""
+
+    @_builtins.property
+    def interface(self) -> Global___InterfaceComparison:
+        """With that version; unset: none was."""
+
+    def __init__(
+        self,
+        *,
+        id: _identifiers_pb2.Identifier | None = ...,
+        replaced: _identifiers_pb2.Identifier | None = ...,
+        interface: Global___InterfaceComparison | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "interface", b"interface", "replaced", b"replaced"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "interface", b"interface", "replaced", b"replaced"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateLaunchPlanResponse: _TypeAlias = ActivateLaunchPlanResponse  # noqa: Y015
+
+@_typing.final
+class DeactivateLaunchPlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def id(self) -> _identifiers_pb2.Identifier: ...
     def __init__(
         self,
         *,
         id: _identifiers_pb2.Identifier | None = ...,
-        change: Global___Change.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RegisteredEntity: _TypeAlias = RegisteredEntity  # noqa: Y015
+Global___DeactivateLaunchPlanRequest: _TypeAlias = DeactivateLaunchPlanRequest  # noqa: Y015
+
+@_typing.final
+class DeactivateLaunchPlanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEACTIVATED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def deactivated(self) -> _identifiers_pb2.Identifier:
+        """The version that was active; unset: none was."""
+
+    def __init__(
+        self,
+        *,
+        deactivated: _identifiers_pb2.Identifier | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deactivated", b"deactivated"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deactivated", b"deactivated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeactivateLaunchPlanResponse: _TypeAlias = DeactivateLaunchPlanResponse  # noqa: Y015
 
 @_typing.final
 class GetEntityRequest(_message.Message):
@@ -216,12 +516,15 @@ class Entity(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     CREATED_AT_US_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """Over the content without bundle and positions."""
     created_at_us: _builtins.int
     """Microseconds since 1970-01-01T00:00:00Z."""
     principal: _builtins.str
     """Who registered it."""
+    active: _builtins.bool
+    """A launch plan: it is the active version of its name."""
     @_builtins.property
     def id(self) -> _identifiers_pb2.Identifier: ...
     @_builtins.property
@@ -240,10 +543,11 @@ class Entity(_message.Message):
         digest: _builtins.str = ...,
         created_at_us: _builtins.int = ...,
         principal: _builtins.str = ...,
+        active: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "launch_plan", b"launch_plan", "task", b"task", "template", b"template", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_us", b"created_at_us", "digest", b"digest", "id", b"id", "launch_plan", b"launch_plan", "principal", b"principal", "task", b"task", "template", b"template", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "created_at_us", b"created_at_us", "digest", b"digest", "id", b"id", "launch_plan", b"launch_plan", "principal", b"principal", "task", b"task", "template", b"template", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_template: _TypeAlias = _typing.Literal["task", "workflow", "launch_plan"]  # noqa: Y015
     _WhichOneofArgType_template: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
@@ -321,10 +625,13 @@ class EntitySummary(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     CREATED_AT_US_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
     description: _builtins.str
     signature: _builtins.str
     """The interface printed, as in `(trees: int = 100) -> (accuracy: float, auc: float)`."""
     created_at_us: _builtins.int
+    active: _builtins.bool
+    """A launch plan: it is the active version of its name."""
     @_builtins.property
     def id(self) -> _identifiers_pb2.Identifier: ...
     def __init__(
@@ -334,10 +641,11 @@ class EntitySummary(_message.Message):
         description: _builtins.str = ...,
         signature: _builtins.str = ...,
         created_at_us: _builtins.int = ...,
+        active: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_us", b"created_at_us", "description", b"description", "id", b"id", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "created_at_us", b"created_at_us", "description", b"description", "id", b"id", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,6 +50,21 @@ class RegistryStub:
                 request_serializer=typedflow_dot_v1_dot_registry__pb2.ListEntitiesRequest.SerializeToString,
                 response_deserializer=typedflow_dot_v1_dot_registry__pb2.ListEntitiesResponse.FromString,
                 _registered_method=True)
+        self.CompareEntities = channel.unary_unary(
+                '/typedflow.v1.Registry/CompareEntities',
+                request_serializer=typedflow_dot_v1_dot_registry__pb2.CompareEntitiesRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_registry__pb2.CompareEntitiesResponse.FromString,
+                _registered_method=True)
+        self.ActivateLaunchPlan = channel.unary_unary(
+                '/typedflow.v1.Registry/ActivateLaunchPlan',
+                request_serializer=typedflow_dot_v1_dot_registry__pb2.ActivateLaunchPlanRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_registry__pb2.ActivateLaunchPlanResponse.FromString,
+                _registered_method=True)
+        self.DeactivateLaunchPlan = channel.unary_unary(
+                '/typedflow.v1.Registry/DeactivateLaunchPlan',
+                request_serializer=typedflow_dot_v1_dot_registry__pb2.DeactivateLaunchPlanRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_registry__pb2.DeactivateLaunchPlanResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServicer:
@@ -77,6 +92,29 @@ class RegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompareEntities(self, request, context):
+        """What differs between two versions of one entity, and whom it concerns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ActivateLaunchPlan(self, request, context):
+        """Makes a version of a launch plan the active one of its name, which is launched when no version is named and whose
+        schedule runs. FAILED_PRECONDITION with typedflow.v1.InterfaceComparison among the status details when that breaks what
+        the version that is active now promises, unless it is allowed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeactivateLaunchPlan(self, request, context):
+        """Makes no version of a launch plan the active one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +132,21 @@ def add_RegistryServicer_to_server(servicer, server):
                     servicer.ListEntities,
                     request_deserializer=typedflow_dot_v1_dot_registry__pb2.ListEntitiesRequest.FromString,
                     response_serializer=typedflow_dot_v1_dot_registry__pb2.ListEntitiesResponse.SerializeToString,
+            ),
+            'CompareEntities': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareEntities,
+                    request_deserializer=typedflow_dot_v1_dot_registry__pb2.CompareEntitiesRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_registry__pb2.CompareEntitiesResponse.SerializeToString,
+            ),
+            'ActivateLaunchPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivateLaunchPlan,
+                    request_deserializer=typedflow_dot_v1_dot_registry__pb2.ActivateLaunchPlanRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_registry__pb2.ActivateLaunchPlanResponse.SerializeToString,
+            ),
+            'DeactivateLaunchPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeactivateLaunchPlan,
+                    request_deserializer=typedflow_dot_v1_dot_registry__pb2.DeactivateLaunchPlanRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_registry__pb2.DeactivateLaunchPlanResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +231,87 @@ class Registry:
             '/typedflow.v1.Registry/ListEntities',
             typedflow_dot_v1_dot_registry__pb2.ListEntitiesRequest.SerializeToString,
             typedflow_dot_v1_dot_registry__pb2.ListEntitiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareEntities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Registry/CompareEntities',
+            typedflow_dot_v1_dot_registry__pb2.CompareEntitiesRequest.SerializeToString,
+            typedflow_dot_v1_dot_registry__pb2.CompareEntitiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivateLaunchPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Registry/ActivateLaunchPlan',
+            typedflow_dot_v1_dot_registry__pb2.ActivateLaunchPlanRequest.SerializeToString,
+            typedflow_dot_v1_dot_registry__pb2.ActivateLaunchPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeactivateLaunchPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Registry/DeactivateLaunchPlan',
+            typedflow_dot_v1_dot_registry__pb2.DeactivateLaunchPlanRequest.SerializeToString,
+            typedflow_dot_v1_dot_registry__pb2.DeactivateLaunchPlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,15 @@ class RegistryStub:
     GetEntity: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetEntityRequest, _registry_pb2.GetEntityResponse]
     ListEntities: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListEntitiesRequest, _registry_pb2.ListEntitiesResponse]
     """The newest version of each entity of one kind, or all the versions of one name."""
+    CompareEntities: _grpc.UnaryUnaryMultiCallable[_registry_pb2.CompareEntitiesRequest, _registry_pb2.CompareEntitiesResponse]
+    """What differs between two versions of one entity, and whom it concerns."""
+    ActivateLaunchPlan: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ActivateLaunchPlanRequest, _registry_pb2.ActivateLaunchPlanResponse]
+    """Makes a version of a launch plan the active one of its name, which is launched when no version is named and whose
+    schedule runs. FAILED_PRECONDITION with typedflow.v1.InterfaceComparison among the status details when that breaks what
+    the version that is active now promises, unless it is allowed.
+    """
+    DeactivateLaunchPlan: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeactivateLaunchPlanRequest, _registry_pb2.DeactivateLaunchPlanResponse]
+    """Makes no version of a launch plan the active one."""
 
 @_typing.type_check_only
 class RegistryAsyncStub(RegistryStub):
@@ -53,6 +62,15 @@ class RegistryAsyncStub(RegistryStub):
     GetEntity: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetEntityRequest, _registry_pb2.GetEntityResponse]  # type: ignore[assignment]
     ListEntities: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListEntitiesRequest, _registry_pb2.ListEntitiesResponse]  # type: ignore[assignment]
     """The newest version of each entity of one kind, or all the versions of one name."""
+    CompareEntities: _aio.UnaryUnaryMultiCallable[_registry_pb2.CompareEntitiesRequest, _registry_pb2.CompareEntitiesResponse]  # type: ignore[assignment]
+    """What differs between two versions of one entity, and whom it concerns."""
+    ActivateLaunchPlan: _aio.UnaryUnaryMultiCallable[_registry_pb2.ActivateLaunchPlanRequest, _registry_pb2.ActivateLaunchPlanResponse]  # type: ignore[assignment]
+    """Makes a version of a launch plan the active one of its name, which is launched when no version is named and whose
+    schedule runs. FAILED_PRECONDITION with typedflow.v1.InterfaceComparison among the status details when that breaks what
+    the version that is active now promises, unless it is allowed.
+    """
+    DeactivateLaunchPlan: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeactivateLaunchPlanRequest, _registry_pb2.DeactivateLaunchPlanResponse]  # type: ignore[assignment]
+    """Makes no version of a launch plan the active one."""
 
 class RegistryServicer(metaclass=_abc_1.ABCMeta):
     """Tasks, workflows and launch plans in all their versions."""
@@ -81,5 +99,32 @@ class RegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ListEntitiesResponse, _abc.Awaitable[_registry_pb2.ListEntitiesResponse]]:
         """The newest version of each entity of one kind, or all the versions of one name."""
+
+    @_abc_1.abstractmethod
+    def CompareEntities(
+        self,
+        request: _registry_pb2.CompareEntitiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.CompareEntitiesResponse, _abc.Awaitable[_registry_pb2.CompareEntitiesResponse]]:
+        """What differs between two versions of one entity, and whom it concerns."""
+
+    @_abc_1.abstractmethod
+    def ActivateLaunchPlan(
+        self,
+        request: _registry_pb2.ActivateLaunchPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ActivateLaunchPlanResponse, _abc.Awaitable[_registry_pb2.ActivateLaunchPlanResponse]]:
+        """Makes a version of a launch plan the active one of its name, which is launched when no version is named and whose
+        schedule runs. FAILED_PRECONDITION with typedflow.v1.InterfaceComparison among the status details when that breaks what
+        the version that is active now promises, unless it is allowed.
+        """
+
+    @_abc_1.abstractmethod
+    def DeactivateLaunchPlan(
+        self,
+        request: _registry_pb2.DeactivateLaunchPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.DeactivateLaunchPlanResponse, _abc.Awaitable[_registry_pb2.DeactivateLaunchPlanResponse]]:
+        """Makes no version of a launch plan the active one."""
 
 def add_RegistryServicer_to_server(servicer: RegistryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

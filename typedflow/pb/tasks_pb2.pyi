@@ -29,6 +29,7 @@ class TaskTemplate(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     INTERFACE_FIELD_NUMBER: _builtins.int
     PYTHON_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
@@ -41,6 +42,8 @@ class TaskTemplate(_message.Message):
     def interface(self) -> _interface_pb2.Interface: ...
     @_builtins.property
     def python(self) -> Global___PythonTarget: ...
+    @_builtins.property
+    def container(self) -> Global___ContainerTarget: ...
     @_builtins.property
     def code(self) -> Global___Code:
         """What the author's code is, for cache keys."""
@@ -55,16 +58,17 @@ class TaskTemplate(_message.Message):
         id: _identifiers_pb2.Identifier | None = ...,
         interface: _interface_pb2.Interface | None = ...,
         python: Global___PythonTarget | None = ...,
+        container: Global___ContainerTarget | None = ...,
         code: Global___Code | None = ...,
         options: Global___TaskOptions | None = ...,
         position: _identifiers_pb2.SourcePosition | None = ...,
         description: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "container", b"container", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "description", b"description", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "container", b"container", "description", b"description", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["python"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["python", "container"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
@@ -98,6 +102,48 @@ class PythonTarget(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PythonTarget: _TypeAlias = PythonTarget  # noqa: Y015
+
+@_typing.final
+class ContainerTarget(_message.Message):
+    """A program of any language in an image. Its inputs are files and arguments, its outputs are files."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    INPUT_FOLDER_FIELD_NUMBER: _builtins.int
+    OUTPUT_FOLDER_FIELD_NUMBER: _builtins.int
+    image: _builtins.str
+    """An image reference, as in `registry/tool:1.2@sha256:...`."""
+    input_folder: _builtins.str
+    """Where the inputs lie, one file each; empty is `/var/inputs`."""
+    output_folder: _builtins.str
+    """Where the outputs are collected from; empty is `/var/outputs`."""
+    @_builtins.property
+    def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Replaces the image's entry point; empty: the image's own. In each argument `{{inputs.NAME}}` stands for the input's
+        plain value (of a file: its path), `{{outputs.NAME}}` for the path where the output is to be written.
+        """
+
+    @_builtins.property
+    def arguments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        image: _builtins.str = ...,
+        command: _abc.Iterable[_builtins.str] | None = ...,
+        arguments: _abc.Iterable[_builtins.str] | None = ...,
+        input_folder: _builtins.str = ...,
+        output_folder: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "command", b"command", "image", b"image", "input_folder", b"input_folder", "output_folder", b"output_folder"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerTarget: _TypeAlias = ContainerTarget  # noqa: Y015
 
 @_typing.final
 class Code(_message.Message):

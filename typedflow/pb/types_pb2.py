@@ -24,31 +24,45 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18typedflow/v1/types.proto\x12\x0ctypedflow.v1\"\x91\x02\n\x0bLiteralType\x12*\n\x06simple\x18\x01 \x01(\x0e\x32\x18.typedflow.v1.SimpleTypeH\x00\x12&\n\x04list\x18\x02 \x01(\x0b\x32\x16.typedflow.v1.ListTypeH\x00\x12(\n\x05union\x18\x03 \x01(\x0b\x32\x17.typedflow.v1.UnionTypeH\x00\x12*\n\x06record\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.RecordTypeH\x00\x12&\n\x04\x66ile\x18\x05 \x01(\x0b\x32\x16.typedflow.v1.FileTypeH\x00\x12(\n\x05\x66rame\x18\x06 \x01(\x0b\x32\x17.typedflow.v1.FrameTypeH\x00\x42\x06\n\x04type\"6\n\x08ListType\x12*\n\x07\x65lement\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.LiteralType\"8\n\tUnionType\x12+\n\x08variants\x18\x01 \x03(\x0b\x32\x19.typedflow.v1.LiteralType\"?\n\nRecordType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x06\x66ields\x18\x02 \x03(\x0b\x32\x13.typedflow.v1.Field\"S\n\x05\x46ield\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04type\x18\x02 \x01(\x0b\x32\x19.typedflow.v1.LiteralType\x12\x13\n\x0bhas_default\x18\x03 \x01(\x08\"\x1a\n\x08\x46ileType\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\"m\n\tFrameType\x12%\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x14.typedflow.v1.Column\x12\x0e\n\x06strict\x18\x02 \x01(\x08\x12)\n\x06schema\x18\x03 \x01(\x0b\x32\x19.typedflow.v1.FrameSchema\"I\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\x10\n\x08nullable\x18\x03 \x01(\x08\x12\x10\n\x08optional\x18\x04 \x01(\x08\"+\n\x0b\x46rameSchema\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t*\xb3\x01\n\nSimpleType\x12\x1b\n\x17SIMPLE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10SIMPLE_TYPE_NONE\x10\x01\x12\x14\n\x10SIMPLE_TYPE_BOOL\x10\x02\x12\x13\n\x0fSIMPLE_TYPE_INT\x10\x03\x12\x15\n\x11SIMPLE_TYPE_FLOAT\x10\x04\x12\x16\n\x12SIMPLE_TYPE_STRING\x10\x05\x12\x18\n\x14SIMPLE_TYPE_DATETIME\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18typedflow/v1/types.proto\x12\x0ctypedflow.v1\"\xa8\x04\n\x0bLiteralType\x12*\n\x06simple\x18\x01 \x01(\x0e\x32\x18.typedflow.v1.SimpleTypeH\x00\x12&\n\x04list\x18\x02 \x01(\x0b\x32\x16.typedflow.v1.ListTypeH\x00\x12(\n\x05union\x18\x03 \x01(\x0b\x32\x17.typedflow.v1.UnionTypeH\x00\x12*\n\x06record\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.RecordTypeH\x00\x12&\n\x04\x66ile\x18\x05 \x01(\x0b\x32\x16.typedflow.v1.FileTypeH\x00\x12(\n\x05\x66rame\x18\x06 \x01(\x0b\x32\x17.typedflow.v1.FrameTypeH\x00\x12&\n\x04\x64ict\x18\x07 \x01(\x0b\x32\x16.typedflow.v1.DictTypeH\x00\x12&\n\x04\x65num\x18\x08 \x01(\x0b\x32\x16.typedflow.v1.EnumTypeH\x00\x12\x30\n\tdirectory\x18\t \x01(\x0b\x32\x1b.typedflow.v1.DirectoryTypeH\x00\x12(\n\x05\x61rray\x18\n \x01(\x0b\x32\x17.typedflow.v1.ArrayTypeH\x00\x12*\n\x06stream\x18\x0b \x01(\x0b\x32\x18.typedflow.v1.StreamTypeH\x00\x12*\n\x06\x63ustom\x18\x0c \x01(\x0b\x32\x18.typedflow.v1.CustomTypeH\x00\x12\x11\n\tsensitive\x18\x0f \x01(\x08\x42\x06\n\x04type\"4\n\x08\x44ictType\x12(\n\x05value\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.LiteralType\"C\n\x08\x45numType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x07members\x18\x02 \x03(\x0b\x32\x18.typedflow.v1.EnumMember\"}\n\nEnumMember\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x06string\x18\x02 \x01(\tH\x00\x12\x11\n\x07integer\x18\x03 \x01(\x12H\x00\x12\x11\n\x07\x62oolean\x18\x04 \x01(\x08H\x00\x12\x0f\n\x05\x66loat\x18\x05 \x01(\x01H\x00\x12\x0f\n\x05\x62ytes\x18\x06 \x01(\x0cH\x00\x42\x07\n\x05value\"\x1f\n\rDirectoryType\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\"B\n\tArrayType\x12\r\n\x05\x64type\x18\x01 \x01(\t\x12\x17\n\ndimensions\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\r\n\x0b_dimensions\"8\n\nStreamType\x12*\n\x07\x65lement\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.LiteralType\"M\n\nCustomType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x0erepresentation\x18\x02 \x01(\x0b\x32\x19.typedflow.v1.LiteralType\"6\n\x08ListType\x12*\n\x07\x65lement\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.LiteralType\"8\n\tUnionType\x12+\n\x08variants\x18\x01 \x03(\x0b\x32\x19.typedflow.v1.LiteralType\"S\n\nRecordType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x06\x66ields\x18\x02 \x03(\x0b\x32\x13.typedflow.v1.Field\x12\x12\n\npositional\x18\x03 \x01(\x08\"e\n\x05\x46ield\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04type\x18\x02 \x01(\x0b\x32\x19.typedflow.v1.LiteralType\x12\x13\n\x0bhas_default\x18\x03 \x01(\x08\x12\x10\n\x08optional\x18\x04 \x01(\x08\"\x1a\n\x08\x46ileType\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\"m\n\tFrameType\x12%\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x14.typedflow.v1.Column\x12\x0e\n\x06strict\x18\x02 \x01(\x08\x12)\n\x06schema\x18\x03 \x01(\x0b\x32\x19.typedflow.v1.FrameSchema\"I\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\x10\n\x08nullable\x18\x03 \x01(\x08\x12\x10\n\x08optional\x18\x04 \x01(\x08\"+\n\x0b\x46rameSchema\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t*\x93\x02\n\nSimpleType\x12\x1b\n\x17SIMPLE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10SIMPLE_TYPE_NONE\x10\x01\x12\x14\n\x10SIMPLE_TYPE_BOOL\x10\x02\x12\x13\n\x0fSIMPLE_TYPE_INT\x10\x03\x12\x15\n\x11SIMPLE_TYPE_FLOAT\x10\x04\x12\x16\n\x12SIMPLE_TYPE_STRING\x10\x05\x12\x18\n\x14SIMPLE_TYPE_DATETIME\x10\x06\x12\x15\n\x11SIMPLE_TYPE_BYTES\x10\x07\x12\x14\n\x10SIMPLE_TYPE_DATE\x10\x08\x12\x18\n\x14SIMPLE_TYPE_DURATION\x10\t\x12\x17\n\x13SIMPLE_TYPE_DECIMAL\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIMPLETYPE']._serialized_start=842
-  _globals['_SIMPLETYPE']._serialized_end=1021
+  _globals['_SIMPLETYPE']._serialized_start=1647
+  _globals['_SIMPLETYPE']._serialized_end=1922
   _globals['_LITERALTYPE']._serialized_start=43
-  _globals['_LITERALTYPE']._serialized_end=316
-  _globals['_LISTTYPE']._serialized_start=318
-  _globals['_LISTTYPE']._serialized_end=372
-  _globals['_UNIONTYPE']._serialized_start=374
-  _globals['_UNIONTYPE']._serialized_end=430
-  _globals['_RECORDTYPE']._serialized_start=432
-  _globals['_RECORDTYPE']._serialized_end=495
-  _globals['_FIELD']._serialized_start=497
-  _globals['_FIELD']._serialized_end=580
-  _globals['_FILETYPE']._serialized_start=582
-  _globals['_FILETYPE']._serialized_end=608
-  _globals['_FRAMETYPE']._serialized_start=610
-  _globals['_FRAMETYPE']._serialized_end=719
-  _globals['_COLUMN']._serialized_start=721
-  _globals['_COLUMN']._serialized_end=794
-  _globals['_FRAMESCHEMA']._serialized_start=796
-  _globals['_FRAMESCHEMA']._serialized_end=839
+  _globals['_LITERALTYPE']._serialized_end=595
+  _globals['_DICTTYPE']._serialized_start=597
+  _globals['_DICTTYPE']._serialized_end=649
+  _globals['_ENUMTYPE']._serialized_start=651
+  _globals['_ENUMTYPE']._serialized_end=718
+  _globals['_ENUMMEMBER']._serialized_start=720
+  _globals['_ENUMMEMBER']._serialized_end=845
+  _globals['_DIRECTORYTYPE']._serialized_start=847
+  _globals['_DIRECTORYTYPE']._serialized_end=878
+  _globals['_ARRAYTYPE']._serialized_start=880
+  _globals['_ARRAYTYPE']._serialized_end=946
+  _globals['_STREAMTYPE']._serialized_start=948
+  _globals['_STREAMTYPE']._serialized_end=1004
+  _globals['_CUSTOMTYPE']._serialized_start=1006
+  _globals['_CUSTOMTYPE']._serialized_end=1083
+  _globals['_LISTTYPE']._serialized_start=1085
+  _globals['_LISTTYPE']._serialized_end=1139
+  _globals['_UNIONTYPE']._serialized_start=1141
+  _globals['_UNIONTYPE']._serialized_end=1197
+  _globals['_RECORDTYPE']._serialized_start=1199
+  _globals['_RECORDTYPE']._serialized_end=1282
+  _globals['_FIELD']._serialized_start=1284
+  _globals['_FIELD']._serialized_end=1385
+  _globals['_FILETYPE']._serialized_start=1387
+  _globals['_FILETYPE']._serialized_end=1413
+  _globals['_FRAMETYPE']._serialized_start=1415
+  _globals['_FRAMETYPE']._serialized_end=1524
+  _globals['_COLUMN']._serialized_start=1526
+  _globals['_COLUMN']._serialized_end=1599
+  _globals['_FRAMESCHEMA']._serialized_start=1601
+  _globals['_FRAMESCHEMA']._serialized_end=1644
 # @@protoc_insertion_point(module_scope)

@@ -35,6 +35,13 @@ class _SimpleTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SimpleType
     SIMPLE_TYPE_STRING: _SimpleType.ValueType  # 5
     SIMPLE_TYPE_DATETIME: _SimpleType.ValueType  # 6
     """An instant with its time zone, to the microsecond."""
+    SIMPLE_TYPE_BYTES: _SimpleType.ValueType  # 7
+    SIMPLE_TYPE_DATE: _SimpleType.ValueType  # 8
+    """A day of the calendar, without a time zone."""
+    SIMPLE_TYPE_DURATION: _SimpleType.ValueType  # 9
+    """A span of time (`timedelta`), to the microsecond."""
+    SIMPLE_TYPE_DECIMAL: _SimpleType.ValueType  # 10
+    """A decimal number with all its digits, as IEEE 754-2008 and Python's `decimal` have it."""
 
 class SimpleType(_SimpleType, metaclass=_SimpleTypeEnumTypeWrapper):
     """Types whose values need no further description."""
@@ -49,6 +56,13 @@ SIMPLE_TYPE_FLOAT: SimpleType.ValueType  # 4
 SIMPLE_TYPE_STRING: SimpleType.ValueType  # 5
 SIMPLE_TYPE_DATETIME: SimpleType.ValueType  # 6
 """An instant with its time zone, to the microsecond."""
+SIMPLE_TYPE_BYTES: SimpleType.ValueType  # 7
+SIMPLE_TYPE_DATE: SimpleType.ValueType  # 8
+"""A day of the calendar, without a time zone."""
+SIMPLE_TYPE_DURATION: SimpleType.ValueType  # 9
+"""A span of time (`timedelta`), to the microsecond."""
+SIMPLE_TYPE_DECIMAL: SimpleType.ValueType  # 10
+"""A decimal number with all its digits, as IEEE 754-2008 and Python's `decimal` have it."""
 Global___SimpleType: _TypeAlias = SimpleType  # noqa: Y015
 
 @_typing.final
@@ -65,7 +79,16 @@ class LiteralType(_message.Message):
     RECORD_FIELD_NUMBER: _builtins.int
     FILE_FIELD_NUMBER: _builtins.int
     FRAME_FIELD_NUMBER: _builtins.int
+    DICT_FIELD_NUMBER: _builtins.int
+    ENUM_FIELD_NUMBER: _builtins.int
+    DIRECTORY_FIELD_NUMBER: _builtins.int
+    ARRAY_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELD_NUMBER: _builtins.int
+    SENSITIVE_FIELD_NUMBER: _builtins.int
     simple: Global___SimpleType.ValueType
+    sensitive: _builtins.bool
+    """Its values are shown to nobody: not in answers, not in messages, not in logs."""
     @_builtins.property
     def list(self) -> Global___ListType: ...
     @_builtins.property
@@ -76,6 +99,18 @@ class LiteralType(_message.Message):
     def file(self) -> Global___FileType: ...
     @_builtins.property
     def frame(self) -> Global___FrameType: ...
+    @_builtins.property
+    def dict(self) -> Global___DictType: ...
+    @_builtins.property
+    def enum(self) -> Global___EnumType: ...
+    @_builtins.property
+    def directory(self) -> Global___DirectoryType: ...
+    @_builtins.property
+    def array(self) -> Global___ArrayType: ...
+    @_builtins.property
+    def stream(self) -> Global___StreamType: ...
+    @_builtins.property
+    def custom(self) -> Global___CustomType: ...
     def __init__(
         self,
         *,
@@ -85,16 +120,212 @@ class LiteralType(_message.Message):
         record: Global___RecordType | None = ...,
         file: Global___FileType | None = ...,
         frame: Global___FrameType | None = ...,
+        dict: Global___DictType | None = ...,
+        enum: Global___EnumType | None = ...,
+        directory: Global___DirectoryType | None = ...,
+        array: Global___ArrayType | None = ...,
+        stream: Global___StreamType | None = ...,
+        custom: Global___CustomType | None = ...,
+        sensitive: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "frame", b"frame", "list", b"list", "record", b"record", "simple", b"simple", "type", b"type", "union", b"union"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["array", b"array", "custom", b"custom", "dict", b"dict", "directory", b"directory", "enum", b"enum", "file", b"file", "frame", b"frame", "list", b"list", "record", b"record", "simple", b"simple", "stream", b"stream", "type", b"type", "union", b"union"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "frame", b"frame", "list", b"list", "record", b"record", "simple", b"simple", "type", b"type", "union", b"union"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["array", b"array", "custom", b"custom", "dict", b"dict", "directory", b"directory", "enum", b"enum", "file", b"file", "frame", b"frame", "list", b"list", "record", b"record", "sensitive", b"sensitive", "simple", b"simple", "stream", b"stream", "type", b"type", "union", b"union"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_type: _TypeAlias = _typing.Literal["simple", "list", "union", "record", "file", "frame"]  # noqa: Y015
+    _WhichOneofReturnType_type: _TypeAlias = _typing.Literal["simple", "list", "union", "record", "file", "frame", "dict", "enum", "directory", "array", "stream", "custom"]  # noqa: Y015
     _WhichOneofArgType_type: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_type) -> _WhichOneofReturnType_type | None: ...
 
 Global___LiteralType: _TypeAlias = LiteralType  # noqa: Y015
+
+@_typing.final
+class DictType(_message.Message):
+    """Values by text keys, in an order of their own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def value(self) -> Global___LiteralType: ...
+    def __init__(
+        self,
+        *,
+        value: Global___LiteralType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DictType: _TypeAlias = DictType  # noqa: Y015
+
+@_typing.final
+class EnumType(_message.Message):
+    """One of a closed set of values: an `Enum` class, or `Literal["a", "b"]`. What travels is the member's value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The author's name of the class, for people; empty for a `Literal`."""
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnumMember]:
+        """In declared order; their values differ."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        members: _abc.Iterable[Global___EnumMember] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["members", b"members", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnumType: _TypeAlias = EnumType  # noqa: Y015
+
+@_typing.final
+class EnumMember(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STRING_FIELD_NUMBER: _builtins.int
+    INTEGER_FIELD_NUMBER: _builtins.int
+    BOOLEAN_FIELD_NUMBER: _builtins.int
+    FLOAT_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """For people; empty in a `Literal`."""
+    string: _builtins.str
+    integer: _builtins.int
+    boolean: _builtins.bool
+    float: _builtins.float
+    bytes: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        string: _builtins.str = ...,
+        integer: _builtins.int = ...,
+        boolean: _builtins.bool = ...,
+        float: _builtins.float = ...,
+        bytes: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "bytes", b"bytes", "float", b"float", "integer", b"integer", "string", b"string", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boolean", b"boolean", "bytes", b"bytes", "float", b"float", "integer", b"integer", "name", b"name", "string", b"string", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["string", "integer", "boolean", "float", "bytes"]  # noqa: Y015
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
+
+Global___EnumMember: _TypeAlias = EnumMember  # noqa: Y015
+
+@_typing.final
+class DirectoryType(_message.Message):
+    """A tree of files."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """Of the files in it, as FileType.format; empty is any."""
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DirectoryType: _TypeAlias = DirectoryType  # noqa: Y015
+
+@_typing.final
+class ArrayType(_message.Message):
+    """A NumPy array."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DTYPE_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    dtype: _builtins.str
+    """NumPy's name of the element type, as in `float64`; empty is any."""
+    dimensions: _builtins.int
+    """How many axes it has; unset is any."""
+    def __init__(
+        self,
+        *,
+        dtype: _builtins.str = ...,
+        dimensions: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions", "dtype", b"dtype"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__dimensions: _TypeAlias = _typing.Literal["dimensions"]  # noqa: Y015
+    _WhichOneofArgType__dimensions: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dimensions) -> _WhichOneofReturnType__dimensions | None: ...
+
+Global___ArrayType: _TypeAlias = ArrayType  # noqa: Y015
+
+@_typing.final
+class StreamType(_message.Message):
+    """Elements one after another, never all in memory: an iterator."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ELEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def element(self) -> Global___LiteralType: ...
+    def __init__(
+        self,
+        *,
+        element: Global___LiteralType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["element", b"element"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamType: _TypeAlias = StreamType  # noqa: Y015
+
+@_typing.final
+class CustomType(_message.Message):
+    """What a transformer takes that is not typedflow's own: to anybody else, values of the representation under a name.
+    Only a custom type of the same name may be given where one is asked for.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REPRESENTATION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """As in `chemistry.Molecule`; of a pickled value `pickle:` and the class."""
+    @_builtins.property
+    def representation(self) -> Global___LiteralType:
+        """What travels."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        representation: Global___LiteralType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["representation", b"representation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "representation", b"representation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomType: _TypeAlias = CustomType  # noqa: Y015
 
 @_typing.final
 class ListType(_message.Message):
@@ -148,8 +379,11 @@ class RecordType(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
+    POSITIONAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The author's name of it, for people only: it plays no part in assignability or in cache keys."""
+    positional: _builtins.bool
+    """A tuple: its fields are named `0`, `1`, ... and go by their places."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___Field]:
         """In declared order."""
@@ -159,10 +393,11 @@ class RecordType(_message.Message):
         *,
         name: _builtins.str = ...,
         fields: _abc.Iterable[Global___Field] | None = ...,
+        positional: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "name", b"name", "positional", b"positional"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,9 +410,12 @@ class Field(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     HAS_DEFAULT_FIELD_NUMBER: _builtins.int
+    OPTIONAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     has_default: _builtins.bool
     """May be left out where a value is written by hand (JSON): the author's class has a default."""
+    optional: _builtins.bool
+    """May be missing altogether, and then stays so (a TypedDict's NotRequired)."""
     @_builtins.property
     def type(self) -> Global___LiteralType: ...
     def __init__(
@@ -186,10 +424,11 @@ class Field(_message.Message):
         name: _builtins.str = ...,
         type: Global___LiteralType | None = ...,
         has_default: _builtins.bool = ...,
+        optional: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_default", b"has_default", "name", b"name", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_default", b"has_default", "name", b"name", "optional", b"optional", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

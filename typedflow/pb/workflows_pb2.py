@@ -24,35 +24,79 @@ _sym_db = _symbol_database.Default()
 
 from typedflow.pb import identifiers_pb2 as typedflow_dot_v1_dot_identifiers__pb2
 from typedflow.pb import interface_pb2 as typedflow_dot_v1_dot_interface__pb2
+from typedflow.pb import launch_plans_pb2 as typedflow_dot_v1_dot_launch__plans__pb2
 from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
 from typedflow.pb import tasks_pb2 as typedflow_dot_v1_dot_tasks__pb2
+from typedflow.pb import types_pb2 as typedflow_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctypedflow/v1/workflows.proto\x12\x0ctypedflow.v1\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ctypedflow/v1/interface.proto\x1a\x1btypedflow/v1/literals.proto\x1a\x18typedflow/v1/tasks.proto\"\xa9\x02\n\x10WorkflowTemplate\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\tinterface\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.Interface\x12!\n\x05nodes\x18\x03 \x03(\x0b\x32\x12.typedflow.v1.Node\x12&\n\x07outputs\x18\x04 \x03(\x0b\x32\x15.typedflow.v1.Binding\x12\x33\n\x0e\x66\x61ilure_policy\x18\x05 \x01(\x0e\x32\x1b.typedflow.v1.FailurePolicy\x12.\n\x08position\x18\x06 \x01(\x0b\x32\x1c.typedflow.v1.SourcePosition\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\"\xaa\x01\n\x04Node\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x06inputs\x18\x02 \x03(\x0b\x32\x15.typedflow.v1.Binding\x12\r\n\x05\x61\x66ter\x18\x03 \x03(\t\x12&\n\x04task\x18\x04 \x01(\x0b\x32\x16.typedflow.v1.TaskNodeH\x00\x12.\n\x08position\x18\x08 \x01(\x0b\x32\x1c.typedflow.v1.SourcePositionB\x08\n\x06target\"`\n\x08TaskNode\x12&\n\x04task\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12,\n\toverrides\x18\x02 \x01(\x0b\x32\x19.typedflow.v1.TaskOptions\"F\n\x07\x42inding\x12\x10\n\x08variable\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.typedflow.v1.BindingValue\"\x96\x01\n\x0c\x42indingValue\x12(\n\x07literal\x18\x01 \x01(\x0b\x32\x15.typedflow.v1.LiteralH\x00\x12(\n\x07promise\x18\x02 \x01(\x0b\x32\x15.typedflow.v1.PromiseH\x00\x12)\n\x04list\x18\x03 \x01(\x0b\x32\x19.typedflow.v1.BindingListH\x00\x42\x07\n\x05value\";\n\x0b\x42indingList\x12,\n\x08\x65lements\x18\x01 \x03(\x0b\x32\x1a.typedflow.v1.BindingValue\"O\n\x07Promise\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x10\n\x08variable\x18\x02 \x01(\t\x12$\n\x04path\x18\x03 \x03(\x0b\x32\x16.typedflow.v1.PathStep\"4\n\x08PathStep\x12\x0f\n\x05\x66ield\x18\x01 \x01(\tH\x00\x12\x0f\n\x05index\x18\x02 \x01(\x12H\x00\x42\x06\n\x04step\"o\n\x10\x43ompiledWorkflow\x12\x30\n\x08workflow\x18\x01 \x01(\x0b\x32\x1e.typedflow.v1.WorkflowTemplate\x12)\n\x05tasks\x18\x02 \x03(\x0b\x32\x1a.typedflow.v1.TaskTemplate*t\n\rFailurePolicy\x12\x1e\n\x1a\x46\x41ILURE_POLICY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46\x41ILURE_POLICY_FAIL_FAST\x10\x01\x12%\n!FAILURE_POLICY_FAIL_AFTER_RUNNING\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctypedflow/v1/workflows.proto\x12\x0ctypedflow.v1\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ctypedflow/v1/interface.proto\x1a\x1ftypedflow/v1/launch_plans.proto\x1a\x1btypedflow/v1/literals.proto\x1a\x18typedflow/v1/tasks.proto\x1a\x18typedflow/v1/types.proto\"\xa9\x02\n\x10WorkflowTemplate\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\tinterface\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.Interface\x12!\n\x05nodes\x18\x03 \x03(\x0b\x32\x12.typedflow.v1.Node\x12&\n\x07outputs\x18\x04 \x03(\x0b\x32\x15.typedflow.v1.Binding\x12\x33\n\x0e\x66\x61ilure_policy\x18\x05 \x01(\x0e\x32\x1b.typedflow.v1.FailurePolicy\x12.\n\x08position\x18\x06 \x01(\x0b\x32\x1c.typedflow.v1.SourcePosition\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\"\xb1\x03\n\x04Node\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x06inputs\x18\x02 \x03(\x0b\x32\x15.typedflow.v1.Binding\x12\r\n\x05\x61\x66ter\x18\x03 \x03(\t\x12&\n\x04task\x18\x04 \x01(\x0b\x32\x16.typedflow.v1.TaskNodeH\x00\x12$\n\x03map\x18\x05 \x01(\x0b\x32\x15.typedflow.v1.MapNodeH\x00\x12*\n\x06\x62ranch\x18\x06 \x01(\x0b\x32\x18.typedflow.v1.BranchNodeH\x00\x12&\n\x04gate\x18\x07 \x01(\x0b\x32\x16.typedflow.v1.GateNodeH\x00\x12\x33\n\x0blaunch_plan\x18\t \x01(\x0b\x32\x1c.typedflow.v1.LaunchPlanNodeH\x00\x12.\n\x08workflow\x18\n \x01(\x0b\x32\x1a.typedflow.v1.WorkflowNodeH\x00\x12.\n\x08position\x18\x08 \x01(\x0b\x32\x1c.typedflow.v1.SourcePosition\x12&\n\x07section\x18\x0b \x01(\x0b\x32\x15.typedflow.v1.SectionB\x08\n\x06target\"t\n\x07Section\x12-\n\x06\x62ranch\x18\x01 \x01(\x0b\x32\x1b.typedflow.v1.BranchSectionH\x00\x12/\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1c.typedflow.v1.FailureSectionH\x00\x42\t\n\x07section\"+\n\rBranchSection\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61se\x18\x02 \x01(\r\"\x10\n\x0e\x46\x61ilureSection\"`\n\x08TaskNode\x12&\n\x04task\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12,\n\toverrides\x18\x02 \x01(\x0b\x32\x19.typedflow.v1.TaskOptions\"\xb8\x01\n\x07MapNode\x12&\n\x04task\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12,\n\toverrides\x18\x02 \x01(\x0b\x32\x19.typedflow.v1.TaskOptions\x12\x0c\n\x04over\x18\x03 \x03(\t\x12\x13\n\x0b\x63oncurrency\x18\x04 \x01(\r\x12\x1e\n\x11min_success_ratio\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x14\n\x12_min_success_ratio\"^\n\nBranchNode\x12\'\n\x05\x63\x61ses\x18\x01 \x03(\x0b\x32\x18.typedflow.v1.BranchCase\x12\'\n\x07outputs\x18\x02 \x03(\x0b\x32\x16.typedflow.v1.Variable\"\xb3\x01\n\nBranchCase\x12*\n\tcondition\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Condition\x12.\n\x07outputs\x18\x02 \x01(\x0b\x32\x1b.typedflow.v1.BranchOutputsH\x00\x12\x0e\n\x04\x66\x61il\x18\x03 \x01(\tH\x00\x12.\n\x08position\x18\x04 \x01(\x0b\x32\x1c.typedflow.v1.SourcePositionB\t\n\x07outcome\"8\n\rBranchOutputs\x12\'\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x15.typedflow.v1.Binding\"\xf3\x01\n\tCondition\x12.\n\ncomparison\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.ComparisonH\x00\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1a.typedflow.v1.BindingValueH\x00\x12\'\n\x03\x61ll\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.ConditionsH\x00\x12\'\n\x03\x61ny\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.ConditionsH\x00\x12*\n\x07negated\x18\x05 \x01(\x0b\x32\x17.typedflow.v1.ConditionH\x00\x42\x0b\n\tcondition\"9\n\nConditions\x12+\n\nconditions\x18\x01 \x03(\x0b\x32\x17.typedflow.v1.Condition\"\x8b\x01\n\nComparison\x12(\n\x08operator\x18\x01 \x01(\x0e\x32\x16.typedflow.v1.Operator\x12(\n\x04left\x18\x02 \x01(\x0b\x32\x1a.typedflow.v1.BindingValue\x12)\n\x05right\x18\x03 \x01(\x0b\x32\x1a.typedflow.v1.BindingValue\"\xac\x01\n\x08GateNode\x12*\n\x06signal\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.SignalGateH\x00\x12.\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x1a.typedflow.v1.ApprovalGateH\x00\x12(\n\x05sleep\x18\x03 \x01(\x0b\x32\x17.typedflow.v1.SleepGateH\x00\x12\x12\n\ntimeout_ms\x18\x04 \x01(\x04\x42\x06\n\x04gate\"E\n\nSignalGate\x12\'\n\x04type\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.LiteralType\x12\x0e\n\x06prompt\x18\x02 \x01(\t\"G\n\x0c\x41pprovalGate\x12\'\n\x04type\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.LiteralType\x12\x0e\n\x06prompt\x18\x02 \x01(\t\" \n\tSleepGate\x12\x13\n\x0b\x64uration_ms\x18\x01 \x01(\x04\"?\n\x0eLaunchPlanNode\x12-\n\x0blaunch_plan\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\":\n\x0cWorkflowNode\x12*\n\x08workflow\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\"F\n\x07\x42inding\x12\x10\n\x08variable\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.typedflow.v1.BindingValue\"\x9d\x02\n\x0c\x42indingValue\x12(\n\x07literal\x18\x01 \x01(\x0b\x32\x15.typedflow.v1.LiteralH\x00\x12(\n\x07promise\x18\x02 \x01(\x0b\x32\x15.typedflow.v1.PromiseH\x00\x12)\n\x04list\x18\x03 \x01(\x0b\x32\x19.typedflow.v1.BindingListH\x00\x12)\n\x04\x64ict\x18\x04 \x01(\x0b\x32\x19.typedflow.v1.BindingDictH\x00\x12-\n\x06record\x18\x05 \x01(\x0b\x32\x1b.typedflow.v1.BindingRecordH\x00\x12+\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x1a.typedflow.v1.ErrorPromiseH\x00\x42\x07\n\x05value\";\n\x0b\x42indingList\x12,\n\x08\x65lements\x18\x01 \x03(\x0b\x32\x1a.typedflow.v1.BindingValue\"G\n\x0b\x42indingDict\x12\x0c\n\x04keys\x18\x01 \x03(\t\x12*\n\x06values\x18\x02 \x03(\x0b\x32\x1a.typedflow.v1.BindingValue\";\n\rBindingRecord\x12*\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x1a.typedflow.v1.BindingField\"G\n\x0c\x42indingField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.typedflow.v1.BindingValue\"\x0e\n\x0c\x45rrorPromise\"O\n\x07Promise\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x10\n\x08variable\x18\x02 \x01(\t\x12$\n\x04path\x18\x03 \x03(\x0b\x32\x16.typedflow.v1.PathStep\"C\n\x08PathStep\x12\x0f\n\x05\x66ield\x18\x01 \x01(\tH\x00\x12\x0f\n\x05index\x18\x02 \x01(\x12H\x00\x12\r\n\x03key\x18\x03 \x01(\tH\x00\x42\x06\n\x04step\"\xa7\x01\n\x10\x43ompiledWorkflow\x12\x30\n\x08workflow\x18\x01 \x01(\x0b\x32\x1e.typedflow.v1.WorkflowTemplate\x12)\n\x05tasks\x18\x02 \x03(\x0b\x32\x1a.typedflow.v1.TaskTemplate\x12\x36\n\x0claunch_plans\x18\x03 \x03(\x0b\x32 .typedflow.v1.CompiledLaunchPlan*t\n\rFailurePolicy\x12\x1e\n\x1a\x46\x41ILURE_POLICY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46\x41ILURE_POLICY_FAIL_FAST\x10\x01\x12%\n!FAILURE_POLICY_FAIL_AFTER_RUNNING\x10\x02*\xb4\x01\n\x08Operator\x12\x18\n\x14OPERATOR_UNSPECIFIED\x10\x00\x12\x12\n\x0eOPERATOR_EQUAL\x10\x01\x12\x16\n\x12OPERATOR_NOT_EQUAL\x10\x02\x12\x11\n\rOPERATOR_LESS\x10\x03\x12\x1a\n\x16OPERATOR_LESS_OR_EQUAL\x10\x04\x12\x14\n\x10OPERATOR_GREATER\x10\x05\x12\x1d\n\x19OPERATOR_GREATER_OR_EQUAL\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.workflows_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FAILUREPOLICY']._serialized_start=1268
-  _globals['_FAILUREPOLICY']._serialized_end=1384
-  _globals['_WORKFLOWTEMPLATE']._serialized_start=164
-  _globals['_WORKFLOWTEMPLATE']._serialized_end=461
-  _globals['_NODE']._serialized_start=464
-  _globals['_NODE']._serialized_end=634
-  _globals['_TASKNODE']._serialized_start=636
-  _globals['_TASKNODE']._serialized_end=732
-  _globals['_BINDING']._serialized_start=734
-  _globals['_BINDING']._serialized_end=804
-  _globals['_BINDINGVALUE']._serialized_start=807
-  _globals['_BINDINGVALUE']._serialized_end=957
-  _globals['_BINDINGLIST']._serialized_start=959
-  _globals['_BINDINGLIST']._serialized_end=1018
-  _globals['_PROMISE']._serialized_start=1020
-  _globals['_PROMISE']._serialized_end=1099
-  _globals['_PATHSTEP']._serialized_start=1101
-  _globals['_PATHSTEP']._serialized_end=1153
-  _globals['_COMPILEDWORKFLOW']._serialized_start=1155
-  _globals['_COMPILEDWORKFLOW']._serialized_end=1266
+  _globals['_FAILUREPOLICY']._serialized_start=3649
+  _globals['_FAILUREPOLICY']._serialized_end=3765
+  _globals['_OPERATOR']._serialized_start=3768
+  _globals['_OPERATOR']._serialized_end=3948
+  _globals['_WORKFLOWTEMPLATE']._serialized_start=223
+  _globals['_WORKFLOWTEMPLATE']._serialized_end=520
+  _globals['_NODE']._serialized_start=523
+  _globals['_NODE']._serialized_end=956
+  _globals['_SECTION']._serialized_start=958
+  _globals['_SECTION']._serialized_end=1074
+  _globals['_BRANCHSECTION']._serialized_start=1076
+  _globals['_BRANCHSECTION']._serialized_end=1119
+  _globals['_FAILURESECTION']._serialized_start=1121
+  _globals['_FAILURESECTION']._serialized_end=1137
+  _globals['_TASKNODE']._serialized_start=1139
+  _globals['_TASKNODE']._serialized_end=1235
+  _globals['_MAPNODE']._serialized_start=1238
+  _globals['_MAPNODE']._serialized_end=1422
+  _globals['_BRANCHNODE']._serialized_start=1424
+  _globals['_BRANCHNODE']._serialized_end=1518
+  _globals['_BRANCHCASE']._serialized_start=1521
+  _globals['_BRANCHCASE']._serialized_end=1700
+  _globals['_BRANCHOUTPUTS']._serialized_start=1702
+  _globals['_BRANCHOUTPUTS']._serialized_end=1758
+  _globals['_CONDITION']._serialized_start=1761
+  _globals['_CONDITION']._serialized_end=2004
+  _globals['_CONDITIONS']._serialized_start=2006
+  _globals['_CONDITIONS']._serialized_end=2063
+  _globals['_COMPARISON']._serialized_start=2066
+  _globals['_COMPARISON']._serialized_end=2205
+  _globals['_GATENODE']._serialized_start=2208
+  _globals['_GATENODE']._serialized_end=2380
+  _globals['_SIGNALGATE']._serialized_start=2382
+  _globals['_SIGNALGATE']._serialized_end=2451
+  _globals['_APPROVALGATE']._serialized_start=2453
+  _globals['_APPROVALGATE']._serialized_end=2524
+  _globals['_SLEEPGATE']._serialized_start=2526
+  _globals['_SLEEPGATE']._serialized_end=2558
+  _globals['_LAUNCHPLANNODE']._serialized_start=2560
+  _globals['_LAUNCHPLANNODE']._serialized_end=2623
+  _globals['_WORKFLOWNODE']._serialized_start=2625
+  _globals['_WORKFLOWNODE']._serialized_end=2683
+  _globals['_BINDING']._serialized_start=2685
+  _globals['_BINDING']._serialized_end=2755
+  _globals['_BINDINGVALUE']._serialized_start=2758
+  _globals['_BINDINGVALUE']._serialized_end=3043
+  _globals['_BINDINGLIST']._serialized_start=3045
+  _globals['_BINDINGLIST']._serialized_end=3104
+  _globals['_BINDINGDICT']._serialized_start=3106
+  _globals['_BINDINGDICT']._serialized_end=3177
+  _globals['_BINDINGRECORD']._serialized_start=3179
+  _globals['_BINDINGRECORD']._serialized_end=3238
+  _globals['_BINDINGFIELD']._serialized_start=3240
+  _globals['_BINDINGFIELD']._serialized_end=3311
+  _globals['_ERRORPROMISE']._serialized_start=3313
+  _globals['_ERRORPROMISE']._serialized_end=3327
+  _globals['_PROMISE']._serialized_start=3329
+  _globals['_PROMISE']._serialized_end=3408
+  _globals['_PATHSTEP']._serialized_start=3410
+  _globals['_PATHSTEP']._serialized_end=3477
+  _globals['_COMPILEDWORKFLOW']._serialized_start=3480
+  _globals['_COMPILEDWORKFLOW']._serialized_end=3647
 # @@protoc_insertion_point(module_scope)

@@ -10,8 +10,10 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from typedflow.pb import identifiers_pb2 as _identifiers_pb2
 from typedflow.pb import interface_pb2 as _interface_pb2
+from typedflow.pb import launch_plans_pb2 as _launch_plans_pb2
 from typedflow.pb import literals_pb2 as _literals_pb2
 from typedflow.pb import tasks_pb2 as _tasks_pb2
+from typedflow.pb import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -45,6 +47,31 @@ FAILURE_POLICY_FAIL_FAST: FailurePolicy.ValueType  # 1
 FAILURE_POLICY_FAIL_AFTER_RUNNING: FailurePolicy.ValueType  # 2
 """What can still finish finishes."""
 Global___FailurePolicy: _TypeAlias = FailurePolicy  # noqa: Y015
+
+class _Operator:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OperatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Operator.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OPERATOR_UNSPECIFIED: _Operator.ValueType  # 0
+    OPERATOR_EQUAL: _Operator.ValueType  # 1
+    OPERATOR_NOT_EQUAL: _Operator.ValueType  # 2
+    OPERATOR_LESS: _Operator.ValueType  # 3
+    OPERATOR_LESS_OR_EQUAL: _Operator.ValueType  # 4
+    OPERATOR_GREATER: _Operator.ValueType  # 5
+    OPERATOR_GREATER_OR_EQUAL: _Operator.ValueType  # 6
+
+class Operator(_Operator, metaclass=_OperatorEnumTypeWrapper): ...
+
+OPERATOR_UNSPECIFIED: Operator.ValueType  # 0
+OPERATOR_EQUAL: Operator.ValueType  # 1
+OPERATOR_NOT_EQUAL: Operator.ValueType  # 2
+OPERATOR_LESS: Operator.ValueType  # 3
+OPERATOR_LESS_OR_EQUAL: Operator.ValueType  # 4
+OPERATOR_GREATER: Operator.ValueType  # 5
+OPERATOR_GREATER_OR_EQUAL: Operator.ValueType  # 6
+Global___Operator: _TypeAlias = Operator  # noqa: Y015
 
 @_typing.final
 class WorkflowTemplate(_message.Message):
@@ -102,7 +129,13 @@ class Node(_message.Message):
     INPUTS_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    MAP_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    LAUNCH_PLAN_FIELD_NUMBER: _builtins.int
+    WORKFLOW_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    SECTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique in the workflow, with dots for inlined sub-workflows, as in `prep.train-2`. Each part starts with a letter,
     and has letters, digits, `_` and `-`.
@@ -116,8 +149,24 @@ class Node(_message.Message):
     @_builtins.property
     def task(self) -> Global___TaskNode: ...
     @_builtins.property
+    def map(self) -> Global___MapNode: ...
+    @_builtins.property
+    def branch(self) -> Global___BranchNode: ...
+    @_builtins.property
+    def gate(self) -> Global___GateNode: ...
+    @_builtins.property
+    def launch_plan(self) -> Global___LaunchPlanNode: ...
+    @_builtins.property
+    def workflow(self) -> Global___WorkflowNode: ...
+    @_builtins.property
     def position(self) -> _identifiers_pb2.SourcePosition:
         """The author's call."""
+
+    @_builtins.property
+    def section(self) -> Global___Section:
+        """The part of the graph that it belongs to; unset: it always runs. Only nodes of the same part, or of a part inside it,
+        may refer to it, and the branch's own outputs.
+        """
 
     def __init__(
         self,
@@ -126,17 +175,94 @@ class Node(_message.Message):
         inputs: _abc.Iterable[Global___Binding] | None = ...,
         after: _abc.Iterable[_builtins.str] | None = ...,
         task: Global___TaskNode | None = ...,
+        map: Global___MapNode | None = ...,
+        branch: Global___BranchNode | None = ...,
+        gate: Global___GateNode | None = ...,
+        launch_plan: Global___LaunchPlanNode | None = ...,
+        workflow: Global___WorkflowNode | None = ...,
         position: _identifiers_pb2.SourcePosition | None = ...,
+        section: Global___Section | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "target", b"target", "task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "gate", b"gate", "launch_plan", b"launch_plan", "map", b"map", "position", b"position", "section", b"section", "target", b"target", "task", b"task", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "id", b"id", "inputs", b"inputs", "position", b"position", "target", b"target", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "branch", b"branch", "gate", b"gate", "id", b"id", "inputs", b"inputs", "launch_plan", b"launch_plan", "map", b"map", "position", b"position", "section", b"section", "target", b"target", "task", b"task", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["task"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["task", "map", "branch", "gate", "launch_plan", "workflow"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
 Global___Node: _TypeAlias = Node  # noqa: Y015
+
+@_typing.final
+class Section(_message.Message):
+    """A part of the graph that runs only in some case."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def branch(self) -> Global___BranchSection:
+        """One case of a branch."""
+
+    @_builtins.property
+    def failure(self) -> Global___FailureSection:
+        """What runs once when the execution has failed; it sees the workflow's inputs and the error, and no other node."""
+
+    def __init__(
+        self,
+        *,
+        branch: Global___BranchSection | None = ...,
+        failure: Global___FailureSection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "failure", b"failure", "section", b"section"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "failure", b"failure", "section", b"section"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_section: _TypeAlias = _typing.Literal["branch", "failure"]  # noqa: Y015
+    _WhichOneofArgType_section: _TypeAlias = _typing.Literal["section", b"section"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_section) -> _WhichOneofReturnType_section | None: ...
+
+Global___Section: _TypeAlias = Section  # noqa: Y015
+
+@_typing.final
+class BranchSection(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    CASE_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    """The id of the branch's node."""
+    case: _builtins.int
+    """Into BranchNode.cases."""
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        case: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BranchSection: _TypeAlias = BranchSection  # noqa: Y015
+
+@_typing.final
+class FailureSection(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailureSection: _TypeAlias = FailureSection  # noqa: Y015
 
 @_typing.final
 class TaskNode(_message.Message):
@@ -163,6 +289,390 @@ class TaskNode(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskNode: _TypeAlias = TaskNode  # noqa: Y015
+
+@_typing.final
+class MapNode(_message.Message):
+    """A task run once for each element of its mapped inputs. Each output is the list of what the slots gave."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    OVERRIDES_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    MIN_SUCCESS_RATIO_FIELD_NUMBER: _builtins.int
+    concurrency: _builtins.int
+    """Slots that may run at once; 0 is as many as the execution may."""
+    min_success_ratio: _builtins.float
+    """Of the slots, rounded up; unset is 1. Below 1, outputs are lists of optional values, None for slots that failed."""
+    @_builtins.property
+    def task(self) -> _identifiers_pb2.Identifier: ...
+    @_builtins.property
+    def overrides(self) -> _tasks_pb2.TaskOptions: ...
+    @_builtins.property
+    def over(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The inputs that are lists of which each slot gets one element; the others are the same for all slots. Empty: those
+        that fit as lists only. The compiler fills it.
+        """
+
+    def __init__(
+        self,
+        *,
+        task: _identifiers_pb2.Identifier | None = ...,
+        overrides: _tasks_pb2.TaskOptions | None = ...,
+        over: _abc.Iterable[_builtins.str] | None = ...,
+        concurrency: _builtins.int = ...,
+        min_success_ratio: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_success_ratio", b"_min_success_ratio", "min_success_ratio", b"min_success_ratio", "overrides", b"overrides", "task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_success_ratio", b"_min_success_ratio", "concurrency", b"concurrency", "min_success_ratio", b"min_success_ratio", "over", b"over", "overrides", b"overrides", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__min_success_ratio: _TypeAlias = _typing.Literal["min_success_ratio"]  # noqa: Y015
+    _WhichOneofArgType__min_success_ratio: _TypeAlias = _typing.Literal["_min_success_ratio", b"_min_success_ratio"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_success_ratio) -> _WhichOneofReturnType__min_success_ratio | None: ...
+
+Global___MapNode: _TypeAlias = MapNode  # noqa: Y015
+
+@_typing.final
+class BranchNode(_message.Message):
+    """The first case whose condition is true runs, and no other."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASES_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cases(self) -> _containers.RepeatedCompositeFieldContainer[Global___BranchCase]:
+        """At least one with a condition, then one without: what is done else."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_interface_pb2.Variable]:
+        """What it gives, whichever case runs."""
+
+    def __init__(
+        self,
+        *,
+        cases: _abc.Iterable[Global___BranchCase] | None = ...,
+        outputs: _abc.Iterable[_interface_pb2.Variable] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases", "outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BranchNode: _TypeAlias = BranchNode  # noqa: Y015
+
+@_typing.final
+class BranchCase(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITION_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    FAIL_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    fail: _builtins.str
+    """The execution fails with this message."""
+    @_builtins.property
+    def condition(self) -> Global___Condition:
+        """Unset in the last: else."""
+
+    @_builtins.property
+    def outputs(self) -> Global___BranchOutputs:
+        """What the outputs are in this case."""
+
+    @_builtins.property
+    def position(self) -> _identifiers_pb2.SourcePosition:
+        """The author's `if_`, `elif_` or `else_`."""
+
+    def __init__(
+        self,
+        *,
+        condition: Global___Condition | None = ...,
+        outputs: Global___BranchOutputs | None = ...,
+        fail: _builtins.str = ...,
+        position: _identifiers_pb2.SourcePosition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "fail", b"fail", "outcome", b"outcome", "outputs", b"outputs", "position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "fail", b"fail", "outcome", b"outcome", "outputs", b"outputs", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["outputs", "fail"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___BranchCase: _TypeAlias = BranchCase  # noqa: Y015
+
+@_typing.final
+class BranchOutputs(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BINDINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bindings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Binding]: ...
+    def __init__(
+        self,
+        *,
+        bindings: _abc.Iterable[Global___Binding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bindings", b"bindings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BranchOutputs: _TypeAlias = BranchOutputs  # noqa: Y015
+
+@_typing.final
+class Condition(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    ANY_FIELD_NUMBER: _builtins.int
+    NEGATED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def comparison(self) -> Global___Comparison: ...
+    @_builtins.property
+    def value(self) -> Global___BindingValue:
+        """A bool: a promise of one, or a constant."""
+
+    @_builtins.property
+    def all(self) -> Global___Conditions:
+        """True when all of them are; stops at the first that is not."""
+
+    @_builtins.property
+    def any(self) -> Global___Conditions:
+        """True when one of them is; stops at the first that is."""
+
+    @_builtins.property
+    def negated(self) -> Global___Condition:
+        """True when it is not."""
+
+    def __init__(
+        self,
+        *,
+        comparison: Global___Comparison | None = ...,
+        value: Global___BindingValue | None = ...,
+        all: Global___Conditions | None = ...,
+        any: Global___Conditions | None = ...,
+        negated: Global___Condition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "any", b"any", "comparison", b"comparison", "condition", b"condition", "negated", b"negated", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "any", b"any", "comparison", b"comparison", "condition", b"condition", "negated", b"negated", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["comparison", "value", "all", "any", "negated"]  # noqa: Y015
+    _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
+
+Global___Condition: _TypeAlias = Condition  # noqa: Y015
+
+@_typing.final
+class Conditions(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]: ...
+    def __init__(
+        self,
+        *,
+        conditions: _abc.Iterable[Global___Condition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Conditions: _TypeAlias = Conditions  # noqa: Y015
+
+@_typing.final
+class Comparison(_message.Message):
+    """Of two values of one type; a constant takes the type of the other side."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    operator: Global___Operator.ValueType
+    @_builtins.property
+    def left(self) -> Global___BindingValue: ...
+    @_builtins.property
+    def right(self) -> Global___BindingValue: ...
+    def __init__(
+        self,
+        *,
+        operator: Global___Operator.ValueType = ...,
+        left: Global___BindingValue | None = ...,
+        right: Global___BindingValue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "right", b"right"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "operator", b"operator", "right", b"right"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Comparison: _TypeAlias = Comparison  # noqa: Y015
+
+@_typing.final
+class GateNode(_message.Message):
+    """Waits without running anything."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    SLEEP_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    timeout_ms: _builtins.int
+    """In milliseconds, after which the node fails; 0 is none. A sleep has none."""
+    @_builtins.property
+    def signal(self) -> Global___SignalGate: ...
+    @_builtins.property
+    def approval(self) -> Global___ApprovalGate: ...
+    @_builtins.property
+    def sleep(self) -> Global___SleepGate: ...
+    def __init__(
+        self,
+        *,
+        signal: Global___SignalGate | None = ...,
+        approval: Global___ApprovalGate | None = ...,
+        sleep: Global___SleepGate | None = ...,
+        timeout_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "gate", b"gate", "signal", b"signal", "sleep", b"sleep"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "gate", b"gate", "signal", b"signal", "sleep", b"sleep", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_gate: _TypeAlias = _typing.Literal["signal", "approval", "sleep"]  # noqa: Y015
+    _WhichOneofArgType_gate: _TypeAlias = _typing.Literal["gate", b"gate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_gate) -> _WhichOneofReturnType_gate | None: ...
+
+Global___GateNode: _TypeAlias = GateNode  # noqa: Y015
+
+@_typing.final
+class SignalGate(_message.Message):
+    """A value that somebody gives while the execution waits; its output `o0`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    prompt: _builtins.str
+    """For whoever is asked."""
+    @_builtins.property
+    def type(self) -> _types_pb2.LiteralType: ...
+    def __init__(
+        self,
+        *,
+        type: _types_pb2.LiteralType | None = ...,
+        prompt: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignalGate: _TypeAlias = SignalGate  # noqa: Y015
+
+@_typing.final
+class ApprovalGate(_message.Message):
+    """Passes its input `value` on as its output `o0` when somebody agrees, and fails when somebody does not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    prompt: _builtins.str
+    @_builtins.property
+    def type(self) -> _types_pb2.LiteralType:
+        """Of the value."""
+
+    def __init__(
+        self,
+        *,
+        type: _types_pb2.LiteralType | None = ...,
+        prompt: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalGate: _TypeAlias = ApprovalGate  # noqa: Y015
+
+@_typing.final
+class SleepGate(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    duration_ms: _builtins.int
+    """In milliseconds."""
+    def __init__(
+        self,
+        *,
+        duration_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_ms", b"duration_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SleepGate: _TypeAlias = SleepGate  # noqa: Y015
+
+@_typing.final
+class LaunchPlanNode(_message.Message):
+    """Another execution, launched and waited for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAUNCH_PLAN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def launch_plan(self) -> _identifiers_pb2.Identifier: ...
+    def __init__(
+        self,
+        *,
+        launch_plan: _identifiers_pb2.Identifier | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["launch_plan", b"launch_plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["launch_plan", b"launch_plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LaunchPlanNode: _TypeAlias = LaunchPlanNode  # noqa: Y015
+
+@_typing.final
+class WorkflowNode(_message.Message):
+    """The nodes of a registered workflow, put in this one's place under its id. The compiler does that wherever it is given the
+    whole workflow, so that none is left in what runs.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKFLOW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def workflow(self) -> _identifiers_pb2.Identifier: ...
+    def __init__(
+        self,
+        *,
+        workflow: _identifiers_pb2.Identifier | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["workflow", b"workflow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["workflow", b"workflow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkflowNode: _TypeAlias = WorkflowNode  # noqa: Y015
 
 @_typing.final
 class Binding(_message.Message):
@@ -196,6 +706,9 @@ class BindingValue(_message.Message):
     LITERAL_FIELD_NUMBER: _builtins.int
     PROMISE_FIELD_NUMBER: _builtins.int
     LIST_FIELD_NUMBER: _builtins.int
+    DICT_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def literal(self) -> _literals_pb2.Literal: ...
     @_builtins.property
@@ -204,18 +717,33 @@ class BindingValue(_message.Message):
     def list(self) -> Global___BindingList:
         """A list of which at least one element is a promise."""
 
+    @_builtins.property
+    def dict(self) -> Global___BindingDict:
+        """A dict of which at least one value is a promise."""
+
+    @_builtins.property
+    def record(self) -> Global___BindingRecord:
+        """A record of which at least one field is a promise."""
+
+    @_builtins.property
+    def error(self) -> Global___ErrorPromise:
+        """Why the execution failed, a record of `ExecutionError`'s fields; in a failure section only."""
+
     def __init__(
         self,
         *,
         literal: _literals_pb2.Literal | None = ...,
         promise: Global___Promise | None = ...,
         list: Global___BindingList | None = ...,
+        dict: Global___BindingDict | None = ...,
+        record: Global___BindingRecord | None = ...,
+        error: Global___ErrorPromise | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["list", b"list", "literal", b"literal", "promise", b"promise", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dict", b"dict", "error", b"error", "list", b"list", "literal", b"literal", "promise", b"promise", "record", b"record", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["list", b"list", "literal", b"literal", "promise", b"promise", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dict", b"dict", "error", b"error", "list", b"list", "literal", b"literal", "promise", b"promise", "record", b"record", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["literal", "promise", "list"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["literal", "promise", "list", "dict", "record", "error"]  # noqa: Y015
     _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
@@ -240,6 +768,92 @@ class BindingList(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BindingList: _TypeAlias = BindingList  # noqa: Y015
+
+@_typing.final
+class BindingDict(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """They differ."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___BindingValue]:
+        """As many as the keys."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        values: _abc.Iterable[Global___BindingValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BindingDict: _TypeAlias = BindingDict  # noqa: Y015
+
+@_typing.final
+class BindingRecord(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___BindingField]: ...
+    def __init__(
+        self,
+        *,
+        fields: _abc.Iterable[Global___BindingField] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BindingRecord: _TypeAlias = BindingRecord  # noqa: Y015
+
+@_typing.final
+class BindingField(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    @_builtins.property
+    def value(self) -> Global___BindingValue: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: Global___BindingValue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BindingField: _TypeAlias = BindingField  # noqa: Y015
+
+@_typing.final
+class ErrorPromise(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErrorPromise: _TypeAlias = ErrorPromise  # noqa: Y015
 
 @_typing.final
 class Promise(_message.Message):
@@ -279,21 +893,25 @@ class PathStep(_message.Message):
 
     FIELD_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     field: _builtins.str
     """Of a record."""
     index: _builtins.int
     """Into a list; negative counts from the end."""
+    key: _builtins.str
+    """Of a dict."""
     def __init__(
         self,
         *,
         field: _builtins.str = ...,
         index: _builtins.int = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "index", b"index", "step", b"step"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "index", b"index", "key", b"key", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "index", b"index", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "index", b"index", "key", b"key", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["field", "index"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["field", "index", "key"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 
@@ -309,6 +927,7 @@ class CompiledWorkflow(_message.Message):
 
     WORKFLOW_FIELD_NUMBER: _builtins.int
     TASKS_FIELD_NUMBER: _builtins.int
+    LAUNCH_PLANS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def workflow(self) -> Global___WorkflowTemplate:
         """Every binding converted to its variable's type and every default filled in; nodes in topological order, ties in
@@ -319,15 +938,20 @@ class CompiledWorkflow(_message.Message):
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_tasks_pb2.TaskTemplate]:
         """The tasks that it calls, each once, sorted by name and version."""
 
+    @_builtins.property
+    def launch_plans(self) -> _containers.RepeatedCompositeFieldContainer[_launch_plans_pb2.CompiledLaunchPlan]:
+        """The launch plans that it launches, likewise."""
+
     def __init__(
         self,
         *,
         workflow: Global___WorkflowTemplate | None = ...,
         tasks: _abc.Iterable[_tasks_pb2.TaskTemplate] | None = ...,
+        launch_plans: _abc.Iterable[_launch_plans_pb2.CompiledLaunchPlan] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["launch_plans", b"launch_plans", "tasks", b"tasks", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
