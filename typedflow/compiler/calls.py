@@ -15,9 +15,10 @@ from typedflow.pb.workflows_pb2 import Binding, BindingValue
 if TYPE_CHECKING:
     from typedflow.compiler.report import Report
     from typedflow.pb.identifiers_pb2 import Identifier
+    from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
     from typedflow.pb.tasks_pb2 import TaskTemplate
     from typedflow.pb.types_pb2 import LiteralType
-    from typedflow.pb.workflows_pb2 import Node
+    from typedflow.pb.workflows_pb2 import CompiledWorkflow, Node
 
 
 class Resolver(Protocol):
@@ -29,6 +30,25 @@ class Resolver(Protocol):
 
     def task_names(self) -> Sequence[str]:
         """The tasks that there are, for hints."""
+        ...
+
+    def workflow(self, id: Identifier, /) -> CompiledWorkflow | None:  # noqa: A002 - as above
+        """The workflow of a reference whose empty parts were filled; None when there is none.
+
+        One without nodes stands for a workflow of which only the interface is known here.
+        """
+        ...
+
+    def workflow_names(self) -> Sequence[str]:
+        """The workflows that there are, for hints."""
+        ...
+
+    def launch_plan(self, id: Identifier, /) -> CompiledLaunchPlan | None:  # noqa: A002 - as above
+        """The launch plan of a reference whose empty parts were filled; None when there is none."""
+        ...
+
+    def launch_plan_names(self) -> Sequence[str]:
+        """The launch plans that there are, for hints."""
         ...
 
 

@@ -23,10 +23,34 @@ class Explanation:
 
 EXPLANATIONS: Final = (
     Explanation(
+        diagnostics.AMBIGUOUS_MAP_INPUT,
+        "An input of a map fits both as a list of which each slot gets an element and as one value for all slots.",
+        'Say which inputs are mapped: `map_task(f, over=("x",))`.',
+        "map_task(count)(items=rows)             # count(items: list[int] | int)",
+    ),
+    Explanation(
         diagnostics.AMBIGUOUS_UNION_BINDING,
         "A list that holds results of other nodes fits more than one of a union's lists, in different ways.",
         "Make the list in a task that returns the variant that is meant, or narrow the parameter's annotation.",
         'merge(values=[count(), "x"])           # merge(values: list[int | None] | list[int | str])',
+    ),
+    Explanation(
+        diagnostics.BRANCH_HAS_NO_CONDITION,
+        "A conditional has no case with a condition, or a case before the last has none.",
+        "Begin with `.if_(...)`, and give every further case but the last a condition.",
+        'conditional("size").else_().then(small(n=n))',
+    ),
+    Explanation(
+        diagnostics.BRANCH_HAS_NO_DEFAULT,
+        "A conditional does not say what is done when none of its conditions is true.",
+        'End it with `.else_().then(...)`, or with `.else_().fail("why")`.',
+        'conditional("size").if_(n > 10).then(big(n=n))',
+    ),
+    Explanation(
+        diagnostics.CONDITION_TYPE_MISMATCH,
+        "A condition compares values of different types, orders values that have no order, or is no bool.",
+        "Compare values of one type; convert one in a task. Only numbers, texts, bytes and times have an order.",
+        'conditional("size").if_(n > "10")       # n is an int',
     ),
     Explanation(
         diagnostics.CYCLE_DETECTED,
@@ -59,16 +83,22 @@ EXPLANATIONS: Final = (
         'LaunchPlan(training, name="nightly", default_inputs={"seed": 1}, fixed_inputs={"seed": 7})',
     ),
     Explanation(
+        diagnostics.GATE_HAS_NO_TYPE,
+        "A gate that waits for a value, or for somebody's approval of one, does not say of which type.",
+        'Give the type: `wait_for_input("label", str)`.',
+        'GateNode(signal=SignalGate(prompt="label?"))',
+    ),
+    Explanation(
         diagnostics.GRAPH_TOO_LARGE,
-        "A workflow has more than 100,000 nodes, or its filled-in defaults are larger than 64 MiB.",
+        "A workflow has more than 100,000 nodes (of sub-workflows too), or its defaults are larger than 64 MiB.",
         "Work over many elements in one task, or split the workflow; pass large values by reference, as files.",
         "for i in range(1_000_000): score(i=i)",
     ),
     Explanation(
         diagnostics.ILLEGAL_ENUM_VALUE,
-        "A message has a number that is none of an enum's values, as only a program that writes templates itself can.",
-        "Use a value of the enum; regenerate the client from the same release of `idl/` as the server.",
-        "WorkflowTemplate(failure_policy=17)",
+        "A value is none of an enum's members; or a message has a number that is none of an enum of the IDL.",
+        "Give one of the members; the help has the nearest. Clients are generated from the release of `idl/` in use.",
+        'paint(color="gren")                     # paint(color: Color), which has "green"',
     ),
     Explanation(
         diagnostics.INCOMPATIBLE_UNION_BINDING,
@@ -89,10 +119,40 @@ EXPLANATIONS: Final = (
         'Resources(mem="16 GB")',
     ),
     Explanation(
+        diagnostics.INVALID_SCHEDULE,
+        "A launch plan's schedule can't work: its cron expression, time zone or period is wrong, or an input lacks.",
+        "Correct what the message names; nobody is asked at a tick, so each input needs a default or a fixed value.",
+        'LaunchPlan(training, name="nightly", schedule=Cron("0 25 * * *"))',
+    ),
+    Explanation(
         diagnostics.INVALID_VALUE,
         "A constant, a default or a setting does not fit its type or its range.",
         "Give a value of the expected type; `expected` and `given` say what did not fit, and where.",
         'train(df=df, trees="many")              # train(df: ..., trees: int)',
+    ),
+    Explanation(
+        diagnostics.LAUNCH_PLAN_REFERENCE_NOT_FOUND,
+        "A node launches a launch plan that is neither in the registration nor registered before, or names none.",
+        "Register the launch plan together with the workflow, or correct its name, project, domain or version.",
+        'LaunchPlanNode(launch_plan=Identifier(name="pipeline.nigthly"))',
+    ),
+    Explanation(
+        diagnostics.MAP_INPUT_NOT_LIST,
+        "A map is over an input that is no list, or over nothing at all.",
+        "Give a list of the values that the slots get, one each; a value that is the same for all stays out of `over`.",
+        "map_task(score)(row=first)              # score(row: Row), and `first` is one Row",
+    ),
+    Explanation(
+        diagnostics.MAP_LENGTHS_DIFFER,
+        "The lists that a map is over have different lengths, so that some slots would lack a value.",
+        "Give lists of one length, or pass what is the same for all slots as one value.",
+        "map_task(add)(a=[1, 2, 3], b=[1, 2])",
+    ),
+    Explanation(
+        diagnostics.MISMATCHING_BRANCH_OUTPUTS,
+        "The cases of a conditional do not all give the same outputs of the same types.",
+        "Let every case give the same outputs, or fail.",
+        'conditional("size").if_(n > 10).then(big(n=n)).else_().then(name(n=n))   # an int, or a str',
     ),
     Explanation(
         diagnostics.MISMATCHING_TYPES,
@@ -107,6 +167,12 @@ EXPLANATIONS: Final = (
         "@task\ndef train(df): ...",
     ),
     Explanation(
+        diagnostics.MISSING_IMAGE,
+        "A container task names no image.",
+        'Give it one: `ContainerTask(..., image="registry/tool:1.2")`.',
+        'TaskTemplate(id=Identifier(name="align"), container=ContainerTarget(command=["align"]))',
+    ),
+    Explanation(
         diagnostics.MISSING_TARGET,
         "A task names no function that could run.",
         "Define the task with `@task`, or set `python.module` and `python.qualname` of its template.",
@@ -119,14 +185,26 @@ EXPLANATIONS: Final = (
         "list[list[list[...]]]                   # 25 times",
     ),
     Explanation(
+        diagnostics.NODE_OUT_OF_SCOPE,
+        "A node is taken from where it can't be: from a case of a conditional, or from a failure handler.",
+        "Take the value from the conditional's output, or move the consumer into the same case.",
+        'size = conditional("size").if_(n > 10).then(a := big(n=n)).else_().fail("small"); use(a)   # use(size)',
+    ),
+    Explanation(
         diagnostics.NODE_REFERENCE_NOT_FOUND,
         "A binding, or `after`, names a node that the workflow does not have.",
         "Name one of the workflow's nodes; the help has the nearest name.",
         'Promise(node="ingset", variable="o0")',
     ),
     Explanation(
+        diagnostics.NO_ENTRY_NODE_FOUND,
+        "Every node of a workflow waits for another one, so that none can be the first.",
+        "Take one of the edges out that the cycles name.",
+        "# a workflow of two nodes that wait for each other",
+    ),
+    Explanation(
         diagnostics.NO_NODES_FOUND,
-        "A workflow calls no task.",
+        "A workflow has no node.",
         "Call at least one task in its body.",
         "@workflow\ndef training(seed: int) -> int:\n    return seed",
     ),
@@ -192,8 +270,8 @@ EXPLANATIONS: Final = (
     ),
     Explanation(
         diagnostics.WORKFLOW_REFERENCE_NOT_FOUND,
-        "A launch plan is of a workflow that is neither in the registration nor registered before, or names none.",
-        "Register the workflow together with the launch plan, or correct its name, project, domain or version.",
+        "A launch plan or a node is of a workflow that is neither in the registration nor registered, or names none.",
+        "Register the workflow together with what refers to it, or correct its name, project, domain or version.",
         'LaunchPlanTemplate(workflow=Identifier(name="pipeline.trainign"))',
     ),
 )
