@@ -243,7 +243,7 @@ class CreateExecutionRequest(_message.Message):
     """
     @_builtins.property
     def launch_plan(self) -> _identifiers_pb2.Identifier:
-        """Without a version: the newest."""
+        """Without a version: the active one, else the newest."""
 
     @_builtins.property
     def inputs(self) -> _literals_pb2.LiteralMap:

@@ -28,17 +28,17 @@ from typedflow.pb import tasks_pb2 as typedflow_dot_v1_dot_tasks__pb2
 from typedflow.pb import workflows_pb2 as typedflow_dot_v1_dot_workflows__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btypedflow/v1/registry.proto\x12\x0ctypedflow.v1\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ftypedflow/v1/launch_plans.proto\x1a\x18typedflow/v1/tasks.proto\x1a\x1ctypedflow/v1/workflows.proto\"\xd5\x01\n\x0fRegisterRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.typedflow.v1.RegisterHeader\x12)\n\x05tasks\x18\x02 \x03(\x0b\x32\x1a.typedflow.v1.TaskTemplate\x12\x31\n\tworkflows\x18\x03 \x03(\x0b\x32\x1e.typedflow.v1.WorkflowTemplate\x12\x36\n\x0claunch_plans\x18\x04 \x03(\x0b\x32 .typedflow.v1.LaunchPlanTemplate\"}\n\x0eRegisterHeader\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x10\n\x08\x61\x63tivate\x18\x05 \x01(\x08\x12\x16\n\x0e\x61llow_breaking\x18\x06 \x01(\x08\"U\n\x10RegisterResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x30\n\x08\x65ntities\x18\x02 \x03(\x0b\x32\x1e.typedflow.v1.RegisteredEntity\"\x94\x01\n\x10RegisteredEntity\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12$\n\x06\x63hange\x18\x02 \x01(\x0e\x32\x14.typedflow.v1.Change\x12\x34\n\tinterface\x18\x03 \x01(\x0b\x32!.typedflow.v1.InterfaceComparison\"\xc2\x01\n\x13InterfaceComparison\x12\x32\n\rcompatibility\x18\x01 \x01(\x0e\x32\x1b.typedflow.v1.Compatibility\x12\x33\n\tvariables\x18\x02 \x03(\x0b\x32 .typedflow.v1.VariableComparison\x12*\n\x08\x61\x66\x66\x65\x63ted\x18\x03 \x03(\x0b\x32\x18.typedflow.v1.Identifier\x12\x16\n\x0e\x61\x66\x66\x65\x63ted_count\x18\x04 \x01(\r\"\x9a\x01\n\x12VariableComparison\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\x08\x12\x32\n\rcompatibility\x18\x03 \x01(\x0e\x32\x1b.typedflow.v1.Compatibility\x12\x10\n\x08old_type\x18\x04 \x01(\t\x12\x10\n\x08new_type\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\"f\n\x16\x43ompareEntitiesRequest\x12%\n\x03old\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12%\n\x03new\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.Identifier\"\xcc\x01\n\x17\x43ompareEntitiesResponse\x12%\n\x03old\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12%\n\x03new\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\x34\n\tinterface\x18\x03 \x01(\x0b\x32!.typedflow.v1.InterfaceComparison\x12-\n\x0b\x64ifferences\x18\x04 \x03(\x0b\x32\x18.typedflow.v1.Difference\"4\n\nDifference\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0b\n\x03old\x18\x02 \x01(\t\x12\x0b\n\x03new\x18\x03 \x01(\t\"Y\n\x19\x41\x63tivateLaunchPlanRequest\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\x16\n\x0e\x61llow_breaking\x18\x02 \x01(\x08\"\xa4\x01\n\x1a\x41\x63tivateLaunchPlanResponse\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\x08replaced\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\x34\n\tinterface\x18\x03 \x01(\x0b\x32!.typedflow.v1.InterfaceComparison\"C\n\x1b\x44\x65\x61\x63tivateLaunchPlanRequest\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\"M\n\x1c\x44\x65\x61\x63tivateLaunchPlanResponse\x12-\n\x0b\x64\x65\x61\x63tivated\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\"8\n\x10GetEntityRequest\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\"9\n\x11GetEntityResponse\x12$\n\x06\x65ntity\x18\x01 \x01(\x0b\x32\x14.typedflow.v1.Entity\"\x9d\x02\n\x06\x45ntity\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\x04task\x18\x02 \x01(\x0b\x32\x1a.typedflow.v1.TaskTemplateH\x00\x12\x32\n\x08workflow\x18\x03 \x01(\x0b\x32\x1e.typedflow.v1.CompiledWorkflowH\x00\x12\x37\n\x0blaunch_plan\x18\x04 \x01(\x0b\x32 .typedflow.v1.CompiledLaunchPlanH\x00\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\x12\x15\n\rcreated_at_us\x18\x06 \x01(\x03\x12\x11\n\tprincipal\x18\x07 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x08 \x01(\x08\x42\n\n\x08template\"\x93\x01\n\x13ListEntitiesRequest\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.typedflow.v1.EntityKind\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"^\n\x14ListEntitiesResponse\x12-\n\x08\x65ntities\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.EntitySummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\rEntitySummary\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\t\x12\x15\n\rcreated_at_us\x18\x04 \x01(\x03\x12\x0e\n\x06\x61\x63tive\x18\x05 \x01(\x08*Z\n\x06\x43hange\x12\x16\n\x12\x43HANGE_UNSPECIFIED\x10\x00\x12\x0e\n\nCHANGE_NEW\x10\x01\x12\x14\n\x10\x43HANGE_UNCHANGED\x10\x02\x12\x12\n\x0e\x43HANGE_CHANGED\x10\x03*\x80\x01\n\rCompatibility\x12\x1d\n\x19\x43OMPATIBILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OMPATIBILITY_SAME\x10\x01\x12\x1c\n\x18\x43OMPATIBILITY_COMPATIBLE\x10\x02\x12\x1a\n\x16\x43OMPATIBILITY_BREAKING\x10\x03\x32\xb4\x04\n\x08Registry\x12K\n\x08Register\x12\x1d.typedflow.v1.RegisterRequest\x1a\x1e.typedflow.v1.RegisterResponse(\x01\x12L\n\tGetEntity\x12\x1e.typedflow.v1.GetEntityRequest\x1a\x1f.typedflow.v1.GetEntityResponse\x12U\n\x0cListEntities\x12!.typedflow.v1.ListEntitiesRequest\x1a\".typedflow.v1.ListEntitiesResponse\x12^\n\x0f\x43ompareEntities\x12$.typedflow.v1.CompareEntitiesRequest\x1a%.typedflow.v1.CompareEntitiesResponse\x12g\n\x12\x41\x63tivateLaunchPlan\x12\'.typedflow.v1.ActivateLaunchPlanRequest\x1a(.typedflow.v1.ActivateLaunchPlanResponse\x12m\n\x14\x44\x65\x61\x63tivateLaunchPlan\x12).typedflow.v1.DeactivateLaunchPlanRequest\x1a*.typedflow.v1.DeactivateLaunchPlanResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btypedflow/v1/registry.proto\x12\x0ctypedflow.v1\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ftypedflow/v1/launch_plans.proto\x1a\x18typedflow/v1/tasks.proto\x1a\x1ctypedflow/v1/workflows.proto\"\xd5\x01\n\x0fRegisterRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.typedflow.v1.RegisterHeader\x12)\n\x05tasks\x18\x02 \x03(\x0b\x32\x1a.typedflow.v1.TaskTemplate\x12\x31\n\tworkflows\x18\x03 \x03(\x0b\x32\x1e.typedflow.v1.WorkflowTemplate\x12\x36\n\x0claunch_plans\x18\x04 \x03(\x0b\x32 .typedflow.v1.LaunchPlanTemplate\"}\n\x0eRegisterHeader\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x10\n\x08\x61\x63tivate\x18\x05 \x01(\x08\x12\x16\n\x0e\x61llow_breaking\x18\x06 \x01(\x08\"U\n\x10RegisterResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x30\n\x08\x65ntities\x18\x02 \x03(\x0b\x32\x1e.typedflow.v1.RegisteredEntity\"\x94\x01\n\x10RegisteredEntity\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12$\n\x06\x63hange\x18\x02 \x01(\x0e\x32\x14.typedflow.v1.Change\x12\x34\n\tinterface\x18\x03 \x01(\x0b\x32!.typedflow.v1.InterfaceComparison\"\x90\x02\n\x13InterfaceComparison\x12\x32\n\rcompatibility\x18\x01 \x01(\x0e\x32\x1b.typedflow.v1.Compatibility\x12\x33\n\tvariables\x18\x02 \x03(\x0b\x32 .typedflow.v1.VariableComparison\x12*\n\x08\x61\x66\x66\x65\x63ted\x18\x03 \x03(\x0b\x32\x18.typedflow.v1.Identifier\x12\x16\n\x0e\x61\x66\x66\x65\x63ted_count\x18\x04 \x01(\r\x12%\n\x03old\x18\x05 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12%\n\x03new\x18\x06 \x01(\x0b\x32\x18.typedflow.v1.Identifier\"\x9a\x01\n\x12VariableComparison\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\x08\x12\x32\n\rcompatibility\x18\x03 \x01(\x0e\x32\x1b.typedflow.v1.Compatibility\x12\x10\n\x08old_type\x18\x04 \x01(\t\x12\x10\n\x08new_type\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\"f\n\x16\x43ompareEntitiesRequest\x12%\n\x03old\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12%\n\x03new\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.Identifier\"\xe7\x01\n\x17\x43ompareEntitiesResponse\x12%\n\x03old\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12%\n\x03new\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\x34\n\tinterface\x18\x03 \x01(\x0b\x32!.typedflow.v1.InterfaceComparison\x12-\n\x0b\x64ifferences\x18\x04 \x03(\x0b\x32\x18.typedflow.v1.Difference\x12\x19\n\x11\x64ifferences_count\x18\x05 \x01(\r\"4\n\nDifference\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0b\n\x03old\x18\x02 \x01(\t\x12\x0b\n\x03new\x18\x03 \x01(\t\"Y\n\x19\x41\x63tivateLaunchPlanRequest\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\x16\n\x0e\x61llow_breaking\x18\x02 \x01(\x08\"\xa4\x01\n\x1a\x41\x63tivateLaunchPlanResponse\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\x08replaced\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\x34\n\tinterface\x18\x03 \x01(\x0b\x32!.typedflow.v1.InterfaceComparison\"C\n\x1b\x44\x65\x61\x63tivateLaunchPlanRequest\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\"M\n\x1c\x44\x65\x61\x63tivateLaunchPlanResponse\x12-\n\x0b\x64\x65\x61\x63tivated\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\"8\n\x10GetEntityRequest\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\"9\n\x11GetEntityResponse\x12$\n\x06\x65ntity\x18\x01 \x01(\x0b\x32\x14.typedflow.v1.Entity\"\x9d\x02\n\x06\x45ntity\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\x04task\x18\x02 \x01(\x0b\x32\x1a.typedflow.v1.TaskTemplateH\x00\x12\x32\n\x08workflow\x18\x03 \x01(\x0b\x32\x1e.typedflow.v1.CompiledWorkflowH\x00\x12\x37\n\x0blaunch_plan\x18\x04 \x01(\x0b\x32 .typedflow.v1.CompiledLaunchPlanH\x00\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\x12\x15\n\rcreated_at_us\x18\x06 \x01(\x03\x12\x11\n\tprincipal\x18\x07 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x08 \x01(\x08\x42\n\n\x08template\"\x93\x01\n\x13ListEntitiesRequest\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.typedflow.v1.EntityKind\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"^\n\x14ListEntitiesResponse\x12-\n\x08\x65ntities\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.EntitySummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\rEntitySummary\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\t\x12\x15\n\rcreated_at_us\x18\x04 \x01(\x03\x12\x0e\n\x06\x61\x63tive\x18\x05 \x01(\x08*Z\n\x06\x43hange\x12\x16\n\x12\x43HANGE_UNSPECIFIED\x10\x00\x12\x0e\n\nCHANGE_NEW\x10\x01\x12\x14\n\x10\x43HANGE_UNCHANGED\x10\x02\x12\x12\n\x0e\x43HANGE_CHANGED\x10\x03*\x80\x01\n\rCompatibility\x12\x1d\n\x19\x43OMPATIBILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OMPATIBILITY_SAME\x10\x01\x12\x1c\n\x18\x43OMPATIBILITY_COMPATIBLE\x10\x02\x12\x1a\n\x16\x43OMPATIBILITY_BREAKING\x10\x03\x32\xb4\x04\n\x08Registry\x12K\n\x08Register\x12\x1d.typedflow.v1.RegisterRequest\x1a\x1e.typedflow.v1.RegisterResponse(\x01\x12L\n\tGetEntity\x12\x1e.typedflow.v1.GetEntityRequest\x1a\x1f.typedflow.v1.GetEntityResponse\x12U\n\x0cListEntities\x12!.typedflow.v1.ListEntitiesRequest\x1a\".typedflow.v1.ListEntitiesResponse\x12^\n\x0f\x43ompareEntities\x12$.typedflow.v1.CompareEntitiesRequest\x1a%.typedflow.v1.CompareEntitiesResponse\x12g\n\x12\x41\x63tivateLaunchPlan\x12\'.typedflow.v1.ActivateLaunchPlanRequest\x1a(.typedflow.v1.ActivateLaunchPlanResponse\x12m\n\x14\x44\x65\x61\x63tivateLaunchPlan\x12).typedflow.v1.DeactivateLaunchPlanRequest\x1a*.typedflow.v1.DeactivateLaunchPlanResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.registry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHANGE']._serialized_start=2658
-  _globals['_CHANGE']._serialized_end=2748
-  _globals['_COMPATIBILITY']._serialized_start=2751
-  _globals['_COMPATIBILITY']._serialized_end=2879
+  _globals['_CHANGE']._serialized_start=2763
+  _globals['_CHANGE']._serialized_end=2853
+  _globals['_COMPATIBILITY']._serialized_start=2856
+  _globals['_COMPATIBILITY']._serialized_end=2984
   _globals['_REGISTERREQUEST']._serialized_start=167
   _globals['_REGISTERREQUEST']._serialized_end=380
   _globals['_REGISTERHEADER']._serialized_start=382
@@ -48,35 +48,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTEREDENTITY']._serialized_start=597
   _globals['_REGISTEREDENTITY']._serialized_end=745
   _globals['_INTERFACECOMPARISON']._serialized_start=748
-  _globals['_INTERFACECOMPARISON']._serialized_end=942
-  _globals['_VARIABLECOMPARISON']._serialized_start=945
-  _globals['_VARIABLECOMPARISON']._serialized_end=1099
-  _globals['_COMPAREENTITIESREQUEST']._serialized_start=1101
-  _globals['_COMPAREENTITIESREQUEST']._serialized_end=1203
-  _globals['_COMPAREENTITIESRESPONSE']._serialized_start=1206
-  _globals['_COMPAREENTITIESRESPONSE']._serialized_end=1410
-  _globals['_DIFFERENCE']._serialized_start=1412
-  _globals['_DIFFERENCE']._serialized_end=1464
-  _globals['_ACTIVATELAUNCHPLANREQUEST']._serialized_start=1466
-  _globals['_ACTIVATELAUNCHPLANREQUEST']._serialized_end=1555
-  _globals['_ACTIVATELAUNCHPLANRESPONSE']._serialized_start=1558
-  _globals['_ACTIVATELAUNCHPLANRESPONSE']._serialized_end=1722
-  _globals['_DEACTIVATELAUNCHPLANREQUEST']._serialized_start=1724
-  _globals['_DEACTIVATELAUNCHPLANREQUEST']._serialized_end=1791
-  _globals['_DEACTIVATELAUNCHPLANRESPONSE']._serialized_start=1793
-  _globals['_DEACTIVATELAUNCHPLANRESPONSE']._serialized_end=1870
-  _globals['_GETENTITYREQUEST']._serialized_start=1872
-  _globals['_GETENTITYREQUEST']._serialized_end=1928
-  _globals['_GETENTITYRESPONSE']._serialized_start=1930
-  _globals['_GETENTITYRESPONSE']._serialized_end=1987
-  _globals['_ENTITY']._serialized_start=1990
-  _globals['_ENTITY']._serialized_end=2275
-  _globals['_LISTENTITIESREQUEST']._serialized_start=2278
-  _globals['_LISTENTITIESREQUEST']._serialized_end=2425
-  _globals['_LISTENTITIESRESPONSE']._serialized_start=2427
-  _globals['_LISTENTITIESRESPONSE']._serialized_end=2521
-  _globals['_ENTITYSUMMARY']._serialized_start=2524
-  _globals['_ENTITYSUMMARY']._serialized_end=2656
-  _globals['_REGISTRY']._serialized_start=2882
-  _globals['_REGISTRY']._serialized_end=3446
+  _globals['_INTERFACECOMPARISON']._serialized_end=1020
+  _globals['_VARIABLECOMPARISON']._serialized_start=1023
+  _globals['_VARIABLECOMPARISON']._serialized_end=1177
+  _globals['_COMPAREENTITIESREQUEST']._serialized_start=1179
+  _globals['_COMPAREENTITIESREQUEST']._serialized_end=1281
+  _globals['_COMPAREENTITIESRESPONSE']._serialized_start=1284
+  _globals['_COMPAREENTITIESRESPONSE']._serialized_end=1515
+  _globals['_DIFFERENCE']._serialized_start=1517
+  _globals['_DIFFERENCE']._serialized_end=1569
+  _globals['_ACTIVATELAUNCHPLANREQUEST']._serialized_start=1571
+  _globals['_ACTIVATELAUNCHPLANREQUEST']._serialized_end=1660
+  _globals['_ACTIVATELAUNCHPLANRESPONSE']._serialized_start=1663
+  _globals['_ACTIVATELAUNCHPLANRESPONSE']._serialized_end=1827
+  _globals['_DEACTIVATELAUNCHPLANREQUEST']._serialized_start=1829
+  _globals['_DEACTIVATELAUNCHPLANREQUEST']._serialized_end=1896
+  _globals['_DEACTIVATELAUNCHPLANRESPONSE']._serialized_start=1898
+  _globals['_DEACTIVATELAUNCHPLANRESPONSE']._serialized_end=1975
+  _globals['_GETENTITYREQUEST']._serialized_start=1977
+  _globals['_GETENTITYREQUEST']._serialized_end=2033
+  _globals['_GETENTITYRESPONSE']._serialized_start=2035
+  _globals['_GETENTITYRESPONSE']._serialized_end=2092
+  _globals['_ENTITY']._serialized_start=2095
+  _globals['_ENTITY']._serialized_end=2380
+  _globals['_LISTENTITIESREQUEST']._serialized_start=2383
+  _globals['_LISTENTITIESREQUEST']._serialized_end=2530
+  _globals['_LISTENTITIESRESPONSE']._serialized_start=2532
+  _globals['_LISTENTITIESRESPONSE']._serialized_end=2626
+  _globals['_ENTITYSUMMARY']._serialized_start=2629
+  _globals['_ENTITYSUMMARY']._serialized_end=2761
+  _globals['_REGISTRY']._serialized_start=2987
+  _globals['_REGISTRY']._serialized_end=3551
 # @@protoc_insertion_point(module_scope)

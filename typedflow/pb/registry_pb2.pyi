@@ -208,6 +208,8 @@ class InterfaceComparison(_message.Message):
     VARIABLES_FIELD_NUMBER: _builtins.int
     AFFECTED_FIELD_NUMBER: _builtins.int
     AFFECTED_COUNT_FIELD_NUMBER: _builtins.int
+    OLD_FIELD_NUMBER: _builtins.int
+    NEW_FIELD_NUMBER: _builtins.int
     compatibility: Global___Compatibility.ValueType
     """The worst of its variables'."""
     affected_count: _builtins.int
@@ -222,6 +224,12 @@ class InterfaceComparison(_message.Message):
         100 of them.
         """
 
+    @_builtins.property
+    def old(self) -> _identifiers_pb2.Identifier:
+        """The versions that are compared."""
+
+    @_builtins.property
+    def new(self) -> _identifiers_pb2.Identifier: ...
     def __init__(
         self,
         *,
@@ -229,10 +237,12 @@ class InterfaceComparison(_message.Message):
         variables: _abc.Iterable[Global___VariableComparison] | None = ...,
         affected: _abc.Iterable[_identifiers_pb2.Identifier] | None = ...,
         affected_count: _builtins.int = ...,
+        old: _identifiers_pb2.Identifier | None = ...,
+        new: _identifiers_pb2.Identifier | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["new", b"new", "old", b"old"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected", b"affected", "affected_count", b"affected_count", "compatibility", b"compatibility", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected", b"affected", "affected_count", b"affected_count", "compatibility", b"compatibility", "new", b"new", "old", b"old", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -309,6 +319,9 @@ class CompareEntitiesResponse(_message.Message):
     NEW_FIELD_NUMBER: _builtins.int
     INTERFACE_FIELD_NUMBER: _builtins.int
     DIFFERENCES_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_COUNT_FIELD_NUMBER: _builtins.int
+    differences_count: _builtins.int
+    """How many there are."""
     @_builtins.property
     def old(self) -> _identifiers_pb2.Identifier: ...
     @_builtins.property
@@ -317,7 +330,9 @@ class CompareEntitiesResponse(_message.Message):
     def interface(self) -> Global___InterfaceComparison: ...
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
-        """What else differs, in the order in which the parts stand in the entity."""
+        """What else differs, in the order in which the parts stand in the entity; of a launch plan, its workflow's too. At most
+        1,000.
+        """
 
     def __init__(
         self,
@@ -326,10 +341,11 @@ class CompareEntitiesResponse(_message.Message):
         new: _identifiers_pb2.Identifier | None = ...,
         interface: Global___InterfaceComparison | None = ...,
         differences: _abc.Iterable[Global___Difference] | None = ...,
+        differences_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface", "new", b"new", "old", b"old"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "interface", b"interface", "new", b"new", "old", b"old"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "differences_count", b"differences_count", "interface", b"interface", "new", b"new", "old", b"old"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -470,7 +486,9 @@ class GetEntityRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def id(self) -> _identifiers_pb2.Identifier:
-        """Without a version: the newest. `name` may be a unique last part of a name."""
+        """Without a version: the active one of a launch plan that has one, else the newest. `name` may be a unique last part of
+        a name.
+        """
 
     def __init__(
         self,

@@ -102,7 +102,7 @@ class RegistryServicer:
     def ActivateLaunchPlan(self, request, context):
         """Makes a version of a launch plan the active one of its name, which is launched when no version is named and whose
         schedule runs. FAILED_PRECONDITION with typedflow.v1.InterfaceComparison among the status details when that breaks what
-        the version that is active now promises, unless it is allowed.
+        the version that is active now promises, unless it is allowed; so does Register, with one for each launch plan.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,7 @@ class RegistryStub:
     ActivateLaunchPlan: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ActivateLaunchPlanRequest, _registry_pb2.ActivateLaunchPlanResponse]
     """Makes a version of a launch plan the active one of its name, which is launched when no version is named and whose
     schedule runs. FAILED_PRECONDITION with typedflow.v1.InterfaceComparison among the status details when that breaks what
-    the version that is active now promises, unless it is allowed.
+    the version that is active now promises, unless it is allowed; so does Register, with one for each launch plan.
     """
     DeactivateLaunchPlan: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeactivateLaunchPlanRequest, _registry_pb2.DeactivateLaunchPlanResponse]
     """Makes no version of a launch plan the active one."""
@@ -67,7 +67,7 @@ class RegistryAsyncStub(RegistryStub):
     ActivateLaunchPlan: _aio.UnaryUnaryMultiCallable[_registry_pb2.ActivateLaunchPlanRequest, _registry_pb2.ActivateLaunchPlanResponse]  # type: ignore[assignment]
     """Makes a version of a launch plan the active one of its name, which is launched when no version is named and whose
     schedule runs. FAILED_PRECONDITION with typedflow.v1.InterfaceComparison among the status details when that breaks what
-    the version that is active now promises, unless it is allowed.
+    the version that is active now promises, unless it is allowed; so does Register, with one for each launch plan.
     """
     DeactivateLaunchPlan: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeactivateLaunchPlanRequest, _registry_pb2.DeactivateLaunchPlanResponse]  # type: ignore[assignment]
     """Makes no version of a launch plan the active one."""
@@ -116,7 +116,7 @@ class RegistryServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_pb2.ActivateLaunchPlanResponse, _abc.Awaitable[_registry_pb2.ActivateLaunchPlanResponse]]:
         """Makes a version of a launch plan the active one of its name, which is launched when no version is named and whose
         schedule runs. FAILED_PRECONDITION with typedflow.v1.InterfaceComparison among the status details when that breaks what
-        the version that is active now promises, unless it is allowed.
+        the version that is active now promises, unless it is allowed; so does Register, with one for each launch plan.
         """
 
     @_abc_1.abstractmethod
