@@ -5,6 +5,8 @@ The one place where the type engine meets an object store. It never keeps bytes 
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -53,6 +55,31 @@ class Data:
         self.folder.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=self.folder, prefix="value-"))
 
+    @contextlib.contextmanager
+    def new_file(self, name: str) -> Iterator[Path]:
+        """Where a file may be written; it is gone afterwards."""
+        folder = self.new_folder()
+        try:
+            yield folder / name
+        finally:
+            (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
+
+    @contextlib.contextmanager
+    def checked_file(self, blob: literals_pb2.Blob) -> Iterator[Path]:
+        """A file that holds a published object, for reading only: its bytes are checked against their digest.
+
+        The store's own file where it is on this machine, else one that is gone afterwards. Raises IntegrityError.
+        """
+        local = self.local_path(blob)
+        if local is not None:
+            check_file(local, blob)
+            yield local
+            return
+        with self.new_file("object") as fetched:
+            self.fetch(blob, fetched)
+            yield fetched
+
     def require(self, path: str, what: str) -> None:
         """Raises ConversionError where there is no store: in a definition, only plain values can be bound."""
         if isinstance(self.store, _NoStore):
@@ -61,6 +88,15 @@ class Data:
                 where=path,
                 hint="have a task return it, or pass it when the workflow is launched or called",
             )
+
+
+def check_file(path: Path, blob: literals_pb2.Blob) -> None:
+    """Raises IntegrityError where the store's own file does not hold the object."""
+    from typedflow.dataplane import digests  # noqa: PLC0415 - no definition reads a file
+
+    if digests.of_file(path).digest != blob.digest:
+        hint = "the stored file was changed or damaged: delete it, and what made it is run again"
+        raise errors.IntegrityError("the object is not what its digest says", where=blob.uri, hint=hint)
 
 
 class _NoStore:

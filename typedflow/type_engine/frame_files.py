@@ -10,8 +10,8 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from typedflow import errors
-from typedflow.dataplane import digests
 from typedflow.pb import literals_pb2
+from typedflow.type_engine import data as place
 from typedflow.type_engine.data import Data
 
 FORMAT = "arrow"
@@ -26,15 +26,10 @@ def write(table: Any, data: Data) -> literals_pb2.Blob:
         sink = pa.BufferOutputStream()
         _write(table, sink)
         return data.put_bytes(sink.getvalue().to_pybytes())
-    folder = data.new_folder()
-    path = folder / "frame.arrow"
-    try:
+    with data.new_file("frame.arrow") as path:
         with pa.OSFile(str(path), "wb") as file:
             _write(table, file)
         return data.put_file(path)
-    finally:
-        path.unlink(missing_ok=True)
-        folder.rmdir()
 
 
 def read(
@@ -59,11 +54,8 @@ def read(
     if local is None:
         local = data.new_folder() / "frame.arrow"
         data.fetch(frame.blob, local)
-    elif digests.of_file(local).digest != frame.blob.digest:
-        hint = "the stored file was changed or damaged: delete it, and what made it is run again"
-        raise errors.IntegrityError(
-            "the stored frame is not what its digest says", where=frame.blob.uri, hint=hint
-        )
+    else:
+        place.check_file(local, frame.blob)
     try:
         source = pa.memory_map(str(local))
         reader = pa.ipc.open_file(source)

@@ -35,12 +35,12 @@ class Schema:
 
     Attributes:
         type: its columns, strictness and digest, as an interface has them.
-        filters: whether it reads its own columns only (`strict="filter"`).
+        strict: True: no other columns than its own; "filter": it reads its own only.
     """
 
     def __init__(self, name: str, schema: Any, dtypes: Mapping[str, str]) -> None:
         self._schema = schema
-        self.filters = schema.strict == "filter"
+        self.strict: bool | str = schema.strict
         self._patterns = [column.name for column in schema.columns.values() if column.regex]
         columns = [
             types_pb2.Column(
@@ -109,6 +109,14 @@ def pandas_schema(annotation: Any) -> Schema:
     return Schema(model.__name__, schema, dtypes)
 
 
+def polars_schema(annotation: Any) -> Schema:
+    """The schema of `pandera.typing.polars.DataFrame[Model]`. Raises DefinitionError."""
+    model = _model(annotation, "DataFrame")
+    schema = _schema_of(model)
+    dtypes = {key: _polars_dtype(column.dtype) for key, column in schema.columns.items()}
+    return Schema(model.__name__, schema, dtypes)
+
+
 def arrow_schema(annotation: Any) -> Schema:
     """The schema of `pandera.typing.pyarrow.Table[Model]`. Raises DefinitionError."""
     model = _model(annotation, "Table")
@@ -162,6 +170,21 @@ def _pandas_dtype(dtype: Any) -> str:
     except (TypeError, ValueError, NotImplementedError, pa.ArrowException):
         return ""
     return "" if pa.types.is_null(arrow) else frame_digest.logical_type(arrow)
+
+
+def _polars_dtype(dtype: Any) -> str:
+    """The same of a pandera dtype for polars."""
+    import polars as pl
+    import pyarrow as pa
+
+    native = getattr(dtype, "type", None)
+    if native is None:
+        return ""
+    try:
+        empty = pl.Series("", [], dtype=native)
+        return frame_digest.logical_type(empty.to_arrow(compat_level=pl.CompatLevel.oldest()).type)
+    except (TypeError, ValueError, pl.exceptions.PolarsError, pa.ArrowException):
+        return ""
 
 
 # What a schema checks
@@ -296,6 +319,8 @@ def _rows(failure_cases: Any) -> list[Mapping[str, Any]]:
     """Pandera's failure cases, which are a frame of the checked frame's own library."""
     if hasattr(failure_cases, "to_pylist"):
         return list(failure_cases.to_pylist())
+    if hasattr(failure_cases, "to_dicts"):
+        return list(failure_cases.to_dicts())
     return list(failure_cases.to_dict("records"))
 
 

@@ -105,16 +105,18 @@ class TypeEngine:
     def _factory(self, annotation: Any) -> tuple[Factory, Any]:
         """The factory that takes the annotation, and what to hand it."""
         whole = annotation
-        marked: tuple[Any, ...] = ()
+        metadata: Sequence[Any] = ()
         if get_origin(annotation) is Annotated:
             annotation, *metadata = get_args(annotation)
-            marked = tuple(each for each in metadata if isinstance(each, Marker) or _is_marker_class(each))
         factory = self._find(annotation)
         if factory is None:
             raise _unsupported(annotation)
         understood = self._markers.get(factory, frozenset())
-        for each in marked:
-            if understood.isdisjoint(map(alternatives.qualified_name, type(each).__mro__)):
+        marked = False
+        for each in metadata:
+            if not understood.isdisjoint(map(alternatives.qualified_name, type(each).__mro__)):
+                marked = True
+            elif isinstance(each, Marker) or _is_marker_class(each):
                 message = f"{each!r} says nothing about {alternatives.text(annotation)}"
                 raise errors.DefinitionError(
                     message, hint=f"leave it out of {alternatives.text(whole)}", code="UnsupportedType"
