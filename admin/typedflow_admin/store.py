@@ -10,7 +10,7 @@ that makes it more than `PAGE_BYTES`, so that neither memory nor a message grows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -34,7 +34,10 @@ class EntityKey:
 
 @dataclass(frozen=True, slots=True)
 class EntityRow:
-    """One version of a task, workflow or launch plan. `number` and `place` are 0 until it is stored."""
+    """One version of a task, workflow or launch plan. `number` and `place` are 0 until it is stored.
+
+    `active` says that it is the active version of a launch plan's name; storing a row does not make it so.
+    """
 
     kind: int
     project: str
@@ -50,11 +53,29 @@ class EntityRow:
     principal: str
     number: int = 0
     place: int = 0
+    active: bool = False
+
+    @property
+    def version_key(self) -> EntityVersion:
+        """Its name with the version: what no other row has."""
+        return self.key, self.version
 
     @property
     def key(self) -> EntityKey:
         """Its name without the version."""
         return EntityKey(self.kind, self.project, self.domain, self.name)
+
+
+EntityVersion = tuple[EntityKey, str]
+"""A name and one of its versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Referrers:
+    """The workflows and launch plans that refer to something: the first of them, by name, and how many there are."""
+
+    first: Sequence[EntityVersion]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,17 +246,32 @@ class Entities(Protocol):
     def by_number(self, number: int) -> EntityRow | None:
         """The row that got this number."""
 
-    def exact(self, keys: Collection[tuple[EntityKey, str]]) -> list[EntityRow]:
+    def exact(self, versions: Collection[EntityVersion]) -> list[EntityRow]:
         """Those of many versions that there are."""
 
     def newest_of(self, keys: Collection[EntityKey]) -> dict[EntityKey, EntityRow]:
         """The newest version of each of the names that there is; without templates."""
+
+    def active_of(self, keys: Collection[EntityKey]) -> dict[EntityKey, EntityRow]:
+        """The active version of each of the launch plans that has one; without templates."""
+
+    def activate(self, versions: Collection[EntityVersion], at_us: int, principal: str) -> None:
+        """Makes versions of launch plans, which are stored, the active ones of their names."""
+
+    def deactivate(self, keys: Collection[EntityKey]) -> None:
+        """Leaves launch plans without an active version."""
+
+    def referrers(self, versions: Collection[EntityVersion], limit: int) -> dict[EntityVersion, Referrers]:
+        """For each of the versions that is referred to: who refers to it."""
 
     def names(self, kind: int, project: str, domain: str) -> list[str]:
         """Every name once, sorted."""
 
     def insert(self, rows: Sequence[EntityRow]) -> None:
         """Stores new versions, in this order above every other."""
+
+    def refer(self, references: Mapping[EntityVersion, Collection[EntityVersion]]) -> None:
+        """Stores what each of some new versions refers to."""
 
     def place(self, numbers: Sequence[int]) -> None:
         """Places versions that are stored, in this order above every other."""

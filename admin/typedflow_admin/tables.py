@@ -60,6 +60,34 @@ entities = Table(
     sqlite_autoincrement=True,
 )
 
+# Which version of a launch plan is the active one: at most one of each name.
+active_launch_plans = Table(
+    "active_launch_plans",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("number", _Number, ForeignKey("entities.number"), nullable=False),
+    Column("activated_at_us", BigInteger, nullable=False),
+    Column("principal", Text, nullable=False),
+    UniqueConstraint("number"),
+    sqlite_with_rowid=False,
+)
+
+# What the authors of workflows and launch plans refer to, so that those who are concerned by a change are found.
+entity_references = Table(
+    "entity_references",
+    metadata,
+    Column("kind", Integer, primary_key=True, autoincrement=False),
+    Column("project", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    # The number of the workflow or launch plan that refers to it.
+    Column("referrer", _Number, ForeignKey("entities.number"), primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
 # Digests of the objects that are code bundles; the bytes are in the object store.
 bundles = Table(
     "bundles",

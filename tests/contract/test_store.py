@@ -13,7 +13,7 @@ from typedflow_admin.sql_store import SqlStore
 
 T = TypeVar("T")
 
-TASK, WORKFLOW = 1, 2
+TASK, WORKFLOW, PLAN = 1, 2, 3
 LEASE_MS = 60_000
 
 
@@ -175,6 +175,82 @@ def test_many_versions_are_found_in_one_transaction(tables):
     found = tables.read(lambda t: t.entities.exact(wanted))
     assert {row.name for row in found} == {row.name for row in rows}
     assert len(tables.read(lambda t: t.entities.newest_of([row.key for row in rows]))) == 1200
+
+
+def active(tables: Tables, *names: str) -> dict[str, str]:
+    """The active versions by name."""
+    found = tables.read(lambda t: t.entities.active_of([key(name, PLAN) for name in names]))
+    assert all(row.active and not row.template for row in found.values())
+    return {of.name: row.version for of, row in found.items()}
+
+
+def plans(tables: Tables, *names: str, versions: tuple[str, ...] = ("v1", "v2", "v3")) -> None:
+    tables.write(
+        lambda t: t.entities.insert(
+            [entity(name, version, kind=PLAN) for version in versions for name in names]
+        )
+    )
+
+
+def test_l2_activating_a_version_takes_the_place_of_the_one_before(tables):
+    plans(tables, "a", "b", "c")
+    assert active(tables, "a", "b") == {}
+    tables.write(lambda t: t.entities.activate([(key("a", PLAN), "v1"), (key("b", PLAN), "v3")], 5, "me"))
+    assert active(tables, "a", "b", "c", "d") == {"a": "v1", "b": "v3"}
+    tables.write(lambda t: t.entities.activate([(key("a", PLAN), "v2")], 6, "me"))
+    assert active(tables, "a", "b") == {"a": "v2", "b": "v3"}
+    tables.write(lambda t: t.entities.activate([(key("a", PLAN), "v2")], 7, "me"))
+    tables.write(lambda t: t.entities.deactivate([key("b", PLAN), key("c", PLAN)]))
+    assert active(tables, "a", "b") == {"a": "v2"}
+
+
+def test_l2_every_way_to_a_row_says_whether_it_is_active(tables):
+    plans(tables, "a")
+    tables.write(lambda t: t.entities.activate([(key("a", PLAN), "v2")], 5, "me"))
+    one, found, listed = tables.read(
+        lambda t: (
+            t.entities.find(key("a", PLAN), "v2"),
+            t.entities.exact([(key("a", PLAN), version) for version in ("v1", "v2")]),
+            t.entities.versions(key("a", PLAN), 0, 10),
+        )
+    )
+    assert one is not None
+    assert one.active
+    assert {row.version: row.active for row in found} == {"v1": False, "v2": True}
+    assert [row.active for row in listed] == [False, True, False]
+    newest = tables.read(lambda t: t.entities.newest_of([key("a", PLAN)]))
+    assert not newest[key("a", PLAN)].active
+    assert not tables.read(lambda t: t.entities.newest(PLAN, "p", "dev", "", 10))[0].active
+
+
+def test_i4_who_refers_to_a_version_is_found_counted_and_cut(tables):
+    plans(tables, *"dcba", versions=("v1",))
+    tables.write(
+        lambda t: t.entities.insert([entity("c", "v2", kind=PLAN), entity("w", "v1", kind=WORKFLOW)])
+    )
+    first, second = ((key("w", WORKFLOW), version) for version in ("v1", "v2"))
+    task = (key("t"), "v1")
+    tables.write(
+        lambda t: t.entities.refer(
+            {
+                (key("a", PLAN), "v1"): [first, task],
+                (key("b", PLAN), "v1"): [second],
+                (key("c", PLAN), "v1"): [first, second],
+                (key("c", PLAN), "v2"): [first],
+                (key("d", PLAN), "v1"): [],
+                (key("w", WORKFLOW), "v1"): [task],
+            }
+        )
+    )
+    asked = [first, second, (key("w", WORKFLOW), "v3"), task, (key("unknown"), "v1")]
+    found = tables.read(lambda t: t.entities.referrers(asked, 2))
+    named = {of: ([(each.name, version) for each, version in by.first], by.count) for of, by in found.items()}
+    assert named == {
+        first: ([("a", "v1"), ("c", "v1")], 3),
+        second: ([("b", "v1"), ("c", "v1")], 2),
+        task: ([("a", "v1"), ("w", "v1")], 2),
+    }
+    assert found[task].first[1][0] == key("w", WORKFLOW)
 
 
 def test_one_version_is_stored_once(tables):

@@ -220,9 +220,7 @@ class InterfaceComparison(_message.Message):
 
     @_builtins.property
     def affected(self) -> _containers.RepeatedCompositeFieldContainer[_identifiers_pb2.Identifier]:
-        """The launch plans and workflows that refer to the old version, or to no version in particular; sorted by name, at most
-        100 of them.
-        """
+        """When it is breaking: the launch plans and workflows that refer to the old version; sorted by name, at most 100 of them."""
 
     @_builtins.property
     def old(self) -> _identifiers_pb2.Identifier:

@@ -7,13 +7,17 @@ when there is something to migrate, for it is slow to load.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insert, inspect, select
 
 from typedflow import errors
 from typedflow_admin import tables
 
-HEAD = "0001"
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "0002"
 """The newest revision."""
 
 # As alembic makes it.
@@ -42,14 +46,10 @@ def migrate(connection: Connection) -> None:
         UsageError: when the database was made by a newer release.
     """
     from alembic import command  # noqa: PLC0415 - slow to load, and rarely needed
-    from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(configured(connection), "head")
     except CommandError as error:
         raise errors.UsageError(
             f"the database was made by a newer typedflow: {error}",
@@ -57,3 +57,13 @@ def migrate(connection: Connection) -> None:
             hint="upgrade typedflow, or start with another home",
             code="NewerDatabase",
         ) from None
+
+
+def configured(connection: Connection) -> Config:
+    """What alembic's commands need to work on a connection."""
+    from alembic.config import Config  # noqa: PLC0415 - slow to load, and rarely needed
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

@@ -1,6 +1,7 @@
 """The tables are described in `tables` and made by migrations: both must say the same."""
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -9,7 +10,8 @@ from sqlalchemy import text
 from typedflow_admin import migrations, tables
 from typedflow_admin.database import create_engine
 
-from typedflow import errors
+from typedflow import errors, identifiers
+from typedflow.pb import identifiers_pb2, launch_plans_pb2, workflows_pb2
 
 
 @pytest.fixture
@@ -72,3 +74,32 @@ def test_databases_are_set_up_for_many_readers_and_one_writer(engine):
             1,
             10_000,
         ]
+
+
+def test_what_is_registered_already_is_found_by_what_it_refers_to(engine):
+    def identifier(kind: str, name: str) -> identifiers_pb2.Identifier:
+        return getattr(identifiers, kind)(name, project="p", domain="d", version="v1")
+
+    workflow = workflows_pb2.CompiledWorkflow()
+    for node in ("a", "b"):
+        workflow.workflow.nodes.add(id=node).task.task.CopyFrom(identifier("task", "m.inc"))
+    plan = launch_plans_pb2.CompiledLaunchPlan()
+    plan.launch_plan.workflow.CopyFrom(identifier("workflow", "m.wf"))
+    with engine.begin() as connection:
+        config = migrations.configured(connection)
+        command.upgrade(config, "0001")
+        for number, (kind, template) in enumerate(((2, workflow), (3, plan)), 1):
+            connection.execute(
+                text(
+                    "INSERT INTO entities VALUES (:number, :number, :kind, 'p', 'd', 'm.wf', 'v1', '', '', :template,"
+                    " '', '', 0, '')"
+                ),
+                {"number": number, "kind": kind, "template": template.SerializeToString()},
+            )
+    migrations.upgrade(engine)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT * FROM entity_references ORDER BY referrer")).all()
+    assert [tuple(row) for row in rows] == [
+        (1, "p", "d", "m.inc", "v1", 1),
+        (2, "p", "d", "m.wf", "v1", 2),
+    ]

@@ -66,6 +66,17 @@ def test_changed_nodes_are_found_by_revision(tmp_path):
     assert "ix_nodes_execution_id_revision (execution_id=? AND revision>?)" in plan[0]
 
 
+def test_who_refers_to_something_is_found_by_what_it_is(tmp_path):
+    version = (store.EntityKey(2, "p", "d", "m.wf"), "v1")
+    plan = plan_of(tmp_path, lambda transaction: transaction.entities.referrers([version], 9))
+    assert any(
+        "SEARCH entity_references USING PRIMARY KEY (kind=? AND project=? AND domain=? AND name=? AND version=?)"
+        in step
+        for step in plan
+    )
+    assert not any("SCAN entities" in step for step in plan)
+
+
 def plan_of(folder, call) -> list[str]:
     """How SQLite finds the rows that a call reads."""
     engine, said = database.create_engine(f"sqlite:///{folder / 'test.db'}"), []

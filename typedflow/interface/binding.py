@@ -1,39 +1,16 @@
-"""Interfaces: what an entity takes and gives, and the values of one call checked against it."""
+"""The values of one call, checked against an interface."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from typedflow import errors, literal_types, literals, spelling
-from typedflow.pb.literals_pb2 import Literal, LiteralMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from typedflow.pb.interface_pb2 import Interface, Variable
-
-_LONGEST_DEFAULT = 40
-
-
-def text(of: Interface) -> str:
-    """The signature as Python prints it: `(trees: int = 100, seed: int = 7) -> (accuracy: float, auc: float)`."""
-    inputs = ", ".join(_input_text(v) for v in of.inputs)
-    outputs = ", ".join(f"{v.name}: {literal_types.text(v.type)}" for v in of.outputs)
-    if [v.name for v in of.outputs] == ["o0"]:
-        outputs = literal_types.text(of.outputs[0].type)
-    elif outputs:
-        outputs = f"({outputs})"
-    return f"({inputs}) -> {outputs or 'None'}"
-
-
-def input(of: Interface, name: str) -> Variable | None:  # noqa: A001 - what it is
-    """The input of a name; None when there is none."""
-    return next((v for v in of.inputs if v.name == name), None)
-
-
-def output(of: Interface, name: str) -> Variable | None:
-    """The output of a name; None when there is none."""
-    return next((v for v in of.outputs if v.name == name), None)
+    from typedflow.pb.interface_pb2 import Interface
+    from typedflow.pb.literals_pb2 import Literal, LiteralMap
 
 
 def bind(of: Interface, values: LiteralMap, *, json: Mapping[str, object] | None = None) -> LiteralMap:
@@ -86,18 +63,3 @@ def _unknown(of: Interface, names: Iterable[str]) -> list[tuple[str, str]]:
         )
         problems.append((f"inputs.{name}", f"unknown input: {hint}"))
     return problems
-
-
-def _input_text(of: Variable) -> str:
-    shown = f"{of.name}: {literal_types.text(of.type)}"
-    return f"{shown} = {_default_text(of.default)}" if of.HasField("default") else shown
-
-
-def _default_text(of: Literal) -> str:
-    kind = of.WhichOneof("value")
-    if kind == "union":
-        return _default_text(of.union.value)
-    if kind in ("file", "frame", "offloaded"):
-        return "..."
-    shown = repr(literals.to_json(of))
-    return shown if len(shown) <= _LONGEST_DEFAULT else "..."
