@@ -1,39 +1,85 @@
 #!/usr/bin/env python3
-"""Writes docs/errors.md from `typedflow/compiler/explanations.py`; `--check` fails when it is not current."""
+"""Writes docs/errors.md from the tables of explanations; `--check` fails when it is not current."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+from typedflow.cli import explanations as others
 from typedflow.compiler import explanations
+from typedflow.compiler.explanations import Explanation
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
 
 HEADER = """\
-# What can be wrong with a workflow
+# Every error, by its code
+
+A code never changes its meaning. `typedflow explain CODE` prints what stands here.
+
+[Mistakes in workflows](#mistakes-in-workflows) ·
+[Commands and clients](#commands-and-clients) ·
+[Nodes](#nodes) ·
+[Servers](#servers)
+
+This page is written by `scripts/generate_errors_doc.py`.
+
+## Mistakes in workflows
 
 Every mistake that is found before anything runs has one of these codes. The same compiler finds them in the
 author's process (`typedflow check`, `typedflow run`, tests) and on the server, which trusts no client: a raw gRPC
 client gets the same diagnostics as details of `INVALID_ARGUMENT`. All mistakes of a template come at once, in the
-author's order. A code never changes its meaning.
+author's order.
+"""
 
-This page is written by `scripts/generate_errors_doc.py`.
+COMMANDS = """\
+## Commands and clients
+
+What a command, a client or a direct call raises: `TypedflowError.code`.
+"""
+
+NODES = """\
+## Nodes
+
+Why an attempt failed: `error.code` of a node. An exception that a task raises has its class's name for a code, and is
+not listed here.
+"""
+
+SERVERS = """\
+## Servers
+
+What a server says when it does not start, and the `reason` of a call that it refuses.
 """
 
 
 def document() -> str:
     """The whole page."""
-    return "\n".join([HEADER, *(section(each) for each in explanations.EXPLANATIONS)])
-
-
-def section(explanation: explanations.Explanation) -> str:
-    """One code's part of the page."""
-    parts = (
-        f"## {explanation.code}",
-        explanation.meaning,
-        explanation.fix,
-        f"```python\n{explanation.example}\n```\n",
+    return "\n".join(
+        [
+            HEADER,
+            *sections(explanations.EXPLANATIONS, "python"),
+            COMMANDS,
+            *sections(others.COMMANDS, "text"),
+            NODES,
+            *sections(others.ATTEMPTS, "text"),
+            SERVERS,
+            *sections(others.SERVERS, "text"),
+        ]
     )
-    return "\n\n".join(parts)
+
+
+def sections(table: Iterable[Explanation], language: str) -> list[str]:
+    """Each code's part of the page."""
+    return [
+        "\n\n".join(
+            (
+                f"### {each.code}",
+                each.meaning,
+                each.fix,
+                f"```{language}\n{each.example}\n```\n",
+            )
+        )
+        for each in table
+    ]
 
 
 def main() -> int:

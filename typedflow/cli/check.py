@@ -16,20 +16,23 @@ _PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
-@output.option(output.TABLE, output.JSON)
+@output.option(output.TABLE, output.JSON, output.LINES)
 def check(paths: tuple[str, ...], form: str) -> None:
     """Compile files and tell every mistake; needs no server.
 
-    Exits with 2 when there is one. Places are FILE:LINE:COLUMN, as editors read them.
+    Exits with 2 when there is one. Places are FILE:LINE:COLUMN, as editors read them; `-o lines` prints one line
+    for each, as linters do.
     """
     try:
         entities, mistakes = serialize.check(paths)
     except errors.UsageError as error:
-        if form == output.TABLE:
+        if form not in (output.JSON, output.LINES):
             raise
         entities, mistakes = serialize.Entities(), _diagnostics(error)
     if form == output.JSON:
         output.write(render_diagnostics.as_json(failures.located(mistakes)), form)
+    elif form == output.LINES:
+        click.echo(render_diagnostics.lines(failures.located(mistakes)), nl=False)
     elif mistakes:
         failures.show_diagnostics(mistakes, click.get_current_context().color, footer="")
     else:

@@ -101,6 +101,7 @@ typedflow = LazyGroup(
         "get": ("commands", "get", "Look at what is registered and at what ran."),
         "logs": ("executions", "logs", "What tasks wrote."),
         "abort": ("executions", "abort", "Abort an execution."),
+        "explain": ("explain", "explain", "Say what a code in an error means."),
         "version": ("version", "version", "Print the version."),
     },
     help="Strongly typed workflows with cached, versioned tasks.",

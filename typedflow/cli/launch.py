@@ -83,7 +83,7 @@ def _check_fixed(plan: LaunchPlanTemplate, arguments: Sequence[str]) -> None:
             raise errors.UsageError(
                 f"input `{each.name}` is fixed by launch plan `{plan.id.name}`",
                 hint=f"leave it out, or launch `{plan.workflow.name}`, which takes it",
-                code="FixedInput",
+                code="FixedInputOverridden",
             )
 
 

@@ -15,6 +15,7 @@ P = ParamSpec("P")
 TABLE = "table"
 JSON = "json"
 YAML = "yaml"
+LINES = "lines"
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@-]*")
 _NOT_TEXT = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})

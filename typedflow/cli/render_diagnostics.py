@@ -72,6 +72,20 @@ def as_json(diagnostics: Sequence[Diagnostic]) -> dict[str, list[dict[str, str |
     }
 
 
+def lines(diagnostics: Sequence[Diagnostic]) -> str:
+    """One line for each, ``pipeline.py:31:13: error: what is wrong [MismatchingTypes]``, as compilers and linters have it.
+
+    Ends with a line break, unless there is none to tell.
+    """
+    made = []
+    for each in diagnostics:
+        said = ": ".join(filter(None, (each.message, each.label)))
+        help_ = f" (help: {each.hint})" if each.hint else ""
+        where = _place(each) or "-"
+        made.append(f"{_printable(f'{where}: error: {said}{help_} [{each.code}]')}\n")
+    return "".join(made)
+
+
 class _Paint:
     """Colours, or none."""
 

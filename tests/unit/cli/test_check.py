@@ -136,3 +136,21 @@ def test_the_help_of_run_lists_the_inputs_of_the_workflow(capsys, file):
     shown = capsys.readouterr().out
     assert "--n int  [default: 1]" in shown
     assert "--inputs-file" in shown
+
+
+def test_editors_get_one_line_for_each_mistake(capsys, file):
+    path = file(MISWIRED)
+    assert cli.execute(["check", path, "-o", "lines"]) == 2
+    out, err = capsys.readouterr()
+    places = [line.split(": error: ")[0] for line in out.splitlines()]
+    codes = [line.rpartition(" [")[2].rstrip("]") for line in out.splitlines()]
+    assert err == ""
+    assert codes == ["ParameterNotBound", "VariableNameNotFound", "MismatchingTypes"]
+    assert all(place.startswith(f"{path}:1") and place.count(":") == 2 for place in places)
+
+
+def test_a_file_that_is_not_there_is_one_line_too(capsys, file):
+    assert cli.execute(["check", "nowhere.py", "-o", "lines"]) == 2
+    out, _ = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert "[Load]" in out or "[NotFound]" in out or "[Usage]" in out
