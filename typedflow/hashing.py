@@ -49,11 +49,30 @@ _TYPE = b"typedflow.type.1\0"
 _KEY = b"typedflow.key.1\0"
 _ENTITY = b"typedflow.entity.1\0"
 _CONTENT = b"typedflow.content.1\0"
+_STREAM = b"typedflow.stream.1\0"
 
 
 def of_literal(literal: Literal) -> str:
     """The digest of a value's meaning. Raises ConversionError for a literal without a value."""
     return _PREFIX + _literal(literal).hex()
+
+
+class Elements:
+    """The digest of a stream's elements in their order, however they are packed and cut into chunks."""
+
+    def __init__(self) -> None:
+        self._hasher = blake3(_STREAM)
+        self._count = 0
+
+    def update(self, column: List) -> None:
+        """Takes the next elements."""
+        self._hasher.update(_joined(column))
+        self._count += literals.length(column)
+
+    def finish(self) -> str:
+        """The content of the stream that has all of them."""
+        self._hasher.update(struct.pack("<Q", self._count))
+        return _PREFIX + self._hasher.hexdigest()
 
 
 def of_type(t: LiteralType) -> str:
@@ -317,7 +336,10 @@ def _parts(of: List) -> Sequence[bytes]:
         case "literals":
             return [_part(v) for v in of.literals.values]
         case _:
-            parts, size = _fixed(of) or (b"", 1)
+            fixed = _fixed(of)
+            if fixed is None:
+                return [_part(v) for v in literals.elements(of)]
+            parts, size = fixed
             return [parts[at : at + size] for at in range(0, len(parts), size)]
 
 

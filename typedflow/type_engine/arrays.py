@@ -100,9 +100,7 @@ class ArrayConverter(conversion.Converter):
     def is_exact(self, value: Any) -> bool:
         numpy = sys.modules.get("numpy")
         return (
-            numpy is not None
-            and type(value) is numpy.ndarray
-            and not self._problem(value.dtype, value.shape)
+            numpy is not None and type(value) is numpy.ndarray and not self._problem(value.dtype, value.shape)
         )
 
     def _check(self, dtype: Any, shape: Sequence[int], path: str) -> None:
@@ -261,13 +259,13 @@ def _read(array: literals_pb2.Array, data: Data) -> Any:
 
     with data.checked_file(array.blob) as path, path.open("rb") as file:
         try:
-            value: Any = np.lib.format.read_array(
-                file, allow_pickle=False, max_header_size=_LONGEST_HEADER
-            )
+            value: Any = np.lib.format.read_array(file, allow_pickle=False, max_header_size=_LONGEST_HEADER)
         except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
             message = f"the stored array can't be read: {error}"
             raise errors.IntegrityError(message, where=array.blob.uri) from None
         if value.shape != tuple(array.shape) or value.dtype.name != array.dtype or file.read(1):
-            message = f"the stored array is {value.dtype.name} of {value.shape}, which is not what was noted of it"
+            message = (
+                f"the stored array is {value.dtype.name} of {value.shape}, which is not what was noted of it"
+            )
             raise errors.IntegrityError(message, where=array.blob.uri)
     return value

@@ -30,7 +30,8 @@ _SHORT = {
 _NAMES = {"null", "halffloat", "double", "string", "binary", *_SHORT, *_SHORT.values()}
 _WITH_PARAMETERS = re.compile(
     r"timestamp\[(s|ms|us|ns)(, tz=[^\[\]<>,]+)?\]|duration\[(s|ms|us|ns)\]|time32\[(s|ms)\]|time64\[(us|ns)\]"
-    r"|decimal(32|64|128|256)\(\d+, -?\d+\)|fixed_size_binary\[\d+\]|(dictionary|list|struct|map|extension)<.+>(\[\d+\])?"
+    r"|decimal(32|64|128|256)\(\d+, -?\d+\)|fixed_size_binary\[\d+\]"
+    r"|(dictionary|list|struct|map|extension)<.+>(\[\d+\])?"
 )
 _INSTEAD = {
     "datetime.datetime": '"timestamp[us, tz=UTC]", with the unit and the zone that it has',
@@ -89,7 +90,9 @@ class Columns(Marker):
         return hash(self._told())
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name!r}: {dtype + ' | None' * nullable!r}" for name, dtype, nullable in self._told()[1:])
+        told = ", ".join(
+            f"{name!r}: {dtype + ' | None' * nullable!r}" for name, dtype, nullable in self._told()[1:]
+        )
         return f"Columns({{{told}}}{f', strict={self.strict!r}' if self.strict else ''})"
 
     def _told(self) -> tuple[Any, ...]:
@@ -121,16 +124,18 @@ def misfits(actual: Sequence[types_pb2.Column], wanted: Columns, path: str) -> l
         found, where = given.get(column.name), f"{path}[{column.name!r}]"
         if found is None:
             near = spelling.nearest(column.name, given)
-            problems.append(
-                (where, "the column is missing" + (f": did you mean `{near}`?" if near else ""))
-            )
+            problems.append((where, "the column is missing" + (f": did you mean `{near}`?" if near else "")))
         elif column.dtype not in ("", found.dtype):
             problems.append((where, f"expected a column of {column.dtype}, got one of {found.dtype}"))
         elif found.nullable and not column.nullable:
-            problems.append((where, f"expected no nulls: write `{column.dtype or 'Any'} | None` where they are meant"))
+            problems.append(
+                (where, f"expected no nulls: write `{column.dtype or 'Any'} | None` where they are meant")
+            )
     if wanted.strict is True:
         own = {column.name for column in wanted.columns}
-        problems += [(f"{path}[{name!r}]", "this column must not be there") for name in given if name not in own]
+        problems += [
+            (f"{path}[{name!r}]", "this column must not be there") for name in given if name not in own
+        ]
     return problems
 
 
@@ -142,7 +147,9 @@ def frame_type(wanted: Columns) -> types_pb2.LiteralType:
 def _column(name: Any, spec: Any) -> types_pb2.Column:
     if not isinstance(name, str):
         raise errors.DefinitionError(
-            f"a column's name is a string, not {name!r}", hint="df.columns = df.columns.map(str)", code="UnsupportedType"
+            f"a column's name is a string, not {name!r}",
+            hint="df.columns = df.columns.map(str)",
+            code="UnsupportedType",
         )
     nullable = spec is Any
     if get_origin(spec) in (Union, types.UnionType):
@@ -162,7 +169,9 @@ def _dtype(name: str, spec: Any) -> str:
         if spec in _NAMES or _WITH_PARAMETERS.fullmatch(spec):
             return _SHORT.get(spec, spec)
         near = spelling.nearest(spec, sorted(_NAMES))
-        raise _unknown(name, spec, f"did you mean {near!r}?" if near else 'write it as Arrow does, as in "timestamp[us]"')
+        raise _unknown(
+            name, spec, f"did you mean {near!r}?" if near else 'write it as Arrow does, as in "timestamp[us]"'
+        )
     qualified = alternatives.qualified_name(spec)
     if qualified.startswith("builtins.") and spec.__name__ in _PLAIN:
         return _PLAIN[spec.__name__]
@@ -170,7 +179,11 @@ def _dtype(name: str, spec: Any) -> str:
         return dtype
     if alternatives.qualified_name(type(spec)).startswith("pyarrow.lib."):
         return frame_digest.logical_type(spec)
-    hint = f"write {_INSTEAD[qualified]}" if qualified in _INSTEAD else 'name an Arrow type, as in "timestamp[us]"'
+    hint = (
+        f"write {_INSTEAD[qualified]}"
+        if qualified in _INSTEAD
+        else 'name an Arrow type, as in "timestamp[us]"'
+    )
     raise _unknown(name, spec, hint)
 
 

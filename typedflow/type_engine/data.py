@@ -6,16 +6,20 @@ The one place where the type engine meets an object store. It never keeps bytes 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from typedflow import errors
 
 if TYPE_CHECKING:
     from typedflow.dataplane import objects
     from typedflow.pb import literals_pb2
+
+_AT_ONCE = 8
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,10 @@ class Data:
         """Publishes a file's bytes."""
         return self.store.put_file(path)
 
+    def put_files(self, paths: Sequence[Path]) -> Iterator[literals_pb2.Blob]:
+        """Publishes many files, several at a time, and gives their blobs in order."""
+        return _several(self.put_file, paths)
+
     def put_bytes(self, content: bytes) -> literals_pb2.Blob:
         """Publishes bytes."""
         return self.store.put_bytes(content)
@@ -43,6 +51,11 @@ class Data:
     def fetch(self, blob: literals_pb2.Blob, destination: Path) -> None:
         """Copies an object to a file, checked against its digest. Raises IntegrityError."""
         self.store.fetch(blob, destination)
+
+    def fetch_all(self, wanted: Sequence[tuple[literals_pb2.Blob, Path]]) -> None:
+        """Copies many objects, several at a time. Raises the first error, and then goes on with no other."""
+        for _ in _several(lambda each: self.fetch(*each), wanted):
+            pass
 
     def local_path(self, blob: literals_pb2.Blob) -> Path | None:
         """The store's own file of this object, for reading only, if it has one on this machine."""
@@ -63,7 +76,10 @@ class Data:
             yield folder / name
         finally:
             (folder / name).unlink(missing_ok=True)
-            folder.rmdir()
+            with contextlib.suppress(
+                FileNotFoundError
+            ):  # a stream may be left half read until its folder is gone
+                folder.rmdir()
 
     @contextlib.contextmanager
     def checked_file(self, blob: literals_pb2.Blob) -> Iterator[Path]:
@@ -80,14 +96,33 @@ class Data:
             self.fetch(blob, fetched)
             yield fetched
 
+    @property
+    def has_store(self) -> bool:
+        """Whether bytes can be kept here: not in a definition."""
+        return not isinstance(self.store, _NoStore)
+
     def require(self, path: str, what: str) -> None:
         """Raises ConversionError where there is no store: in a definition, only plain values can be bound."""
-        if isinstance(self.store, _NoStore):
+        if not self.has_store:
             raise errors.ConversionError(
                 f"{what} can't be written here as a constant",
                 where=path,
                 hint="have a task return it, or pass it when the workflow is launched or called",
             )
+
+
+def _several(do: Callable[[_T], _R], wanted: Sequence[_T]) -> Iterator[_R]:
+    """What `do` gives for each, in order; several are under way at a time, as most of it is waiting."""
+    if len(wanted) < 2:
+        yield from map(do, wanted)
+        return
+    from concurrent import futures  # noqa: PLC0415 - no definition moves bytes
+
+    pool = futures.ThreadPoolExecutor(min(_AT_ONCE, len(wanted)), "typedflow-data")
+    try:
+        yield from pool.map(do, wanted)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def check_file(path: Path, blob: literals_pb2.Blob) -> None:

@@ -111,7 +111,7 @@ class File:
     @property
     def name(self) -> str:
         """The base name, `model.joblib`."""
-        return self._received.literal.name if self._received else _name(self._source)
+        return self._received.literal.name if self._received else base_name(self._source)
 
     @property
     def format(self) -> str:
@@ -166,14 +166,29 @@ class File:
         return ("received", self._received.literal.content) if self._received else ("made", self._source)
 
 
+def received(literal: literals_pb2.File, data: Data) -> File:
+    """What a task receives for the literal of a file."""
+    message = literals_pb2.File()
+    message.CopyFrom(literal)
+    message.name = base_name(message.name or message.blob.uri)
+    file = File(message.name)
+    file._received = _Received(message, data)  # noqa: SLF001 - it is made here
+    return file
+
+
 def file_converter(annotation: Any, _engine: TypeEngine) -> conversion.Converter:
     """The converter of `File` or `Annotated[File, Format("csv")]`."""
+    return FileConverter(declared_format(annotation))
+
+
+def declared_format(annotation: Any) -> str:
+    """The format that an annotation declares; empty where it declares none. Raises DefinitionError for several."""
     formats = [each.name for each in get_args(annotation) if isinstance(each, Format)]
     if len(formats) > 1:
         raise errors.DefinitionError(
             f"a file has one format, not {' and '.join(formats)}", code="UnsupportedType"
         )
-    return FileConverter(formats[0] if formats else "")
+    return formats[0] if formats else ""
 
 
 class FileConverter(conversion.Converter):
@@ -200,12 +215,7 @@ class FileConverter(conversion.Converter):
         if literal.WhichOneof("value") != "file":
             raise conversion.mismatch(path, self.type, literal)
         self._check_format(literal.file.format, path)
-        message = literals_pb2.File()
-        message.CopyFrom(literal.file)
-        message.name = _name(message.name or message.blob.uri)
-        file = File(message.name)
-        file._received = _Received(message, data)  # noqa: SLF001
-        return file
+        return received(literal.file, data)
 
     def is_exact(self, value: Any) -> bool:
         return isinstance(value, File) and value.format in ("", self._format)
@@ -213,7 +223,7 @@ class FileConverter(conversion.Converter):
     def _publish(self, source: Path, name: str, path: str, data: Data, format: str = "") -> literals_pb2.File:  # noqa: A002
         if source.is_dir():
             raise errors.ConversionError(
-                f"{source} is a folder", where=path, hint="a File is one file: pack it first"
+                f"{source} is a folder", where=path, hint="a File is one file: use Directory"
             )
         if not source.is_file():
             hint = (
@@ -222,7 +232,7 @@ class FileConverter(conversion.Converter):
             raise errors.ConversionError(f"there is no file {source}", where=path, hint=hint)
         format = format or self._format  # noqa: A001
         blob = data.put_file(source)
-        return literals_pb2.File(content=_content(blob.digest, format), blob=blob, format=format, name=name)
+        return literals_pb2.File(content=content(blob.digest, format), blob=blob, format=format, name=name)
 
     def _pass_on(self, received: _Received, value: File, path: str, data: Data) -> literals_pb2.File:
         literal = received.literal
@@ -266,7 +276,8 @@ def _fetch(received: _Received) -> Path:
     return destination
 
 
-def _content(digest: str, format: str) -> str:  # noqa: A002
+def content(digest: str, format: str) -> str:  # noqa: A002
+    """The content digest of a file whose bytes have the digest."""
     return "b3:" + blake3(f"typedflow:file:1\0{digest}\0{format}".encode()).hexdigest()
 
 
@@ -275,7 +286,7 @@ def _state(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-def _name(source: str) -> str:
+def base_name(source: str) -> str:
     """The base name of a path or URL, safe to make a file of wherever it came from."""
     path = unquote(urlsplit(source).path) if outside.is_url(source) else source
     name = re.split(r"[/\\]", path.rstrip("/\\"))[-1].replace("\0", "")

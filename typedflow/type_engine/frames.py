@@ -142,14 +142,12 @@ class FrameConverter(conversion.Converter):
 
     def _checked_type(self, table: Any, path: str) -> types_pb2.FrameType:
         actual = _actual_type(table, path)
-        if self._named is not None and (
-            problems := columns.misfits(actual.columns, self._named, path)
-        ):
+        if self._named is not None and (problems := columns.misfits(actual.columns, self._named, path)):
             raise errors.ConversionError.of(problems)
         return actual
 
     def _wanted(self, arrow_schema: Any) -> set[str]:
-        """The columns that a consumer reads who reads only its own: those, and the index where there is such a thing."""
+        """The columns that a consumer reads who reads only its own, and the index where there is such a thing."""
         assert self._own is not None
         index = pandas_arrow.index_columns(arrow_schema)
         own = set(self._own([name for name in arrow_schema.names if name not in index]))
@@ -158,7 +156,9 @@ class FrameConverter(conversion.Converter):
     def _select(self, value: Any) -> Any:
         """A frame's own columns; those that are missing are told later."""
         assert self._own is not None
-        return value.select(self._own(value.schema.names if hasattr(value.schema, "names") else value.columns))
+        return value.select(
+            self._own(value.schema.names if hasattr(value.schema, "names") else value.columns)
+        )
 
     _class: tuple[str, str]
     """Module and name of the library's frames."""
