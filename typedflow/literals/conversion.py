@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from typedflow import errors, literal_types
-from typedflow.literals import lists, scalars
+from typedflow.literals import columns, lists, scalars, soundness
 from typedflow.pb import types_pb2
 from typedflow.pb.literals_pb2 import FieldValue, Literal, Record, Union
 
@@ -143,8 +143,8 @@ def _between_lists(source: LiteralType, target: LiteralType) -> Conversion | Non
             return literal
         if source.HasField("record") and target.HasField("record") and literal.list.HasField("records"):
             by_name = {c.name: c.values for c in literal.list.records.columns}
-            columns = [(f.name, by_name[f.name]) for f in target.record.fields if f.name in by_name]
-            return scalars.from_list(lists.records(literal.list.records.length, columns))
+            kept = [(f.name, by_name[f.name]) for f in target.record.fields if f.name in by_name]
+            return scalars.from_list(columns.records(literal.list.records.length, kept))
         return scalars.from_list(lists.pack([conversion(e) for e in lists.elements(literal.list)]))
 
     return apply
@@ -226,19 +226,19 @@ def _fit_simple(
 def _fit_list(
     literal: Literal, target: LiteralType, path: str, *, exact: bool
 ) -> Literal | errors.ConversionError:
-    wrong = lists.malformed(literal.list)
+    wrong = soundness.malformed(literal.list)
     if wrong:
         return errors.ConversionError(f"a list that contradicts itself: {wrong}", where=path)
     element = target.list.element
     column = literal.list.WhichOneof("column")
-    if not lists.length(literal.list) or (
+    if not columns.length(literal.list) or (
         element.HasField("simple") and column == COLUMNS.get(element.simple)
     ):
         return literal
     if element == literal_types.FLOAT and column == "integers" and not exact:
         values = literal.list.integers.values
         if min(values) >= -_EXACT_INTS and max(values) <= _EXACT_INTS:
-            return scalars.from_list(lists.floats(map(float, values)))
+            return scalars.from_list(columns.floats(map(float, values)))
     if element.HasField("record") and column == "records":
         fitted_columns = _fit_columns(literal.list.records, element.record, exact=exact)
         if fitted_columns is not None:
@@ -265,7 +265,7 @@ def _fit_columns(found: Records, target: RecordType, *, exact: bool) -> List | N
             made.append((field.name, fitted.list))
         elif not field.has_default:
             return None
-    return lists.records(found.length, made)
+    return columns.records(found.length, made)
 
 
 def _fit_record(

@@ -2,7 +2,10 @@
 
 `pack` and `elements` are each other's inverse. There is one way to pack a sequence of elements, and all that
 makes a list packs it so: an empty list is `nones: 0`, a list of records is `records` exactly when all have the same
-field names in the same order, and only what fits no column is `literals`.
+field names in the same order, a list of values of a union is `unions` (unless one is of a variant beyond the most that
+have columns), and only what fits no column is `literals`.
+
+What is asked of a list that somebody sent is asked after `soundness.malformed` said nothing about it.
 """
 
 from __future__ import annotations
@@ -10,204 +13,211 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from typedflow import errors
-from typedflow.literals import scalars
+from typedflow.literals import columns, scalars
 from typedflow.pb.literals_pb2 import (
-    Booleans,
+    Blocks,
+    Dates,
+    Datetime,
+    Decimals,
+    Dict,
+    Dicts,
+    Durations,
     FieldValue,
-    Floats,
-    Integers,
     List,
     Lists,
     Literal,
     Literals,
     Record,
-    RecordColumn,
     Records,
-    Strings,
+    Union,
+    Unions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-# A count is a few bytes of a message however large it is; a list of more than this is an attack, not a value.
-_MOST_COUNTED = 2**24
+    from typedflow.pb.literals_pb2 import Datetimes
 
-
-# Straight from Python values, without a literal for each
-
-
-def empty() -> List:
-    """The empty list, of any element type."""
-    return List(nones=0)
+MOST_VARIANTS = 64
+"""Variants that have columns: each list of values of a union has as many as the highest that occurs in it needs."""
 
 
-def nones(count: int) -> List:
-    """A list of so many None."""
-    return List(nones=count)
-
-
-def booleans(values: Iterable[bool]) -> List:
-    """A list of bools."""
-    column = Booleans(values=values)
-    return List(booleans=column) if column.values else empty()
-
-
-def integers(values: Iterable[int]) -> List:
-    """A list of ints. Raises ConversionError when one is outside 64 bits."""
-    try:
-        column = Integers(values=values)
-    except ValueError:
-        raise errors.ConversionError("one of the ints is outside 64 bits") from None
-    return List(integers=column) if column.values else empty()
-
-
-def floats(values: Iterable[float]) -> List:
-    """A list of floats, each bit for bit."""
-    column = Floats(values=values)
-    return List(floats=column) if column.values else empty()
-
-
-def strings(values: Iterable[str]) -> List:
-    """A list of str. Raises ConversionError when one has half a surrogate pair."""
-    try:
-        column = Strings(values=values)
-    except UnicodeEncodeError as error:
-        raise errors.ConversionError(
-            f"{error.object!r:.60} has half a surrogate pair, which no encoding can hold"
-        ) from None
-    return List(strings=column) if column.values else empty()
-
-
-def records(count: int, columns: Iterable[tuple[str, List]]) -> List:
-    """A list of `count` records from the values of each field, which are as many."""
-    if not count:
-        return empty()
-    made = [RecordColumn(name=name, values=values) for name, values in columns]
-    return List(records=Records(length=count, columns=made))
-
-
-# From and to literals
+# From literals
 
 
 def pack(elements: Sequence[Literal]) -> List:
     """The list of these elements, in the column of their kind when they have one."""
     if not elements:
-        return empty()
+        return columns.empty()
     kind = elements[0].WhichOneof("value")
-    if any(e.WhichOneof("value") != kind for e in elements):
+    packed = _PACKED.get(kind or "")
+    if packed is None or any(e.WhichOneof("value") != kind for e in elements):
         return List(literals=Literals(values=elements))
-    match kind:
-        case "none":
-            return nones(len(elements))
-        case "boolean":
-            return booleans([e.boolean for e in elements])
-        case "integer":
-            return integers([e.integer for e in elements])
-        case "float":
-            return floats([e.float for e in elements])
-        case "string":
-            return strings([e.string for e in elements])
-        case "record":
-            return _pack_records([e.record for e in elements])
-        case "list":
-            return join([e.list for e in elements])
-        case _:
-            return List(literals=Literals(values=elements))
+    return packed(elements)
+
+
+def _pack_datetimes(found: Sequence[Literal]) -> List:
+    moments = [e.datetime for e in found]
+    return columns.instants(
+        [at.epoch_microseconds for at in moments],
+        [at.offset_seconds for at in moments],
+        [at.zone for at in moments],
+    )
+
+
+def _pack_unions(found: Sequence[Literal]) -> List:
+    variants = [e.union.variant for e in found]
+    highest = max(variants)
+    if highest >= MOST_VARIANTS:
+        return List(literals=Literals(values=found))
+    values: list[list[Literal]] = [[] for _ in range(highest + 1)]
+    for variant, e in zip(variants, found, strict=True):
+        values[variant].append(e.union.value)
+    return List(unions=Unions(variants=variants, columns=map(pack, values)))
+
+
+def _pack_dicts(found: Sequence[Literal]) -> List:
+    entries = [e.dict for e in found]
+    return columns.dicts(
+        [len(each.keys) for each in entries],
+        [key for each in entries for key in each.keys],
+        concatenate(each.values for each in entries),
+    )
+
+
+def _pack_records(found: Sequence[Literal]) -> List:
+    rows = [e.record for e in found]
+    names = [f.name for f in rows[0].fields]
+    if any(len(r.fields) != len(names) or [f.name for f in r.fields] != names for r in rows):
+        return List(literals=Literals(values=found))
+    return columns.records(
+        len(rows), [(name, pack([r.fields[i].value for r in rows])) for i, name in enumerate(names)]
+    )
+
+
+_PACKED: Mapping[str, Callable[[Sequence[Literal]], List]] = {
+    "none": lambda found: columns.nones(len(found)),
+    "boolean": lambda found: columns.booleans([e.boolean for e in found]),
+    "integer": lambda found: columns.integers([e.integer for e in found]),
+    "float": lambda found: columns.floats([e.float for e in found]),
+    "string": lambda found: columns.strings([e.string for e in found]),
+    "bytes": lambda found: columns.blocks([e.bytes for e in found]),
+    "datetime": _pack_datetimes,
+    "date": lambda found: List(dates=Dates(days=[e.date for e in found])),
+    "duration": lambda found: List(durations=Durations(microseconds=[e.duration for e in found])),
+    "decimal": lambda found: List(decimals=Decimals(values=[e.decimal for e in found])),
+    "union": _pack_unions,
+    "record": _pack_records,
+    "list": lambda found: join([e.list for e in found]),
+    "dict": _pack_dicts,
+}
+
+
+def from_dict(values: Mapping[str, Literal]) -> Literal:
+    """A dict with these values, in this order. Raises ConversionError when a key has half a surrogate pair."""
+    keys = columns.strings(values)
+    return Literal(dict=Dict(keys=keys.strings.values, values=pack(list(values.values()))))
+
+
+def unions(variants: Sequence[int], values: Sequence[List]) -> List:
+    """A list of values of a union: the variant of each, and by variant the list of its values in order."""
+    if not variants:
+        return columns.empty()
+    needed = max(variants) + 1
+    if needed > MOST_VARIANTS:
+        rest = [elements(each) for each in values]
+        made = [Literal(union=Union(variant=v, value=next(rest[v]))) for v in variants]
+        return List(literals=Literals(values=made))
+    return List(unions=Unions(variants=variants, columns=values[:needed]))
+
+
+# Lists of lists
 
 
 def join(pieces: Sequence[List]) -> List:
     """The list of these lists."""
     if not pieces:
-        return empty()
-    lengths = [length(piece) for piece in pieces]
-    return List(lists=Lists(lengths=lengths, elements=concatenate(pieces)))
+        return columns.empty()
+    return List(lists=Lists(lengths=map(columns.length, pieces), elements=concatenate(pieces)))
 
 
 def concatenate(pieces: Iterable[List]) -> List:
     """One list of all the lists' elements, one list after another."""
-    filled = [piece for piece in pieces if length(piece)]
+    filled = [piece for piece in pieces if columns.length(piece)]
     if not filled:
-        return empty()
+        return columns.empty()
     kind = filled[0].WhichOneof("column")
     if all(piece.WhichOneof("column") == kind for piece in filled):
-        match kind:
-            case "nones":
-                return nones(sum(piece.nones for piece in filled))
-            case "booleans":
-                return booleans([v for piece in filled for v in piece.booleans.values])
-            case "integers":
-                return integers([v for piece in filled for v in piece.integers.values])
-            case "floats":
-                return floats([v for piece in filled for v in piece.floats.values])
-            case "strings":
-                return strings([v for piece in filled for v in piece.strings.values])
-            case "lists":
-                lengths = [v for piece in filled for v in piece.lists.lengths]
-                inner = concatenate(piece.lists.elements for piece in filled)
-                return List(lists=Lists(lengths=lengths, elements=inner))
-            case _:
-                pass
+        made = _concatenated(kind or "", filled)
+        if made is not None:
+            return made
     return pack([e for piece in filled for e in elements(piece)])
 
 
-def malformed(of: List) -> str:
-    """How the columns of a list that somebody sent contradict each other; empty when they do not.
-
-    Of a list for which nothing is said, the other functions here are sure to take time and space as its message does.
-    What is in a `literals` column is not looked at.
-    """
-    match of.WhichOneof("column"):
-        case "nones" if of.nones > _MOST_COUNTED:
-            return f"{of.nones} times None"
-        case "records":
-            count = of.records.length
-            if count > _MOST_COUNTED and not of.records.columns:
-                return f"{count} records without fields"
-            if len({c.name for c in of.records.columns}) < len(of.records.columns):
-                return "a field has two columns"
-            for column in of.records.columns:
-                wrong = malformed(column.values)
-                if wrong:
-                    return wrong
-                if length(column.values) != count:
-                    return f"{length(column.values)} values of field `{column.name}` for {count} records"
-        case "lists":
-            wrong = malformed(of.lists.elements)
-            if wrong:
-                return wrong
-            expected, actual = sum(of.lists.lengths), length(of.lists.elements)
-            if expected != actual:
-                return f"{actual} elements for lists that have {expected} together"
-        case _:
-            pass
-    return ""
-
-
-def length(of: List) -> int:
-    """How many elements it has."""
-    match of.WhichOneof("column"):
+def _concatenated(kind: str, filled: Sequence[List]) -> List | None:  # noqa: C901, PLR0911 - a case for each column
+    """Pieces that have the same column; None where they do not make one together."""
+    match kind:
         case "nones":
-            return of.nones
+            return columns.nones(sum(piece.nones for piece in filled))
         case "booleans":
-            return len(of.booleans.values)
+            return columns.booleans(_chained(piece.booleans.values for piece in filled))
         case "integers":
-            return len(of.integers.values)
+            return columns.integers(_chained(piece.integers.values for piece in filled))
         case "floats":
-            return len(of.floats.values)
+            return columns.floats(_chained(piece.floats.values for piece in filled))
         case "strings":
-            return len(of.strings.values)
-        case "records":
-            return of.records.length
+            return columns.strings(_chained(piece.strings.values for piece in filled))
+        case "bytes":
+            return columns.blocks(_chained(piece.bytes.values for piece in filled))
+        case "datetimes":
+            moments = [_moments(piece.datetimes) for piece in filled]
+            micros, offsets, zones = zip(*moments, strict=True)
+            return columns.instants(list(_chained(micros)), list(_chained(offsets)), list(_chained(zones)))
+        case "dates":
+            return List(dates=Dates(days=_chained(piece.dates.days for piece in filled)))
+        case "durations":
+            return List(
+                durations=Durations(microseconds=_chained(piece.durations.microseconds for piece in filled))
+            )
+        case "decimals":
+            return List(decimals=Decimals(values=_chained(piece.decimals.values for piece in filled)))
+        case "unions":
+            by_variant = itertools.zip_longest(
+                *(piece.unions.columns for piece in filled), fillvalue=columns.empty()
+            )
+            variants = list(_chained(piece.unions.variants for piece in filled))
+            return unions(variants, [concatenate(each) for each in by_variant])
         case "lists":
-            return len(of.lists.lengths)
-        case "literals":
-            return len(of.literals.values)
-        case None:
-            return 0
+            inner = concatenate(piece.lists.elements for piece in filled)
+            return List(
+                lists=Lists(lengths=_chained(piece.lists.lengths for piece in filled), elements=inner)
+            )
+        case "dicts":
+            inner = concatenate(piece.dicts.values for piece in filled)
+            keys = _chained(piece.dicts.keys for piece in filled)
+            lengths = _chained(piece.dicts.lengths for piece in filled)
+            return List(dicts=Dicts(lengths=lengths, keys=keys, values=inner))
+        case "records":
+            return _concatenated_records([piece.records for piece in filled])
+        case _:
+            return None
 
 
-def elements(of: List) -> Iterator[Literal]:
+def _concatenated_records(filled: Sequence[Records]) -> List | None:
+    names = [c.name for c in filled[0].columns]
+    if any([c.name for c in piece.columns] != names for piece in filled):
+        return None
+    made = [(name, concatenate(piece.columns[i].values for piece in filled)) for i, name in enumerate(names)]
+    return columns.records(sum(piece.length for piece in filled), made)
+
+
+_chained = itertools.chain.from_iterable
+
+
+# To literals
+
+
+def elements(of: List) -> Iterator[Literal]:  # noqa: C901 - a case for each column
     """The elements in order, each as a literal of its own (messages of a `literals` column are not copied)."""
     match of.WhichOneof("column"):
         case "nones":
@@ -220,33 +230,41 @@ def elements(of: List) -> Iterator[Literal]:
             yield from (Literal(float=v) for v in of.floats.values)
         case "strings":
             yield from (Literal(string=v) for v in of.strings.values)
+        case "bytes":
+            yield from (Literal(bytes=v) for v in of.bytes.values)
+        case "datetimes":
+            yield from (_datetime(*each) for each in zip(*_moments(of.datetimes), strict=True))
+        case "dates":
+            yield from (Literal(date=v) for v in of.dates.days)
+        case "durations":
+            yield from (Literal(duration=v) for v in of.durations.microseconds)
+        case "decimals":
+            yield from (Literal(decimal=v) for v in of.decimals.values)
+        case "unions":
+            rest = [elements(each) for each in of.unions.columns]
+            yield from (Literal(union=Union(variant=v, value=next(rest[v]))) for v in of.unions.variants)
         case "records":
             yield from _records(of.records)
         case "lists":
             yield from (Literal(list=piece) for piece in split(of.lists.elements, of.lists.lengths))
+        case "dicts":
+            keys = iter(of.dicts.keys)
+            pieces = split(of.dicts.values, of.dicts.lengths)
+            for count, piece in zip(of.dicts.lengths, pieces, strict=True):
+                yield Literal(dict=Dict(keys=itertools.islice(keys, count), values=piece))
         case "literals":
             yield from of.literals.values
         case None:
             return
 
 
-def element(of: List, i: int) -> Literal:
+def element(of: List, i: int) -> Literal:  # noqa: C901, PLR0911, PLR0912 - a case for each column
     """The element at `i`, negative ones counted from the end. Raises IndexError when there is none."""
-    count = length(of)
+    count = columns.length(of)
     at = i + count if i < 0 else i
     if not 0 <= at < count:
         raise IndexError(f"index {i} is outside a list of {count}")
     match of.WhichOneof("column"):
-        case "lists":
-            before = sum(itertools.islice(of.lists.lengths, at))
-            last = length(of.lists.elements) - before - of.lists.lengths[at]
-            _, piece, _ = split(of.lists.elements, (before, of.lists.lengths[at], last))
-            return Literal(list=piece)
-        case "records":
-            fields = [FieldValue(name=c.name, value=element(c.values, at)) for c in of.records.columns]
-            return Literal(record=Record(fields=fields))
-        case "literals":
-            return of.literals.values[at]
         case "booleans":
             return Literal(boolean=of.booleans.values[at])
         case "integers":
@@ -255,62 +273,142 @@ def element(of: List, i: int) -> Literal:
             return Literal(float=of.floats.values[at])
         case "strings":
             return Literal(string=of.strings.values[at])
+        case "bytes":
+            return Literal(bytes=of.bytes.values[at])
+        case "datetimes":
+            micros, offsets, zones = _moments(of.datetimes)
+            return _datetime(micros[at], offsets[at], zones[at])
+        case "dates":
+            return Literal(date=of.dates.days[at])
+        case "durations":
+            return Literal(duration=of.durations.microseconds[at])
+        case "decimals":
+            return Literal(decimal=of.decimals.values[at])
+        case "unions":
+            variant = of.unions.variants[at]
+            before = of.unions.variants[:at].count(variant)
+            return Literal(union=Union(variant=variant, value=element(of.unions.columns[variant], before)))
+        case "lists":
+            before = sum(itertools.islice(of.lists.lengths, at))
+            return Literal(list=_piece(of.lists.elements, before, of.lists.lengths[at]))
+        case "dicts":
+            before, own = sum(itertools.islice(of.dicts.lengths, at)), of.dicts.lengths[at]
+            keys = of.dicts.keys[before : before + own]
+            return Literal(dict=Dict(keys=keys, values=_piece(of.dicts.values, before, own)))
+        case "records":
+            fields = [FieldValue(name=c.name, value=element(c.values, at)) for c in of.records.columns]
+            return Literal(record=Record(fields=fields))
+        case "literals":
+            return of.literals.values[at]
         case _:
             return scalars.from_none()
 
 
-def split(of: List, lengths: Iterable[int]) -> Iterator[List]:
-    """The list in consecutive pieces of these lengths, which add up to its own. Linear in the elements."""
-    ends = itertools.accumulate(lengths)
-    spans = itertools.pairwise(itertools.chain((0,), ends))
-    match of.WhichOneof("column"):
-        case "nones":
-            yield from (nones(end - start) for start, end in spans)
-        case "booleans":
-            yield from (booleans(of.booleans.values[start:end]) for start, end in spans)
-        case "integers":
-            yield from (integers(of.integers.values[start:end]) for start, end in spans)
-        case "floats":
-            yield from (floats(of.floats.values[start:end]) for start, end in spans)
-        case "strings":
-            yield from (strings(of.strings.values[start:end]) for start, end in spans)
-        case "records":
-            yield from _split_records(of.records, [end - start for start, end in spans])
-        case "lists":
-            taken = [list(of.lists.lengths[start:end]) for start, end in spans]
-            pieces = split(of.lists.elements, map(sum, taken))
-            for own, piece in zip(taken, pieces, strict=True):
-                yield List(lists=Lists(lengths=own, elements=piece)) if own else empty()
-        case "literals":
-            yield from (pack(of.literals.values[start:end]) for start, end in spans)
-        case None:
-            yield from (empty() for _ in spans)
+def _piece(of: List, before: int, count: int) -> List:
+    _, piece, _ = split(of, (before, count, columns.length(of) - before - count))
+    return piece
 
 
-def _pack_records(found: Sequence[Record]) -> List:
-    fields = [f.name for f in found[0].fields]
-    if any(len(r.fields) != len(fields) or [f.name for f in r.fields] != fields for r in found):
-        return List(literals=Literals(values=[Literal(record=r) for r in found]))
-    columns = ((name, pack([r.fields[i].value for r in found])) for i, name in enumerate(fields))
-    return records(len(found), columns)
+def _moments(of: Datetimes) -> tuple[Sequence[int], Sequence[int], Sequence[str]]:
+    """Instants, offsets and zones, each as many."""
+    count = len(of.epoch_microseconds)
+    offsets: Sequence[int] = of.offset_seconds
+    zones: Sequence[str] = of.zones
+    return (
+        of.epoch_microseconds,
+        offsets if len(offsets) == count else [offsets[0]] * count,
+        zones if len(zones) == count else [zones[0]] * count,
+    )
+
+
+def _datetime(micros: int, offset: int, zone: str) -> Literal:
+    return Literal(datetime=Datetime(epoch_microseconds=micros, offset_seconds=offset, zone=zone))
 
 
 def _records(of: Records) -> Iterator[Literal]:
-    fields = [c.name for c in of.columns]
-    columns = [elements(c.values) for c in of.columns]
-    if not columns:
+    names = [c.name for c in of.columns]
+    values = [elements(c.values) for c in of.columns]
+    if not values:
         yield from (Literal(record=Record()) for _ in range(of.length))
         return
-    for row in zip(*columns, strict=True):
-        made = [FieldValue(name=name, value=value) for name, value in zip(fields, row, strict=True)]
+    for row in zip(*values, strict=True):
+        made = [FieldValue(name=name, value=value) for name, value in zip(names, row, strict=True)]
         yield Literal(record=Record(fields=made))
 
 
+# In pieces
+
+
+def split(of: List, lengths: Iterable[int]) -> Iterator[List]:
+    """The list in consecutive pieces of these lengths, which add up to its own.
+
+    Linear in the elements and the pieces together: a piece without elements costs nothing of what the list is made of.
+    """
+    counts = list(lengths)
+    pieces = _split(of, [count for count in counts if count])
+    for count in counts:
+        yield next(pieces) if count else columns.empty()
+
+
+def _split(of: List, lengths: Sequence[int]) -> Iterator[List]:  # noqa: C901 - a case for each column
+    """The same for pieces that have elements."""
+    spans = itertools.pairwise(itertools.accumulate(lengths, initial=0))
+    match of.WhichOneof("column"):
+        case "nones":
+            yield from (columns.nones(end - start) for start, end in spans)
+        case "booleans":
+            yield from (columns.booleans(of.booleans.values[start:end]) for start, end in spans)
+        case "integers":
+            yield from (columns.integers(of.integers.values[start:end]) for start, end in spans)
+        case "floats":
+            yield from (columns.floats(of.floats.values[start:end]) for start, end in spans)
+        case "strings":
+            yield from (columns.strings(of.strings.values[start:end]) for start, end in spans)
+        case "bytes":
+            yield from (List(bytes=Blocks(values=of.bytes.values[start:end])) for start, end in spans)
+        case "datetimes":
+            moments = _moments(of.datetimes)
+            yield from (columns.instants(*(each[start:end] for each in moments)) for start, end in spans)
+        case "dates":
+            yield from (List(dates=Dates(days=of.dates.days[start:end])) for start, end in spans)
+        case "durations":
+            micros = of.durations.microseconds
+            yield from (List(durations=Durations(microseconds=micros[start:end])) for start, end in spans)
+        case "decimals":
+            yield from (List(decimals=Decimals(values=of.decimals.values[start:end])) for start, end in spans)
+        case "unions":
+            yield from _split_unions(of.unions, spans)
+        case "records":
+            yield from _split_records(of.records, lengths)
+        case "lists":
+            owns = [of.lists.lengths[start:end] for start, end in spans]
+            for own, piece in zip(owns, split(of.lists.elements, map(sum, owns)), strict=True):
+                yield List(lists=Lists(lengths=own, elements=piece))
+        case "dicts":
+            owns = [of.dicts.lengths[start:end] for start, end in spans]
+            keys = iter(of.dicts.keys)
+            for own, piece in zip(owns, split(of.dicts.values, map(sum, owns)), strict=True):
+                yield List(dicts=Dicts(lengths=own, keys=itertools.islice(keys, sum(own)), values=piece))
+        case "literals":
+            yield from (pack(of.literals.values[start:end]) for start, end in spans)
+        case None:
+            return
+
+
+def _split_unions(of: Unions, spans: Iterable[tuple[int, int]]) -> Iterator[List]:
+    owns = [of.variants[start:end] for start, end in spans]
+    by_variant = [
+        split(column, [own.count(variant) for own in owns]) for variant, column in enumerate(of.columns)
+    ]
+    for own, row in zip(owns, zip(*by_variant, strict=True), strict=True):
+        yield List(unions=Unions(variants=own, columns=row[: max(own) + 1]))
+
+
 def _split_records(of: Records, lengths: Sequence[int]) -> Iterator[List]:
-    fields = [c.name for c in of.columns]
-    if not fields:
-        yield from (records(count, ()) for count in lengths)
+    names = [c.name for c in of.columns]
+    if not names:
+        yield from (columns.records(count, ()) for count in lengths)
         return
     pieces = zip(*(split(c.values, lengths) for c in of.columns), strict=True)
     for count, row in zip(lengths, pieces, strict=True):
-        yield records(count, zip(fields, row, strict=True))
+        yield columns.records(count, list(zip(names, row, strict=True)))

@@ -17,7 +17,7 @@ import math
 from typing import TYPE_CHECKING
 
 from typedflow import errors, literal_types, spelling
-from typedflow.literals import conversion, lists, scalars
+from typedflow.literals import columns, conversion, lists, scalars
 from typedflow.pb import types_pb2
 from typedflow.pb.literals_pb2 import FieldValue, Literal, Record, Union
 
@@ -204,9 +204,9 @@ class _Reader:
         if element == literal_types.INT and all(type(v) is int for v in value):
             in_range = not value or (min(value) >= scalars.MIN_INT and max(value) <= scalars.MAX_INT)
             if in_range:
-                return scalars.from_list(lists.integers(value))
+                return scalars.from_list(columns.integers(value))
         if element == literal_types.FLOAT and all(type(v) is float for v in value):
-            return scalars.from_list(lists.floats(value))
+            return scalars.from_list(columns.floats(value))
         made: list[Literal] = []
         for i, v in enumerate(value):
             read = self.read(v, element, f"{path}[{i}]")
