@@ -5,35 +5,35 @@ Words for people only: nothing here decides whether a type is supported.
 
 from __future__ import annotations
 
-import enum
+import typing
 from typing import Any, get_origin
 
 SUPPORTED = (
-    "None, bool, int, float, str, datetime, list, X | Y, dataclasses, File, pandas.DataFrame, pyarrow.Table "
-    "and pandera's DataFrame[Model]"
+    "None, bool, int, float, str, bytes, date, datetime, timedelta, Decimal, Enum, Literal, list, dict[str, T], tuple, X | Y, "
+    "dataclasses, NamedTuple, TypedDict, pydantic models, File, Directory, frames of pandas, polars and pyarrow, "
+    "pandera's DataFrame[Model], numpy.ndarray and Iterator[T]"
 )
 
 _INSTEAD = {
-    "builtins.dict": "use a dataclass, whose fields have names and types",
-    "builtins.tuple": "use a dataclass, or list[T] where all are of one type; a task's whole result may be a tuple",
     "builtins.set": "use list[T]",
     "builtins.frozenset": "use list[T]",
-    "builtins.bytes": "write them to a file and use File",
-    "builtins.bytearray": "write them to a file and use File",
+    "collections.abc.Set": "use list[T]",
+    "collections.abc.Collection": "use list[T]",
+    "collections.OrderedDict": "use dict[str, T], which keeps its order",
+    "collections.defaultdict": "use dict[str, T]",
+    "collections.Counter": "use dict[str, int]",
+    "collections.deque": "use list[T]",
+    "fractions.Fraction": "use Decimal, or a dataclass of two ints",
+    "pydantic.types.SecretStr": "use Annotated[str, Sensitive]",
+    "builtins.bytearray": "use bytes",
     "builtins.complex": "use a dataclass of two floats",
     "builtins.object": "say which type it is",
     "typing.Any": "say which type it is; what has no type can't be checked before it runs",
-    "collections.abc.Sequence": "use list[T]",
     "collections.abc.Iterable": "use list[T]",
     "collections.abc.Iterator": "use list[T]",
     "collections.abc.Generator": "use list[T]",
-    "collections.abc.Mapping": "use a dataclass, whose fields have names and types",
-    "typing.Literal": "use str or int",
-    "datetime.date": "use datetime with a time zone, or str",
     "datetime.time": "use str",
-    "datetime.timedelta": "use float, in seconds",
-    "decimal.Decimal": "use str, or int in the smallest unit",
-    "uuid.UUID": "use str",
+    "uuid.UUID": "use str, or bytes",
     "pathlib.Path": "use File: it travels between machines",
     "pathlib._local.Path": "use File: it travels between machines",
     "pathlib.PosixPath": "use File: it travels between machines",
@@ -54,16 +54,16 @@ def hint(annotation: Any) -> str:
 
 
 def _by_kind(annotation: Any) -> str:
+    if isinstance(annotation, typing.TypeVar):
+        return f"say what `{annotation.__name__}` is, as in `Box[int]`"
     if isinstance(annotation, str):
         return "the name it refers to can't be found: import it, or define it in the module"
     if not isinstance(annotation, type):
         return ""
-    if issubclass(annotation, enum.Enum):
-        return "use str or int, and make the member of it inside the task"
     if issubclass(annotation, dict):
-        return _INSTEAD["builtins.dict"]
+        return "use dict[str, T], or a TypedDict"
     if issubclass(annotation, tuple):
-        return "make it a dataclass; only a task's whole result may be a NamedTuple"
+        return "make it a NamedTuple"
     if any(hasattr(annotation, name) for name in ("fit", "predict", "state_dict")):
         return "save it, as with joblib.dump, and use File"
     if annotation.__module__ != "builtins":

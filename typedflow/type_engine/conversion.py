@@ -8,11 +8,14 @@ from __future__ import annotations
 import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from typedflow import errors, literal_types, literals
 from typedflow.pb import literals_pb2, types_pb2
 from typedflow.type_engine.data import Data
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 Place = Callable[[int], str]
 """The path of a list's element by its index: made only when there is something to say about it."""
@@ -23,9 +26,13 @@ class Converter(ABC):
 
     Attributes:
         type: what travels in interfaces, and what literals made here have.
+        kind: the class that all exact values are of, not of a subclass; None where there is no such class.
+        whole: whether all that is of the class is exact, whatever it holds.
     """
 
     type: types_pb2.LiteralType
+    kind: type | None = None
+    whole: bool = False
 
     @abstractmethod
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
@@ -49,9 +56,9 @@ class Converter(ABC):
             IntegrityError: bytes that it refers to are gone or damaged.
         """
 
-    @abstractmethod
     def is_exact(self, value: Any) -> bool:
         """Whether the value is of this very type: nothing about it needs conversion. Chooses a union's variant."""
+        return type(value) is self.kind
 
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         """Many values as one packed list."""
@@ -64,13 +71,39 @@ class Converter(ABC):
         ]
 
 
+class Marker:
+    """What means something to converters in `Annotated[T, ...]` derives from this. All else there is ignored."""
+
+
+def first(
+    values: Sequence[Any],
+    fits: Callable[[Any], bool],
+    misfit: Callable[[Any, str], errors.ConversionError],
+    place: Place,
+) -> errors.ConversionError:
+    """The error for the first of many values that does not fit; one is known not to."""
+    i = next(i for i, value in enumerate(values) if not fits(value))
+    return misfit(values[i], place(i))
+
+
+def at(place: str | Place, read: Callable[[_T], _R], value: _T, i: int = 0) -> _R:
+    """What `read` makes of a value; its ConversionError is told with the value's path."""
+    try:
+        return read(value)
+    except errors.ConversionError as error:
+        where = place if isinstance(place, str) else place(i)
+        raise errors.ConversionError(error.message, where=where, hint=error.hint) from None
+
+
 def misfit(
     path: str, expected: types_pb2.LiteralType, value: Any, reason: str = "", hint: str = ""
 ) -> errors.ConversionError:
-    """The error for a Python value that is not one of type `expected`."""
-    kind = type(value)
-    named = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    got = "None" if value is None else f"{shown(value)} ({named})"
+    """The error for a Python value that is not one of type `expected`; a value that may be secret is not shown."""
+    if literal_types.has_sensitive(expected):
+        reason = reason or "its value is not shown, because it is Sensitive"
+        got = "None" if value is None else f"a {class_name(value)}"
+    else:
+        got = "None" if value is None else f"{shown(value)} ({class_name(value)})"
     message = f"expected {literal_types.text(expected)}, got {got}"
     return errors.ConversionError(f"{message}: {reason}" if reason else message, where=path, hint=hint)
 
@@ -85,6 +118,20 @@ def mismatch(
     )
 
 
+def refused(
+    path: str, expected: types_pb2.LiteralType, name: str, error: Exception
+) -> errors.ConversionError:
+    """The error for values that the author's own class does not take."""
+    why = f": {error}" if str(error) and not literal_types.has_sensitive(expected) else ""
+    return errors.ConversionError(f"{name} refuses these values: {type(error).__name__}{why}", where=path)
+
+
+def class_name(value: Any) -> str:
+    """The class of a value: `int`, `numpy.float64`."""
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
 def shown(value: Any) -> str:
     """A value's repr, short, on one line, and whatever its class does."""
     try:
@@ -93,6 +140,16 @@ def shown(value: Any) -> str:
         return f"<a {type(value).__name__}>"
 
 
+def key_step(key: str) -> str:
+    """What a dict's key adds to a path: `.rate`, `["learning rate"]`."""
+    if key.isidentifier():
+        return f".{key}"
+    cut = key if len(key) <= _LONGEST_KEY else f"{key[: _LONGEST_KEY - 3]}..."
+    escaped = cut.replace("\\", "\\\\").replace('"', '\\"').encode("unicode_escape").decode("ascii")
+    return f'["{escaped}"]'
+
+
+_LONGEST_KEY = 60
 _repr = reprlib.Repr()
 _repr.maxstring = 80
 _repr.maxother = 80

@@ -1,18 +1,17 @@
-"""Dataclasses as records.
+"""Values with named fields, as records: what dataclasses, tuples, NamedTuples, TypedDicts and pydantic models share.
 
-A record is made and remade field by field; `__init__` and `__post_init__` of the author's class run as they would for
-anyone. Many records are packed column by column, without a literal per cell.
+A record is made and remade field by field; the author's own class runs as it would for anyone. Many records are packed
+column by column, without a literal per cell.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import typing
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from typedflow import errors, literal_types
-from typedflow.pb import literals_pb2
+from typedflow.pb import literals_pb2, types_pb2
 from typedflow.type_engine import conversion
 from typedflow.type_engine.conversion import Place
 from typedflow.type_engine.data import Data
@@ -21,111 +20,127 @@ if TYPE_CHECKING:
     from typedflow.type_engine.registry import TypeEngine
 
 
-def is_dataclass(annotation: Any) -> bool:
-    """Whether the annotation is a dataclass itself, not an instance of one."""
-    return isinstance(annotation, type) and dataclasses.is_dataclass(annotation)
+class FieldsConverter(conversion.Converter):
+    """What has named fields: how it is read. What of it is written is left to those that derive from this.
 
+    Attributes:
+        fields: the converter of each field, in declared order.
+    """
 
-def dataclass_converter(annotation: Any, engine: TypeEngine) -> conversion.Converter:
-    """The converter of a dataclass. Raises DefinitionError for fields that could not be given back to `__init__`."""
-    name = annotation.__name__
-    for field in annotation.__dataclass_fields__.values():
-        if isinstance(field.type, dataclasses.InitVar) or str(field.type).startswith(
-            ("InitVar", "dataclasses.InitVar")
-        ):
-            raise _unsupported(
-                f"`{name}.{field.name}` is an InitVar, whose value the object does not keep",
-                "make it a field",
-            )
-    for field in dataclasses.fields(annotation):
-        if not field.init:
-            hint = "make it a property, or an ordinary field with a default"
-            raise _unsupported(
-                f"`{name}.{field.name}` has init=False, so it can't be given back to __init__", hint
-            )
-    try:
-        hints = typing.get_type_hints(annotation, include_extras=True)
-    except (NameError, AttributeError, TypeError, SyntaxError) as error:
-        hint = "import it, or define it, in the class's module"
-        raise _unsupported(f"the fields' types of `{name}` can't be read: {error}", hint) from None
-    converters = {}
-    for field in dataclasses.fields(annotation):
-        try:
-            converters[field.name] = engine.converter(hints[field.name])
-        except errors.DefinitionError as error:
-            message = f"`{name}.{field.name}`: {error.message}"
-            raise errors.DefinitionError(message, hint=error.hint, code=error.code) from None
-    return RecordConverter(annotation, converters)
+    def __init__(self, fields: Mapping[str, conversion.Converter], of: types_pb2.LiteralType) -> None:
+        self.fields = dict(fields)
+        self.type = of
+        self._may_lack = frozenset(each.name for each in of.record.fields if each.has_default or each.optional)
 
-
-class RecordConverter(conversion.Converter):
-    """The instances of one dataclass, not of its subclasses: what comes back is the class itself."""
-
-    def __init__(self, cls: type, fields: Mapping[str, conversion.Converter]) -> None:
-        self._class = cls
-        self._fields = tuple(fields.items())
-        missing = dataclasses.MISSING
-        self._defaults = frozenset(
-            field.name
-            for field in dataclasses.fields(cls)
-            if field.default is not missing or field.default_factory is not missing
-        )
-        types = {name: converter.type for name, converter in self._fields}
-        self.type = literal_types.record(cls.__name__, types, defaults=self._defaults)
-
-    def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
-        self._check(value, path)
-        fields = [
-            literals_pb2.FieldValue(
-                name=name, value=converter.to_literal(self._get(value, name, path), f"{path}.{name}", data)
-            )
-            for name, converter in self._fields
-        ]
-        return literals_pb2.Literal(record=literals_pb2.Record(fields=fields))
+    @abstractmethod
+    def _made(self, cells: Mapping[str, Sequence[Any]], count: int, place: Place) -> list[Any]:
+        """Instances from what each of them holds, a sequence for each field; fields that may lack may be absent."""
 
     def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> Any:
         if literal.WhichOneof("value") != "record":
             raise conversion.mismatch(path, self.type, literal)
         given = {field.name: field.value for field in literal.record.fields}
-        values = {}
-        for name, converter in self._fields:
-            if name in given:
-                values[name] = converter.from_literal(given[name], f"{path}.{name}", data)
-            elif name not in self._defaults:
-                raise self._missing(name, path)
-        return self._make(values, path)
-
-    def is_exact(self, value: Any) -> bool:
-        return type(value) is self._class
-
-    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
-        if not values:
-            return literals_pb2.List(nones=0)
-        for i, value in enumerate(values):
-            if type(value) is not self._class:
-                self._check(value, place(i))
-        columns = []
-        for name, converter in self._fields:
-            cells = [self._get(value, name, place, i) for i, value in enumerate(values)]
-            packed = converter.to_column(cells, _field_place(place, name), data)
-            columns.append(literals_pb2.RecordColumn(name=name, values=packed))
-        return literals_pb2.List(records=literals_pb2.Records(length=len(values), columns=columns))
+        cells = {
+            name: (converter.from_literal(given[name], path + self._step(name), data),)
+            for name, converter in self.fields.items()
+            if self._has(name, given, path)
+        }
+        return self._made(cells, 1, lambda _: path)[0]
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") != "records":
             return super().from_column(column, place, data)
         given = {each.name: each.values for each in column.records.columns}
-        cells = {}
-        for name, converter in self._fields:
-            if name in given:
-                cells[name] = converter.from_column(given[name], _field_place(place, name), data)
-            elif name not in self._defaults:
-                raise self._missing(name, place(0))
-        if not cells:
-            return [self._make({}, place(i)) for i in range(column.records.length)]
-        names = tuple(cells)
-        rows = enumerate(zip(*cells.values(), strict=True))
-        return [self._make(dict(zip(names, row, strict=True)), place, i) for i, row in rows]
+        cells = {
+            name: converter.from_column(given[name], self._within(place, name), data)
+            for name, converter in self.fields.items()
+            if self._has(name, given, place)
+        }
+        return self._made(cells, column.records.length, place)
+
+    def _has(self, name: str, given: Mapping[str, object], place: str | Place) -> bool:
+        """Whether the field is given. Raises ConversionError where it must be and is not."""
+        if name in given:
+            return True
+        if name not in self._may_lack:
+            where = place if isinstance(place, str) else place(0)
+            message = f"field `{name}` of {literal_types.text(self.type)} is missing"
+            raise errors.ConversionError(message, where=where)
+        return False
+
+    def _step(self, name: str) -> str:
+        """What a field adds to a path."""
+        return f".{name}"
+
+    def _within(self, place: Place, name: str) -> Place:
+        return lambda i: place(i) + self._step(name)
+
+
+class RecordConverter(FieldsConverter):
+    """What has all of its fields: the instances of one class, not of its subclasses, since the class comes back."""
+
+    whole = True
+
+    @abstractmethod
+    def _cells(self, values: Sequence[Any], place: Place) -> Sequence[Sequence[Any]]:
+        """What instances hold, a sequence for each field.
+
+        Raises ConversionError for what is no instance, or would not come back as it is.
+        """
+
+    def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
+        cells = self._cells((value,), lambda _: path)
+        fields = [
+            literals_pb2.FieldValue(name=name, value=converter.to_literal(cell[0], path + self._step(name), data))
+            for (name, converter), cell in zip(self.fields.items(), cells, strict=True)
+        ]
+        return literals_pb2.Literal(record=literals_pb2.Record(fields=fields))
+
+    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+        if not values:
+            return literals_pb2.List(nones=0)
+        columns = [
+            literals_pb2.RecordColumn(name=name, values=converter.to_column(cells, self._within(place, name), data))
+            for (name, converter), cells in zip(self.fields.items(), self._cells(values, place), strict=True)
+        ]
+        return literals_pb2.List(records=literals_pb2.Records(length=len(values), columns=columns))
+
+
+class ClassConverter(RecordConverter):
+    """The instances of an author's class, which may refuse what it is made from."""
+
+    def __init__(
+        self, cls: type[Any], fields: Mapping[str, conversion.Converter], of: types_pb2.LiteralType
+    ) -> None:
+        super().__init__(fields, of)
+        self.kind = self._class = cls
+
+    def _made(self, cells: Mapping[str, Sequence[Any]], count: int, place: Place) -> list[Any]:
+        if self._by_place(cells):
+            try:
+                return list(map(self._class, *cells.values()))
+            except Exception:  # noqa: BLE001, S110 - the author's class may raise anything; below is found for which values
+                pass
+        return [self._new(row, place, i) for i, row in enumerate(by_name(cells, count))]
+
+    def _by_place(self, cells: Mapping[str, Sequence[Any]]) -> bool:
+        """Whether the class takes these fields by their places, in this order."""
+        return False
+
+    def _new(self, values: dict[str, Any], place: Place, i: int) -> Any:
+        """An instance. Raises ConversionError that tells why the class refuses the values."""
+        try:
+            return self._class(**values)
+        except Exception as error:
+            told = self._refused(error, place(i))
+            if not literal_types.has_sensitive(self.type):
+                raise told from error
+        raise told  # outside of the handler: the error that may show a secret is not kept with it
+
+    def _refused(self, error: Exception, path: str) -> errors.ConversionError:
+        why = "" if literal_types.has_sensitive(self.type) or not str(error) else f": {error}"
+        message = f"{self.type.record.name} refuses these values: {type(error).__name__}{why}"
+        return errors.ConversionError(message, where=path)
 
     def _check(self, value: Any, path: str) -> None:
         if type(value) is self._class:
@@ -137,32 +152,34 @@ class RecordConverter(conversion.Converter):
             hint = f"write {self._class.__name__}(**...)"
         raise conversion.misfit(path, self.type, value, reason, hint)
 
-    def _get(self, value: Any, name: str, path: str | Place, i: int = 0) -> Any:
+    def _check_all(self, values: Sequence[Any], place: Place) -> None:
+        if set(map(type, values)) != {self._class}:
+            for i, value in enumerate(values):
+                self._check(value, place(i))
+
+
+def by_name(cells: Mapping[str, Sequence[Any]], count: int) -> list[dict[str, Any]]:
+    """Each instance's fields by name."""
+    if not cells:
+        return [{} for _ in range(count)]
+    names = tuple(cells)
+    return [dict(zip(names, row, strict=True)) for row in zip(*cells.values(), strict=True)]
+
+
+def converters(
+    name: str, annotations: Mapping[str, Any], engine: TypeEngine
+) -> dict[str, conversion.Converter]:
+    """The converters of a class's fields. Raises DefinitionError that names the field."""
+    made = {}
+    for field, annotation in annotations.items():
         try:
-            return getattr(value, name)
-        except AttributeError:
-            where = path if isinstance(path, str) else path(i)
-            raise errors.ConversionError(
-                "this field has no value", where=f"{where}.{name}", hint="it was deleted"
-            ) from None
-
-    def _missing(self, name: str, path: str) -> errors.ConversionError:
-        return errors.ConversionError(
-            f"field `{name}` of {literal_types.text(self.type)} is missing", where=path
-        )
-
-    def _make(self, values: dict[str, Any], path: str | Place, i: int = 0) -> Any:
-        try:
-            return self._class(**values)
-        except Exception as error:
-            where = path if isinstance(path, str) else path(i)
-            message = f"{self._class.__name__} refuses these values: {type(error).__name__}: {error}"
-            raise errors.ConversionError(message, where=where) from error
+            made[field] = engine.converter(annotation)
+        except errors.DefinitionError as error:
+            message = f"`{name}.{field}`: {error.message}"
+            raise errors.DefinitionError(message, hint=error.hint, code=error.code) from None
+    return made
 
 
-def _field_place(place: Place, name: str) -> Place:
-    return lambda i: f"{place(i)}.{name}"
-
-
-def _unsupported(message: str, hint: str) -> errors.DefinitionError:
+def unsupported(message: str, hint: str) -> errors.DefinitionError:
+    """The error for a class whose instances could not come back."""
     return errors.DefinitionError(message, hint=hint, code="UnsupportedType")

@@ -13,18 +13,19 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 from typedflow import errors, literal_types
-from typedflow.type_engine import alternatives
-from typedflow.type_engine.conversion import Converter
+from typedflow.type_engine import alternatives, sensitive
+from typedflow.type_engine.conversion import Converter, Marker
+
+__all__ = ["MOST_LEVELS", "Factory", "Marker", "TypeEngine"]
 
 MOST_LEVELS = 24
 """How deep a type may be nested."""
 
+_MOST_UNDER_WAY = 16 * MOST_LEVELS
+"""Annotations within each other: more than levels, as an alias and what is Annotated are none of their own."""
+
 Factory = Callable[[Any, "TypeEngine"], Converter]
 """Makes the converter of an annotation; asks the engine for those of its parts. Raises DefinitionError."""
-
-
-class Marker:
-    """What means something to converters in `Annotated[T, ...]` derives from this. All else there is ignored."""
 
 
 class TypeEngine:
@@ -41,7 +42,7 @@ class TypeEngine:
         self._origins: dict[Any, Factory] = {}
         self._predicates: list[tuple[Callable[[Any], bool], Factory]] = []
         self._markers: dict[Factory, frozenset[str]] = {}
-        self._made: dict[tuple[Any, str], Converter] = {}
+        self._made: dict[Any, Converter] = {}
         self._under_way: list[Any] = []
         self._lock = threading.RLock()
 
@@ -74,11 +75,12 @@ class TypeEngine:
             DefinitionError: it is not supported (code UnsupportedType) or too deep (NestingTooDeep).
         """
         # `int | str` equals `str | int`, but their variants are tagged in declared order; their texts differ.
-        key = (annotation, repr(annotation))
+        key = annotation if type(annotation) is type else (annotation, repr(annotation))
         try:
             made = self._made.get(key)
-        except TypeError:
-            raise _unsupported(annotation) from None
+        except TypeError:  # it can't be hashed, as metadata that is a list can't: it is made each time
+            with self._lock:
+                return self._make(annotation)
         if made is not None:
             return made
         with self._lock:
@@ -87,9 +89,15 @@ class TypeEngine:
         return made
 
     def _make(self, annotation: Any) -> Converter:
-        if any(each is annotation for each in self._under_way):
+        # Arguments of a generic class are put in anew each time, so that it is equal to itself, and not the same.
+        if any(each is annotation or each == annotation for each in self._under_way):
             message = f"{alternatives.text(annotation)} holds itself"
             raise errors.DefinitionError(message, hint="keep ids in place of objects", code="UnsupportedType")
+        if len(self._under_way) > _MOST_UNDER_WAY:
+            raise _too_deep(annotation)
+        said, rest = _take_sensitive(annotation)
+        if said:
+            return sensitive.SensitiveConverter(self.converter(rest))
         self._under_way.append(annotation)
         try:
             factory, whole = self._factory(annotation)
@@ -125,7 +133,10 @@ class TypeEngine:
 
     def _find(self, annotation: Any) -> Factory | None:
         origin = get_origin(annotation)
-        factory = self._exact.get(annotation)
+        try:
+            factory = self._exact.get(annotation)
+        except TypeError:
+            factory = None  # it can't be hashed, so nobody has registered it
         if factory is None:
             factory = self._named.get(alternatives.qualified_name(origin or annotation))
         if factory is None:
@@ -133,6 +144,21 @@ class TypeEngine:
         if factory is None:
             factory = next((factory for accepts, factory in self._predicates if accepts(annotation)), None)
         return factory
+
+
+def _take_sensitive(annotation: Any) -> tuple[bool, Any]:
+    """Whether the annotation is marked as Sensitive, and what it is without the mark."""
+    if get_origin(annotation) is not Annotated:
+        return False, annotation
+    whole, *metadata = get_args(annotation)
+    others = [
+        each
+        for each in metadata
+        if each is not sensitive.Sensitive and not isinstance(each, sensitive.Sensitive)
+    ]
+    if len(others) == len(metadata):
+        return False, annotation
+    return True, Annotated[(whole, *others)] if others else whole
 
 
 def _is_marker_class(metadata: Any) -> bool:

@@ -1,4 +1,4 @@
-"""None, bool, int, float, str and datetime.
+"""None, bool, int, float, str, bytes and Decimal.
 
 A value converts when its exact type says so, or when it is a NumPy scalar of the same kind and the same value. Nothing
 is rounded, parsed or guessed, and bool is not int. NumPy itself is never imported here.
@@ -6,9 +6,10 @@ is rounded, parsed or guessed, and bool is not int. NumPy itself is never import
 
 from __future__ import annotations
 
-import datetime as dt
+import decimal
 import sys
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any
 
 from typedflow import errors, literal_types, literals
@@ -17,8 +18,6 @@ from typedflow.type_engine import conversion
 from typedflow.type_engine.conversion import Place
 from typedflow.type_engine.data import Data
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
@@ -26,6 +25,7 @@ class NoneConverter(conversion.Converter):
     """None."""
 
     type = literal_types.NONE
+    kind, whole = NoneType, True
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         if value is not None:
@@ -36,14 +36,12 @@ class NoneConverter(conversion.Converter):
         if literal.WhichOneof("value") != "none":
             raise conversion.mismatch(path, self.type, literal)
 
-    def is_exact(self, value: Any) -> bool:
-        return value is None
-
 
 class BoolConverter(conversion.Converter):
     """True and False, not 1 and 0."""
 
     type = literal_types.BOOL
+    kind, whole = bool, True
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         return literals_pb2.Literal(boolean=value if type(value) is bool else self._native(value, path))
@@ -52,9 +50,6 @@ class BoolConverter(conversion.Converter):
         if literal.WhichOneof("value") != "boolean":
             raise conversion.mismatch(path, self.type, literal)
         return literal.boolean
-
-    def is_exact(self, value: Any) -> bool:
-        return type(value) is bool
 
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         if not values:
@@ -65,7 +60,7 @@ class BoolConverter(conversion.Converter):
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") == "booleans":
-            return list(column.booleans.values)
+            return column.booleans.values[:]
         return super().from_column(column, place, data)
 
     def _native(self, value: Any, path: str) -> bool:
@@ -78,6 +73,7 @@ class IntConverter(conversion.Converter):
     """Integers of 64 bits, signed."""
 
     type = literal_types.INT
+    kind, whole = int, True
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         try:
@@ -92,9 +88,6 @@ class IntConverter(conversion.Converter):
             raise conversion.mismatch(path, self.type, literal)
         return literal.integer
 
-    def is_exact(self, value: Any) -> bool:
-        return type(value) is int
-
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         if not values:
             return literals_pb2.List(nones=0)
@@ -108,7 +101,7 @@ class IntConverter(conversion.Converter):
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") == "integers":
-            return list(column.integers.values)
+            return column.integers.values[:]
         return super().from_column(column, place, data)
 
     def _native(self, value: Any, path: str) -> int:
@@ -132,6 +125,7 @@ class FloatConverter(conversion.Converter):
     """Floating point of 64 bits: NaN, infinities and -0.0 too. An int is taken when it is exact as a float."""
 
     type = literal_types.FLOAT
+    kind, whole = float, True
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         return literals_pb2.Literal(float=value if type(value) is float else self._native(value, path))
@@ -140,9 +134,6 @@ class FloatConverter(conversion.Converter):
         if literal.WhichOneof("value") != "float":
             raise conversion.mismatch(path, self.type, literal)
         return literal.float
-
-    def is_exact(self, value: Any) -> bool:
-        return type(value) is float
 
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         if not values:
@@ -153,7 +144,7 @@ class FloatConverter(conversion.Converter):
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") == "floats":
-            return list(column.floats.values)
+            return column.floats.values[:]
         return super().from_column(column, place, data)
 
     def _native(self, value: Any, path: str) -> float:
@@ -180,6 +171,7 @@ class StringConverter(conversion.Converter):
     """Text, as Unicode that can be encoded."""
 
     type = literal_types.STRING
+    kind, whole = str, True
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         native = value if type(value) is str else self._native(value, path)
@@ -192,9 +184,6 @@ class StringConverter(conversion.Converter):
         if literal.WhichOneof("value") != "string":
             raise conversion.mismatch(path, self.type, literal)
         return literal.string
-
-    def is_exact(self, value: Any) -> bool:
-        return type(value) is str
 
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         if not values:
@@ -210,7 +199,7 @@ class StringConverter(conversion.Converter):
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") == "strings":
-            return list(column.strings.values)
+            return column.strings.values[:]
         return super().from_column(column, place, data)
 
     def _native(self, value: Any, path: str) -> str:
@@ -226,56 +215,75 @@ class StringConverter(conversion.Converter):
         )
 
 
-class DatetimeConverter(conversion.Converter):
-    """Instants with their time zone, to the microsecond. A naive datetime is refused."""
+class BytesConverter(conversion.Converter):
+    """Bytes, and no other buffer: what comes back is `bytes`."""
 
-    type = literal_types.DATETIME
+    type = literal_types.BYTES
+    kind, whole = bytes, True
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
-        if not isinstance(value, dt.datetime):
-            raise conversion.misfit(path, self.type, value)
-        if getattr(value, "nanosecond", 0):
-            raise conversion.misfit(
-                path, self.type, value, "it has nanoseconds", "round it, as in value.floor('us')"
-            )
-        if type(value) is not dt.datetime:
-            if not hasattr(value, "to_pydatetime") or value != value:  # noqa: PLR0124 - NaT
-                raise conversion.misfit(path, self.type, value)
-            value = value.to_pydatetime()
-        if value.utcoffset() is None:
-            hint = "give it a time zone, as in datetime.now(timezone.utc)"
-            raise conversion.misfit(path, self.type, value, "it has no time zone, so it is no instant", hint)
-        try:
-            return literals.from_datetime(value)
-        except errors.ConversionError as error:
-            raise conversion.misfit(path, self.type, value, error.message, error.hint) from None
+        if type(value) is not bytes:
+            raise self._misfit(value, path)
+        return literals_pb2.Literal(bytes=value)
 
-    def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> dt.datetime:
-        if literal.WhichOneof("value") != "datetime":
+    def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> bytes:
+        if literal.WhichOneof("value") != "bytes":
             raise conversion.mismatch(path, self.type, literal)
-        message = literal.datetime
-        try:
-            return (_EPOCH + message.epoch_microseconds * _MICROSECOND).astimezone(_zone(message))
-        except (KeyError, ValueError, OSError):  # zoneinfo.ZoneInfoNotFoundError is a KeyError
-            hint = "install the package tzdata, or correct the name"
-            raise errors.ConversionError(
-                f"the time zone {message.zone!r} is not known here", where=path, hint=hint
-            ) from None
-        except OverflowError:
-            raise errors.ConversionError(
-                "the instant is outside of the years 1 to 9999", where=path
-            ) from None
+        return literal.bytes
 
-    def is_exact(self, value: Any) -> bool:
-        return isinstance(value, dt.datetime)
+    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+        if not values:
+            return literals_pb2.List(nones=0)
+        if set(map(type, values)) != {bytes}:
+            raise conversion.first(values, lambda value: type(value) is bytes, self._misfit, place)
+        return literals_pb2.List(bytes=literals_pb2.Blocks(values=values))
+
+    def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
+        if column.WhichOneof("column") == "bytes":
+            return column.bytes.values[:]
+        return super().from_column(column, place, data)
+
+    def _misfit(self, value: Any, path: str) -> errors.ConversionError:
+        hint = ""
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            hint = "write bytes(...)"
+        elif isinstance(value, str):
+            hint = "write .encode()"
+        return conversion.misfit(path, self.type, value, hint=hint)
 
 
-def _zone(message: literals_pb2.Datetime) -> dt.tzinfo:
-    if message.zone:
-        import zoneinfo  # noqa: PLC0415 - it reads where zones are, which takes milliseconds, and few have one
+class DecimalConverter(conversion.Converter):
+    """Decimal numbers with all their digits, exponents, signs of zero and payloads of NaN."""
 
-        return zoneinfo.ZoneInfo(message.zone)
-    return dt.timezone(dt.timedelta(seconds=message.offset_seconds)) if message.offset_seconds else dt.UTC
+    type = literal_types.DECIMAL
+    kind, whole = decimal.Decimal, True
+
+    def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
+        if type(value) is not decimal.Decimal:
+            raise self._misfit(value, path)
+        return literals_pb2.Literal(decimal=str(value))
+
+    def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> decimal.Decimal:
+        if literal.WhichOneof("value") != "decimal":
+            raise conversion.mismatch(path, self.type, literal)
+        return conversion.at(path, literals.to_decimal, literal.decimal)
+
+    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+        if not values:
+            return literals_pb2.List(nones=0)
+        if set(map(type, values)) != {decimal.Decimal}:
+            raise conversion.first(values, self.is_exact, self._misfit, place)
+        return literals_pb2.List(decimals=literals_pb2.Decimals(values=list(map(str, values))))
+
+    def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
+        if column.WhichOneof("column") != "decimals":
+            return super().from_column(column, place, data)
+        values = column.decimals.values
+        return [conversion.at(place, literals.to_decimal, value, i) for i, value in enumerate(values)]
+
+    def _misfit(self, value: Any, path: str) -> errors.ConversionError:
+        hint = "write Decimal(...) of its text" if isinstance(value, (int, float, str)) else ""
+        return conversion.misfit(path, self.type, value, hint=hint)
 
 
 def _is_numpy(value: Any, kind: str) -> bool:
