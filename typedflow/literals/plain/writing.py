@@ -1,0 +1,176 @@
+"""Literals as plain JSON values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typedflow import errors, literal_types
+from typedflow.literals import columns, lists, scalars
+from typedflow.literals.plain import forms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typedflow.pb.literals_pb2 import Blob, List, Literal, Record, Union
+    from typedflow.pb.types_pb2 import LiteralType
+
+
+def to_json(literal: Literal, type: LiteralType | None = None) -> object:  # noqa: A002 - what it is
+    """The plain value of a literal. With its type, `from_json` gives the same literal back, except what is outside.
+
+    A Sensitive value is `"***"`, which takes its type to know: whoever shows values to people passes the type.
+    """
+    return _plain(literal, type)
+
+
+def _plain(literal: Literal, of: LiteralType | None) -> object:
+    if of is None:
+        return _parts(literal, None)
+    if of.sensitive:
+        return forms.HIDDEN
+    match of.WhichOneof("type"):
+        case "custom":
+            return _plain(literal, of.custom.representation)
+        case "enum":
+            return _member(literal, of)
+        case "list" | "stream" | "dict" | "record" | "union" as kind:
+            if literal.WhichOneof("value") in _LITERALS[kind]:
+                return _parts(literal, of)
+            return _astray(literal, of)
+        case _:
+            return _parts(literal, None)
+
+
+def _astray(literal: Literal, of: LiteralType) -> object:
+    """A value that is not of the type that it should be of: shown, unless something in the type is Sensitive."""
+    return forms.HIDDEN if literal_types.has_sensitive(of) else _parts(literal, None)
+
+
+def _parts(literal: Literal, of: LiteralType | None) -> object:
+    """The same for a type that is this value's kind."""
+    match literal.WhichOneof("value"):
+        case "list":
+            return _elements(literal.list, of)
+        case "union":
+            return _variant(literal.union, of)
+        case "record":
+            return _fields(literal.record, of)
+        case "dict":
+            values = _elements(
+                literal.dict.values, None if of is None else literal_types.list_of(of.dict.value)
+            )
+            return dict(zip(literal.dict.keys, values, strict=False))
+        case "file" | "directory" | "frame" | "array" | "stream" | "offloaded":
+            return _outside(literal)
+        case _:
+            return forms.scalar_form(literal)
+
+
+def _elements(found: List, of: LiteralType | None) -> list[object]:
+    element = None
+    if of is not None:
+        element = of.list.element if of.HasField("list") else of.stream.element
+        if element.sensitive:
+            return [forms.HIDDEN] * columns.length(found)
+    if element is None or element.HasField("simple"):
+        match found.WhichOneof("column"):
+            case "booleans":
+                return [*found.booleans.values]
+            case "integers":
+                return [*found.integers.values]
+            case "floats":
+                return [forms.float_form(v) for v in found.floats.values]
+            case "strings":
+                return [*found.strings.values]
+            case _:
+                pass
+    return [_plain(e, element) for e in lists.elements(found)]
+
+
+def _fields(found: Record, of: LiteralType | None) -> object:
+    if of is None:
+        made = {f.name: _plain(f.value, None) for f in found.fields}
+        by_place = made and [*made] == [*map(str, range(len(made)))]
+        return [*made.values()] if by_place else made
+    types = {f.name: f.type for f in of.record.fields}
+    made = {
+        f.name: _plain(f.value, types[f.name]) if f.name in types else _astray(f.value, of)
+        for f in found.fields
+    }
+    return [*made.values()] if of.record.positional else made
+
+
+def _variant(found: Union, of: LiteralType | None) -> object:
+    if of is None:
+        return _plain(found.value, None)
+    if found.variant >= len(of.union.variants):
+        return _astray(found.value, of)
+    variant = of.union.variants[found.variant]
+    plain = _plain(found.value, variant)
+    if variant.sensitive or not _is_read_as_another(plain, of, found.variant):
+        return plain
+    return {forms.TYPE: forms.tag(found.variant, of.union), forms.VALUE: plain}
+
+
+def _is_read_as_another(plain: object, of: LiteralType, variant: int) -> bool:
+    if forms.is_tagged(plain):
+        return True
+    if [i for i, v in enumerate(of.union.variants) if forms.takes(v, plain)] == [variant]:
+        return False
+    from typedflow.literals.plain import fields
+
+    try:
+        return fields.read(plain, of, "").union.variant != variant
+    except errors.ConversionError:
+        return False
+
+
+def _member(literal: Literal, of: LiteralType) -> object:
+    plain = forms.scalar_form(literal)
+    if not isinstance(plain, str):
+        return plain
+    first = forms.member_forms(of.enum).get(forms.key(plain))
+    if first is None or scalars.from_member(first).WhichOneof("value") == literal.WhichOneof("value"):
+        return plain
+    kind = {"string": "str", "float": "float", "bytes": "bytes"}[literal.WhichOneof("value") or "string"]
+    return {forms.TYPE: kind, forms.VALUE: plain}
+
+
+def _outside(literal: Literal) -> dict[str, object]:
+    """What is kept outside: what it is, and where."""
+    match literal.WhichOneof("value"):
+        case "file":
+            return {**_blob(literal.file.blob), "format": literal.file.format}
+        case "directory":
+            tree = literal.directory
+            blobs = [entry.blob for entry in tree.entries if entry.HasField("blob")]
+            size = sum(blob.size for blob in blobs)
+            return {"digest": tree.content, "files": len(blobs), "size": size, "format": tree.format}
+        case "frame":
+            types = [{"name": c.name, "dtype": c.dtype} for c in literal.frame.type.columns]
+            return {**_address(literal.frame.blob), "rows": literal.frame.rows, "columns": types}
+        case "array":
+            array = literal.array
+            return {**_address(array.blob), "dtype": array.dtype, "shape": [*array.shape]}
+        case "stream":
+            return {**_address(literal.stream.blob), "length": literal.stream.length}
+        case _:
+            return _blob(literal.offloaded.blob)
+
+
+def _address(blob: Blob) -> dict[str, object]:
+    return {"uri": blob.uri, "digest": blob.digest}
+
+
+def _blob(blob: Blob) -> dict[str, object]:
+    return {**_address(blob), "size": blob.size}
+
+
+_LITERALS: Mapping[str, frozenset[str]] = {
+    "list": frozenset({"list", "offloaded"}),
+    "stream": frozenset({"list", "stream", "offloaded"}),
+    "dict": frozenset({"dict", "offloaded"}),
+    "record": frozenset({"record", "offloaded"}),
+    "union": frozenset({"union", "offloaded"}),
+}
+"""What values of a type that has parts are."""
