@@ -653,7 +653,8 @@ Global___LaunchPlanNode: _TypeAlias = LaunchPlanNode  # noqa: Y015
 @_typing.final
 class WorkflowNode(_message.Message):
     """The nodes of a registered workflow, put in this one's place under its id. The compiler does that wherever it is given the
-    whole workflow, so that none is left in what runs.
+    whole workflow, so that none is left in what runs. What that workflow runs on failure, and its failure policy, are for its
+    own executions and are not put in.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -844,12 +845,19 @@ Global___BindingField: _TypeAlias = BindingField  # noqa: Y015
 class ErrorPromise(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    PATH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def path(self) -> _containers.RepeatedCompositeFieldContainer[Global___PathStep]:
+        """Into the record."""
+
     def __init__(
         self,
+        *,
+        path: _abc.Iterable[Global___PathStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -930,8 +938,9 @@ class CompiledWorkflow(_message.Message):
     LAUNCH_PLANS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def workflow(self) -> Global___WorkflowTemplate:
-        """Every binding converted to its variable's type and every default filled in; nodes in topological order, ties in
-        the author's order.
+        """Every binding converted to its variable's type and every default filled in. Nodes come in topological order, ties in
+        the author's: each after all that its inputs and its `after` name. A conditional comes after what its conditions need;
+        the nodes of its cases come after it, and whatever takes its outputs comes after those. What runs on failure is last.
         """
 
     @_builtins.property
