@@ -7,6 +7,7 @@ timeouts are judged when a task returns. Must never talk to a server.
 from __future__ import annotations
 
 import contextlib
+import functools
 import heapq
 import inspect
 import itertools
@@ -23,10 +24,13 @@ from typing import Any
 
 from typedflow import catalog, engine, errors, fingerprint, hashing, settings, spelling, type_engine
 from typedflow.authoring import call, context, first_party, loading, serialize, signature
-from typedflow.authoring.task import Task
-from typedflow.authoring.workflow import Workflow
+from typedflow.authoring.launch_plan import LaunchPlan
+from typedflow.authoring.mapping import MapTask
+from typedflow.authoring.task import FunctionTask, Task
+from typedflow.authoring.wiring import Wiring
 from typedflow.dataplane import objects
 from typedflow.pb import catalog_pb2, errors_pb2, events_pb2, executions_pb2, literals_pb2, tasks_pb2
+from typedflow.type_engine import author_errors
 
 _catalog: ContextVar[catalog.Catalog | None] = ContextVar("typedflow_local_catalog", default=None)
 _mocks: ContextVar[Mapping[str, Callable[..., Any]]] = ContextVar("typedflow_local_mocks", default={})  # noqa: B039 - read only
@@ -64,7 +68,7 @@ class LocalRunner:
     """Runs what is called outside a trace."""
 
     def __init__(self) -> None:
-        self._plans: weakref.WeakKeyDictionary[Workflow[..., Any], _Plan] = weakref.WeakKeyDictionary()
+        self._plans: weakref.WeakKeyDictionary[Wiring[..., Any], _Plan] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._place: tuple[objects.ObjectStore, Path] | None = None
         self._runs = itertools.count(1)
@@ -77,24 +81,30 @@ class LocalRunner:
         """
         data = self.data()
         given = arguments(task.signature, args, kwargs, f"task `{task.short_name}`")
-        checked = {
-            name: _checked(task.signature.parameters[name], value, name, data)
-            for name, value in given.items()
-        }
-        function = _mocks.get().get(task.name, task.function)
-        if context.in_task():
-            result = function(**checked)
-        else:
-            with context.entered(_running(task.short_name, 1, data.folder / "work")):
-                result = function(**checked)
-        values = task.signature.values(result, task.short_name)
-        outputs = zip(task.signature.outputs, values, strict=True)
-        return task.signature.result(
-            [_checked(output, value, output.name, data) for output, value in outputs]
+        checked = author_errors.as_they_are(
+            lambda: {
+                name: _checked(task.signature.parameters[name], value, name, data)
+                for name, value in given.items()
+            }
         )
+        function = _mocks.get().get(task.name, task.function)
+
+        def run() -> Any:
+            result = function(**checked)
+            values = task.signature.values(result, task.short_name)
+            outputs = zip(task.signature.outputs, values, strict=True)
+            # Where the body runs: so does that of a generator that it gives.
+            return task.signature.result(
+                [_checked(output, value, output.name, data) for output, value in outputs]
+            )
+
+        if context.in_task():
+            return author_errors.as_they_are(run)
+        with context.entered(_running(task.short_name, 1, data.folder / "work")):
+            return author_errors.as_they_are(run)
 
     def call_workflow(
-        self, workflow: Workflow[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+        self, workflow: Wiring[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
         """Runs the workflow here and gives its outputs as Python values.
 
@@ -110,9 +120,9 @@ class LocalRunner:
         given = arguments(workflow.signature, args, kwargs, f"workflow `{workflow.short_name}`")
         inputs = literals_pb2.LiteralMap()
         for name, value in given.items():
-            inputs.values.add(
-                name=name, value=workflow.signature.parameters[name].converter.to_literal(value, name, data)
-            )
+            convert = workflow.signature.parameters[name].converter.to_literal
+            literal = author_errors.as_they_are(functools.partial(convert, value, name, data))
+            inputs.values.add(name=name, value=literal)
         outputs = _Execution(plan, data, _catalog.get()).run(inputs)
         by_name = {each.name: each.value for each in outputs.values}
         return workflow.signature.result(
@@ -350,9 +360,9 @@ def arguments(
 def _checked(
     variable: signature.Parameter | signature.Output, value: Any, path: str, data: type_engine.Data
 ) -> Any:
-    """The value as a task would get it; files and frames, which are dear to copy, as they are."""
+    """The value as a task would get it; what is dear to copy (files, folders, frames, arrays) as it is."""
     literal = variable.converter.to_literal(value, path, data)
-    if literal.WhichOneof("value") in ("file", "frame"):
+    if literal.WhichOneof("value") in ("file", "directory", "frame", "array"):
         return value
     return variable.converter.from_literal(literal, path, data)
 

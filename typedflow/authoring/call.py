@@ -13,6 +13,7 @@ from typedflow import errors, type_engine
 from typedflow.authoring import context
 from typedflow.authoring.task import Task
 from typedflow.pb import literals_pb2
+from typedflow.type_engine import author_errors
 
 
 def run(
@@ -46,6 +47,16 @@ def run(
             arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
     with context.entered(running):
         result = (function or task.function)(**arguments)
+        # In here, because a generator's body runs while its elements are written.
+        return author_errors.as_they_are(lambda: _outputs(task, result, data, converting))
+
+
+def _outputs(
+    task: Task[..., Any],
+    result: Any,
+    data: type_engine.Data,
+    converting: Callable[[], contextlib.AbstractContextManager[None]],
+) -> literals_pb2.LiteralMap:
     outputs = literals_pb2.LiteralMap()
     values = task.signature.values(result, task.short_name)
     with converting():

@@ -6,8 +6,10 @@ definition.
 
 from __future__ import annotations
 
+import collections
 import functools
 import inspect
+import keyword
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,6 +115,57 @@ def read(function: FunctionType, name: str, kind: str, scope: Mapping[str, Any])
     return _Reader(function, name, kind, scope).signature()
 
 
+def declare(
+    inputs: Mapping[str, tuple[Any, Any]], outputs: Mapping[str, Any], descriptions: Mapping[str, str]
+) -> Signature:
+    """The signature of what is no Python function.
+
+    Args:
+        inputs: annotation and default (NO_DEFAULT: required) by name.
+        outputs: annotations by name; one is given as it is, several as a NamedTuple of these names.
+        descriptions: of inputs.
+
+    Raises:
+        DefinitionError: a name that is none, a type that has no place in an interface, a default that does not fit.
+    """
+    for name in (*inputs, *outputs):
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name) or name[0] == "_":
+            raise errors.DefinitionError(
+                f"{name!r:.80} can't be the name of an input or output",
+                hint="use letters, digits and `_`, a letter first",
+                code=diagnostics.INVALID_NAME,
+            )
+    interface = interface_pb2.Interface()
+    parameters = {}
+    for name, (annotation, default) in inputs.items():
+        parameter = Parameter(name, annotation, _converter(annotation, f"input `{name}`"), default)
+        parameters[name] = parameter
+        variable = interface.inputs.add(
+            name=name, type=parameter.converter.type, description=descriptions.get(name, "")
+        )
+        if default is not NO_DEFAULT:
+            try:
+                literal = parameter.converter.to_literal(default, name, type_engine.NO_DATA)
+            except errors.ConversionError as error:
+                message = f"the default of input `{name}` is wrong: {error.message}"
+                raise errors.DefinitionError(message, hint=error.hint, code=error.code) from None
+            variable.default.CopyFrom(literal)
+    made = tuple(
+        Output(name, each, _converter(each, f"output `{name}`")) for name, each in outputs.items()
+    )
+    for output in made:
+        interface.outputs.add(name=output.name, type=output.converter.type)
+    form = collections.namedtuple("Outputs", list(outputs)) if len(made) > 1 else None  # noqa: PYI024 - names are data
+    return Signature(parameters, made, form, interface)
+
+
+def _converter(annotation: Any, what: str) -> type_engine.Converter:
+    try:
+        return types().converter(annotation)
+    except errors.DefinitionError as error:
+        raise errors.DefinitionError(f"{what}: {error.message}", hint=error.hint, code=error.code) from None
+
+
 class _Reader:
     def __init__(self, function: FunctionType, name: str, kind: str, scope: Mapping[str, Any]) -> None:
         self.function = function
@@ -123,13 +176,6 @@ class _Reader:
 
     def signature(self) -> Signature:
         hints = self.hints()
-        if not _is_plain(self.function):
-            self.mistake(
-                diagnostics.UNSUPPORTED_TYPE,
-                f"{self.kind} `{self.name}` is a coroutine or a generator, which gives its values by and by",
-                hint="write a plain `def` that returns them"
-                + ("; it can run a coroutine with `asyncio.run(...)`" if self.kind == "task" else ""),
-            )
         parameters = {}
         described = _descriptions(self.function.__doc__ or "")
         interface = interface_pb2.Interface()
@@ -142,6 +188,7 @@ class _Reader:
                 )
                 self.default(read, variable)
         outputs, form = self.outputs(hints)
+        self.body(outputs)
         for output in outputs:
             interface.outputs.add(name=output.name, type=output.converter.type)
         if self.mistakes:
@@ -230,6 +277,24 @@ class _Reader:
                 outputs.append(Output(name, part, converter))
         return tuple(outputs), form
 
+    def body(self, outputs: Sequence[Output]) -> None:
+        """Whether the result is there when the function returns, or is a stream that it gives by and by."""
+        flags = self.function.__code__.co_flags
+        if self.kind == "task" and flags & inspect.CO_GENERATOR:
+            if len(outputs) != 1 or not outputs[0].converter.type.HasField("stream"):
+                self.mistake(
+                    diagnostics.UNSUPPORTED_TYPE,
+                    f"task `{self.name}` is a generator, which its annotation does not say",
+                    hint="annotate what it yields, as in `-> Iterator[int]`, or write `return` in place of `yield`",
+                )
+        elif flags & (inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+            self.mistake(
+                diagnostics.UNSUPPORTED_TYPE,
+                f"{self.kind} `{self.name}` is a coroutine or a generator, which gives its values by and by",
+                hint="write a plain `def` that returns them"
+                + ("; it can run a coroutine with `asyncio.run(...)`" if self.kind == "task" else ""),
+            )
+
     def converter(self, annotation: Any, what: str) -> type_engine.Converter | None:
         try:
             return types().converter(annotation)
@@ -251,13 +316,6 @@ class _Reader:
                 hint=hint,
             )
         )
-
-
-def _is_plain(function: FunctionType) -> bool:
-    """Whether its result is there when it returns."""
-    return not function.__code__.co_flags & (
-        inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
-    )
 
 
 def _shown(parameter: inspect.Parameter) -> str:

@@ -55,6 +55,7 @@ def _scalar(dtype: Any, annotation: Any) -> type | None:
 
     inner = get_args(dtype)
     scalar: Any = inner[0] if get_origin(dtype) is np.dtype and inner else dtype
+    scalar = get_origin(scalar) or scalar  # np.floating[Any]
     if scalar in (Any, np.generic, np.dtype) or isinstance(scalar, TypeVar):
         return None
     if not isinstance(scalar, type) or not issubclass(scalar, np.generic) or issubclass(scalar, np.object_):
@@ -143,7 +144,9 @@ def _check_dtype(dtype: Any, path: str) -> None:
     import numpy as np
 
     hint = "give the array another dtype, as with .astype(np.float64)"
-    if dtype.hasobject:
+    if dtype.kind == "T":
+        reason, hint = "its strings are of any length", "write .astype(np.str_)"
+    elif dtype.hasobject:
         reason, hint = "its elements are Python objects", "give them one dtype, or use list[T]"
     elif any(each.type in (np.longdouble, np.clongdouble) for each in _leaves(dtype)):
         reason = f"{dtype.name} is another type on other machines"

@@ -10,7 +10,7 @@ import collections.abc
 import functools
 import itertools
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping, Set
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, get_args, get_origin
 
 from google.protobuf import message
@@ -45,7 +45,7 @@ def stream_converter(annotation: Any, engine: TypeEngine) -> conversion.Converte
 
 
 class StreamConverter(conversion.Converter):
-    """Elements one after another. A consumer gets them as it asks for them, once; an `Iterable` from the start each time.
+    """Elements one after another. A consumer gets them as it asks for them; from an `Iterable` more than once.
 
     A stream is written while the author's iterator runs, so this must be called where the task's context is.
     """
@@ -89,7 +89,7 @@ class StreamConverter(conversion.Converter):
         hint = ""
         if isinstance(value, (str, bytes, bytearray, Mapping)):
             hint = "a text or a mapping is one value: write iter(...) of what is meant"
-        elif isinstance(value, Set):
+        elif isinstance(value, (set, frozenset)):
             hint = "a set has no order: write sorted(...)"
         elif hasattr(value, "__aiter__"):
             hint = "an asynchronous iterator can't be a stream: make it a generator with `yield`, without `async`"
@@ -99,12 +99,16 @@ class StreamConverter(conversion.Converter):
 
     def _columns(self, value: Any, path: str, data: Data) -> Iterator[literals_pb2.List]:
         start, most = 0, _FIRST_ELEMENTS
-        for batch in _batches(value, lambda: most):
-            place = _place(path, start)
-            column = self._element.to_column(batch, place, data)
-            yield column
-            start += len(batch)
-            most = max(1, min(_MOST_ELEMENTS, len(batch) * _CHUNK // max(1, column.ByteSize())))
+        iterator = _started(value)
+        try:
+            while batch := _batch(iterator, most):
+                column = self._element.to_column(batch, _place(path, start), data)
+                yield column
+                start += len(batch)
+                most = max(1, min(_MOST_ELEMENTS, len(batch) * _CHUNK // max(1, column.ByteSize())))
+        finally:
+            if isinstance(iterator, collections.abc.Generator):
+                iterator.close()  # what it holds is given back where its task still runs
 
     def _listed(self, column: literals_pb2.List, path: str, data: Data) -> Generator[Any, None, None]:
         yield from self._element.from_column(column, _place(path, 0), data)
@@ -135,25 +139,16 @@ def _place(path: str, start: int) -> conversion.Place:
     return lambda i: f"{path}[{start + i}]"
 
 
-def _batches(value: Any, most: Callable[[], int]) -> Iterator[list[Any]]:
-    """The elements in lists of at most so many, and of few where they are large.
-
-    Raises:
-        Raised: what the author's iterator raised.
-    """
+def _started(value: Any) -> Iterator[Any]:
+    """The author's iterator. Raises Raised: what making it raised."""
     try:
-        iterator = iter(value)
+        return iter(value)
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
         raise author_errors.Raised(error) from None
-    try:
-        while batch := _batch(iterator, most()):
-            yield batch
-    finally:
-        if isinstance(iterator, collections.abc.Generator):
-            iterator.close()  # what it holds is given back where its task still runs
 
 
 def _batch(iterator: Iterator[Any], most: int) -> list[Any]:
+    """The next elements: at most so many, and fewer where they are large. Raises Raised: what the iterator raised."""
     batch: list[Any] = []
     weight = 0
     try:
