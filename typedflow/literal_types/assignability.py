@@ -6,8 +6,8 @@
 - `T` to a union that has a variant for it, the equal one before the first that accepts it; a union to whatever takes
   each of its variants;
 - `list[S]` to `list[T]`, `dict[str, S]` to `dict[str, T]` and `list[S]` to `Iterator[T]` when `S` is to `T`; the empty
-  list and the empty dict (of `Never`) to any; `Iterator[S]` to `Iterator[T]` only when `S` and `T` are equal, because its
-  elements are not touched on the way;
+  list and the empty dict (of `Never`) to any; `Iterator[S]` to `Iterator[T]` only when `S` and `T` are equal, because
+  its elements are not touched on the way;
 - a record to one whose fields are among its own, with equal types; a field that may be missing to one that may be; a
   field that may be missing need not be there at all;
 - a tuple to one of as many elements, with equal types; never between tuples, records and lists;
@@ -20,9 +20,9 @@
 - what is sensitive only to what is sensitive; what is not, to both. Inside what is sensitive the marks of parts do not
   matter: all of it is hidden.
 
-It is reflexive, and whatever is assignable converts without loss (`literals.convert`). It is not transitive, and nothing may
-rely on that: a record is assignable to a narrower one without an optional field, and that one to a record in which the
-same field, of another type, may be missing, which the first is not assignable to.
+It is reflexive, and whatever is assignable converts without loss (`literals.convert`). It is not transitive, and
+nothing may rely on that: a record is assignable to a narrower one without some field, and that one to a record in
+which the same field, of another type, may be missing, which the first is not assignable to.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from typedflow.literal_types import building, identity, parts, printing
 from typedflow.pb.types_pb2 import LiteralType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from typedflow.pb.types_pb2 import ArrayType, Column, EnumType, Field, FrameType, RecordType, UnionType
+    from typedflow.pb.types_pb2 import Column, Field, FrameType, RecordType, UnionType
 
 _MOST_LISTED = 10
 _MOST_HINTED = 3
@@ -108,31 +108,8 @@ def _mismatch(source: LiteralType, target: LiteralType) -> Mismatch | None:
             hint=f"make the input `Annotated[{printing.brief(target)}, Sensitive]`",
         )
     kind, wanted = source.WhichOneof("type"), target.WhichOneof("type")
-    if kind != wanted:
-        return _across_kinds(source, target)
-    match kind:
-        case "list":
-            return _of_elements(source.list.element, target.list.element)
-        case "dict":
-            return _of_elements(source.dict.value, target.dict.value)
-        case "record":
-            return _of_records(source, target)
-        case "enum":
-            return _of_enums(source.enum, target)
-        case "file":
-            return _of_formats("file", source.file.format, target.file.format)
-        case "directory":
-            return _of_formats("directory", source.directory.format, target.directory.format)
-        case "frame":
-            return _of_frames(source.frame, target.frame)
-        case "array":
-            return _of_arrays(source.array, target.array)
-        case "stream":
-            return _of_streams(source, target)
-        case "custom":
-            return _of_customs(source, target)
-        case _:
-            return _other(source, target)
+    rule = _RULES.get((kind or "", wanted or ""), _other)
+    return rule(source, target)
 
 
 # Unions
@@ -175,16 +152,6 @@ def _into_union(source: LiteralType, target: LiteralType) -> Mismatch | None:
 # Of different kinds
 
 
-def _across_kinds(source: LiteralType, target: LiteralType) -> Mismatch | None:
-    match source.WhichOneof("type"), target.WhichOneof("type"):
-        case "enum", "simple":
-            return _enum_to_simple(source, target)
-        case "list", "stream":
-            return _of_elements(source.list.element, target.stream.element)
-        case _:
-            return _other(source, target)
-
-
 def _enum_to_simple(source: LiteralType, target: LiteralType) -> Mismatch | None:
     of_other_types = [
         m for m in source.enum.members if _VALUE_TYPES.get(m.WhichOneof("value") or "") != target
@@ -201,7 +168,7 @@ def _other(source: LiteralType, target: LiteralType) -> Mismatch:
     )
 
 
-def _how_to_get(source: LiteralType, target: LiteralType) -> str:  # noqa: PLR0911 - a case for each pair
+def _how_to_get(source: LiteralType, target: LiteralType) -> str:
     match source.WhichOneof("type"), target.WhichOneof("type"):
         case "simple", "simple" if source == building.INT and target == building.FLOAT:
             return "only a constant int that is exact as a float converts by itself; make the upstream give a float"
@@ -224,14 +191,26 @@ def _how_to_get(source: LiteralType, target: LiteralType) -> str:  # noqa: PLR09
 # Of one kind
 
 
-def _of_elements(source: LiteralType, target: LiteralType) -> Mismatch | None:
+def _lists(source: LiteralType, target: LiteralType) -> Mismatch | None:
+    return _elements(source.list.element, target.list.element)
+
+
+def _dicts(source: LiteralType, target: LiteralType) -> Mismatch | None:
+    return _elements(source.dict.value, target.dict.value)
+
+
+def _list_to_stream(source: LiteralType, target: LiteralType) -> Mismatch | None:
+    return _elements(source.list.element, target.stream.element)
+
+
+def _elements(source: LiteralType, target: LiteralType) -> Mismatch | None:
     if source.WhichOneof("type") is None:
         return None
     mismatch = is_assignable(source, target)
     return mismatch.within("[]") if mismatch else None
 
 
-def _of_records(source: LiteralType, target: LiteralType) -> Mismatch | None:
+def _records(source: LiteralType, target: LiteralType) -> Mismatch | None:
     given, wanted = source.record, target.record
     if given.positional != wanted.positional:
         one, other = ("a tuple", "has named fields") if given.positional else ("no tuple", "is one")
@@ -245,13 +224,13 @@ def _of_records(source: LiteralType, target: LiteralType) -> Mismatch | None:
     for field in wanted.fields:
         found = by_name.get(field.name)
         step = f"[{field.name}]" if wanted.positional else f".{field.name}"
-        mismatch = _of_fields(found, field) if found else None
+        mismatch = _field(found, field) if found else None
         if mismatch:
             return mismatch.within(step)
     return None
 
 
-def _of_fields(found: Field, wanted: Field) -> Mismatch | None:
+def _field(found: Field, wanted: Field) -> Mismatch | None:
     if found.optional and not wanted.optional:
         hint = f"make `{wanted.name}` NotRequired in the input, or required in the upstream"
         return Mismatch("it may be missing", hint=hint)
@@ -268,9 +247,9 @@ def _counted(t: RecordType) -> str:
     return "1 element" if len(t.fields) == 1 else f"{len(t.fields)} elements"
 
 
-def _of_enums(source: EnumType, target: LiteralType) -> Mismatch | None:
+def _enums(source: LiteralType, target: LiteralType) -> Mismatch | None:
     wanted = {identity.member_key(m) for m in target.enum.members}
-    extra = [printing.member(m) for m in source.members if identity.member_key(m) not in wanted]
+    extra = [printing.member(m) for m in source.enum.members if identity.member_key(m) not in wanted]
     if not extra:
         return None
     shown = ", ".join(extra[:_MOST_LISTED])
@@ -279,7 +258,15 @@ def _of_enums(source: EnumType, target: LiteralType) -> Mismatch | None:
     return Mismatch(f"it may be {shown}, which {printing.brief(target)} is not")
 
 
-def _of_formats(noun: str, source: str, target: str) -> Mismatch | None:
+def _files(source: LiteralType, target: LiteralType) -> Mismatch | None:
+    return _formats("file", source.file.format, target.file.format)
+
+
+def _directories(source: LiteralType, target: LiteralType) -> Mismatch | None:
+    return _formats("directory", source.directory.format, target.directory.format)
+
+
+def _formats(noun: str, source: str, target: str) -> Mismatch | None:
     if target in ("", source):
         return None
     if not source:
@@ -289,24 +276,26 @@ def _of_formats(noun: str, source: str, target: str) -> Mismatch | None:
     return Mismatch(f"a {noun} of format `{source}` is not one of format `{target}`")
 
 
-def _of_arrays(source: ArrayType, target: ArrayType) -> Mismatch | None:
-    if target.dtype not in ("", source.dtype):
-        if not source.dtype:
-            wanted = printing.brief(LiteralType(array=target))
-            hint = f"annotate the upstream as {wanted}"
-            return Mismatch(f"its element type is not known, and `{target.dtype}` is asked for", hint=hint)
-        return Mismatch(f"its elements are `{source.dtype}`, not `{target.dtype}`")
-    if target.HasField("dimensions") and not source.HasField("dimensions"):
-        hint = f"annotate the upstream as {printing.brief(LiteralType(array=target))}"
+def _arrays(source: LiteralType, target: LiteralType) -> Mismatch | None:
+    given, wanted = source.array, target.array
+    hint = f"annotate the upstream as {printing.brief(target)}"
+    if wanted.dtype and not given.dtype:
+        return Mismatch(f"its element type is not known, and `{wanted.dtype}` is asked for", hint=hint)
+    if wanted.dtype not in ("", given.dtype):
+        return Mismatch(f"its elements are `{given.dtype}`, not `{wanted.dtype}`")
+    if not wanted.HasField("dimensions") or (
+        given.HasField("dimensions") and given.dimensions == wanted.dimensions
+    ):
+        return None
+    if not given.HasField("dimensions"):
         return Mismatch(
-            f"how many axes it has is not known, and {target.dimensions} are asked for", hint=hint
+            f"how many axes it has is not known, and {wanted.dimensions} are asked for", hint=hint
         )
-    if target.HasField("dimensions") and source.dimensions != target.dimensions:
-        return Mismatch(f"it has {source.dimensions} axes, not {target.dimensions}")
-    return None
+    axes = "1 axis" if given.dimensions == 1 else f"{given.dimensions} axes"
+    return Mismatch(f"it has {axes}, not {wanted.dimensions}")
 
 
-def _of_streams(source: LiteralType, target: LiteralType) -> Mismatch:
+def _streams(source: LiteralType, target: LiteralType) -> Mismatch:
     given, wanted = source.stream.element, target.stream.element
     inner = is_assignable(given, wanted)
     if inner and inner.path:
@@ -315,7 +304,7 @@ def _of_streams(source: LiteralType, target: LiteralType) -> Mismatch:
     return Mismatch(reason, "[]", inner.hint if inner else "elements of iterators need equal types")
 
 
-def _of_customs(source: LiteralType, target: LiteralType) -> Mismatch:
+def _customs(source: LiteralType, target: LiteralType) -> Mismatch:
     if source.custom.name != target.custom.name:
         return Mismatch(f"{printing.brief(source)} is not {printing.brief(target)}")
     given, wanted = source.custom.representation, target.custom.representation
@@ -328,18 +317,20 @@ def _of_customs(source: LiteralType, target: LiteralType) -> Mismatch:
 # Frames
 
 
-def _of_frames(source: FrameType, target: FrameType) -> Mismatch | None:
+def _frames(source: LiteralType, target: LiteralType) -> Mismatch | None:
+    return _frame_columns(source.frame, target.frame)
+
+
+def _frame_columns(source: FrameType, target: FrameType) -> Mismatch | None:
     if not source.columns and not source.strict and (target.columns or target.strict):
-        wanted = LiteralType(frame=target)
-        return Mismatch(
-            "its columns are not known", hint=f"annotate the upstream as {printing.brief(wanted)}"
-        )
+        wanted = printing.brief(LiteralType(frame=target))
+        return Mismatch("its columns are not known", hint=f"annotate the upstream as {wanted}")
     given = {c.name: c for c in source.columns}
     missing = [c.name for c in target.columns if c.name not in given and not c.optional]
     problems = [_are_missing("column", missing)] if missing else []
     for wanted_column in target.columns:
         actual = given.get(wanted_column.name)
-        problem = _of_columns(actual, wanted_column) if actual else ""
+        problem = _column(actual, wanted_column) if actual else ""
         if problem:
             problems.append(f"column `{wanted_column.name}` {problem}")
     hint = _did_you_mean(missing, given)
@@ -357,7 +348,7 @@ def _of_frames(source: FrameType, target: FrameType) -> Mismatch | None:
     return Mismatch("; ".join(problems), hint=hint) if problems else None
 
 
-def _of_columns(actual: Column, wanted: Column) -> str:
+def _column(actual: Column, wanted: Column) -> str:
     if wanted.dtype not in ("", actual.dtype):
         return f"is {printing.dtype(actual.dtype)}, not {printing.dtype(wanted.dtype)}"
     if actual.nullable and not wanted.nullable:
@@ -386,3 +377,19 @@ def _did_you_mean(missing: Sequence[str], given: Iterable[str]) -> str:
     pairs = [(name, spelling.nearest(name, candidates)) for name in missing[:_MOST_HINTED]]
     found = [f"`{near}` for `{name}`" for name, near in pairs if near]
     return f"did you mean {', '.join(found)}?" if found else ""
+
+
+_RULES: Mapping[tuple[str, str], Callable[[LiteralType, LiteralType], Mismatch | None]] = {
+    ("list", "list"): _lists,
+    ("dict", "dict"): _dicts,
+    ("list", "stream"): _list_to_stream,
+    ("stream", "stream"): _streams,
+    ("record", "record"): _records,
+    ("enum", "enum"): _enums,
+    ("enum", "simple"): _enum_to_simple,
+    ("file", "file"): _files,
+    ("directory", "directory"): _directories,
+    ("array", "array"): _arrays,
+    ("frame", "frame"): _frames,
+    ("custom", "custom"): _customs,
+}

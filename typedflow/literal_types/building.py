@@ -102,8 +102,9 @@ def optional(t: LiteralType) -> LiteralType:
 
 
 def union(*ts: LiteralType) -> LiteralType:
-    """One of several types, in declared order; unions among them are taken apart, each variant as sensitive as its union.
+    """One of several types, in declared order.
 
+    Unions among them are taken apart, each variant as sensitive as its union.
     Raises DefinitionError when a variant is there twice: a value could not say which it is.
     """
     variants: list[LiteralType] = []

@@ -21,7 +21,8 @@ from typedflow.literals.columns import (
     records,
     strings,
 )
-from typedflow.literals.conversion import constant, convert, follow
+from typedflow.literals.constants import constant
+from typedflow.literals.conversion import convert
 from typedflow.literals.lists import (
     concatenate,
     element,
@@ -32,6 +33,7 @@ from typedflow.literals.lists import (
     split,
     unions,
 )
+from typedflow.literals.paths import follow
 from typedflow.literals.plain import from_json, to_json
 from typedflow.literals.scalars import (
     as_map,

@@ -1,4 +1,4 @@
-"""Which field of a literal, and which column of a list, has the values of a type; and what of a type is looked up often."""
+"""Which field of a literal and which column of a list has the values of a type, and what is looked up often."""
 
 from __future__ import annotations
 

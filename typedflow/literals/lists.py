@@ -217,7 +217,7 @@ _chained = itertools.chain.from_iterable
 # To literals
 
 
-def elements(of: List) -> Iterator[Literal]:  # noqa: C901 - a case for each column
+def elements(of: List) -> Iterator[Literal]:  # noqa: C901, PLR0912 - a case for each column
     """The elements in order, each as a literal of its own (messages of a `literals` column are not copied)."""
     match of.WhichOneof("column"):
         case "nones":
@@ -350,7 +350,9 @@ def split(of: List, lengths: Iterable[int]) -> Iterator[List]:
         yield next(pieces) if count else columns.empty()
 
 
-def _split(of: List, lengths: Sequence[int]) -> Iterator[List]:  # noqa: C901 - a case for each column
+def _split(  # noqa: C901, PLR0912 - a case for each column
+    of: List, lengths: Sequence[int]
+) -> Iterator[List]:
     """The same for pieces that have elements."""
     spans = itertools.pairwise(itertools.accumulate(lengths, initial=0))
     match of.WhichOneof("column"):
@@ -367,13 +369,14 @@ def _split(of: List, lengths: Sequence[int]) -> Iterator[List]:  # noqa: C901 - 
         case "bytes":
             yield from (List(bytes=Blocks(values=of.bytes.values[start:end])) for start, end in spans)
         case "datetimes":
-            moments = _moments(of.datetimes)
-            yield from (columns.instants(*(each[start:end] for each in moments)) for start, end in spans)
+            micros, offsets, zones = _moments(of.datetimes)
+            for start, end in spans:
+                yield columns.instants(micros[start:end], offsets[start:end], zones[start:end])
         case "dates":
             yield from (List(dates=Dates(days=of.dates.days[start:end])) for start, end in spans)
         case "durations":
-            micros = of.durations.microseconds
-            yield from (List(durations=Durations(microseconds=micros[start:end])) for start, end in spans)
+            found = of.durations.microseconds
+            yield from (List(durations=Durations(microseconds=found[start:end])) for start, end in spans)
         case "decimals":
             yield from (List(decimals=Decimals(values=of.decimals.values[start:end])) for start, end in spans)
         case "unions":

@@ -208,7 +208,7 @@ def int_too_large(v: int) -> str:
     return f"{shown} is outside the 64 bits of an int"
 
 
-def describe(literal: Literal) -> str:  # noqa: C901, PLR0911 - a case for each value
+def describe(literal: Literal) -> str:  # noqa: C901, PLR0911, PLR0912 - a case for each value
     """A literal in a few words for an error: `"x" (str)`, `5 (int)`, `a list of 3`."""
     match literal.WhichOneof("value"):
         case "none":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from typedflow.literal_types import EnumValue
-    from typedflow.pb.literals_pb2 import Array, List, Literal
+    from typedflow.pb.literals_pb2 import Array, Frame, List, Literal
     from typedflow.pb.types_pb2 import ArrayType, EnumType, LiteralType, RecordType
 
 
@@ -26,7 +26,7 @@ def misfit(literal: Literal, of: LiteralType, path: str) -> str:
     Linear in the messages that the value and the type are made of: a packed column is looked at as a whole, and counts
     that a message only claims take no time and no space.
     """
-    return _Check().value(literal, of, path)
+    return Check().value(literal, of, path)
 
 
 def expectation(literal: Literal, of: LiteralType, reason: str = "") -> str:
@@ -37,15 +37,20 @@ def expectation(literal: Literal, of: LiteralType, reason: str = "") -> str:
     return f"{message}: {reason}" if reason else message
 
 
-class _Check:
-    def __init__(self) -> None:
+class Check:
+    """Looks at one value and at all that is in it; `frames`: the columns that a frame says it has too."""
+
+    def __init__(self, *, frames: bool = False) -> None:
         self.known = kinds.Known()
+        self._frames = frames
 
     def value(self, literal: Literal, of: LiteralType, path: str) -> str:
         wrong = self._value(literal, of, path)
         return f"{path}: {expectation(literal, of)}" if wrong and of.sensitive else wrong
 
-    def _value(self, literal: Literal, of: LiteralType, path: str) -> str:  # noqa: C901 - a case for each kind of type
+    def _value(  # noqa: C901, PLR0912 - a case for each kind of type
+        self, literal: Literal, of: LiteralType, path: str
+    ) -> str:
         kind = literal.WhichOneof("value")
         if kind == "offloaded":
             return ""
@@ -85,6 +90,7 @@ class _Check:
                 reason = _not_array(literal.array, of.array) if fits else ""
             case "frame":
                 fits = kind == "frame"
+                reason = not_frame(literal.frame, of) if fits and self._frames else ""
             case "stream":
                 fits = kind == "stream"
             case _:
@@ -106,10 +112,8 @@ class _Check:
             return f"{path}[]: expected {literal_types.brief(element)}, got a sensitive value that is none"
         return wrong
 
-    def _elements(
-        self, found: List, element: LiteralType, path: str, keys: Sequence[str]
-    ) -> str:
-        inside = f"{path}[]"
+    def _elements(self, found: List, element: LiteralType, path: str, keys: Sequence[str]) -> str:
+        inside, reason = f"{path}[]", ""
         match found.WhichOneof("column"), element.WhichOneof("type"):
             case "literals", _:
                 places = map(scalars.quote, keys) if keys else itertools.count()
@@ -210,6 +214,14 @@ def _not_decimal(values: Iterable[str]) -> str:
     except errors.ConversionError as error:
         return error.message
     return ""
+
+
+def not_frame(found: Frame, of: LiteralType) -> str:
+    """What keeps a frame from being of a type, by the columns that it says it has."""
+    mismatch = literal_types.is_assignable(
+        literal_types.frame(found.type.columns, strict=True), literal_types.plain(of)
+    )
+    return mismatch.reason if mismatch else ""
 
 
 def _not_array(found: Array, of: ArrayType) -> str:

@@ -1,6 +1,7 @@
 """Whether the columns of a list that somebody sent agree with each other, before anything is done with them.
 
-A count is a few bytes of a message however large it is, so nothing here makes anything of the size that a list says it has.
+A count is a few bytes of a message however large it is, so nothing here makes anything of the size that a list says
+it has.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from typedflow.pb.literals_pb2 import Datetimes, Dict, Dicts, List, Records, Unions
 
-# None and records without fields take no bytes in a message. More of them than this, beyond what is usual beside the bytes
-# that it does have, is an attack, not a value.
+# None and records without fields take no bytes in a message. More of them than this, beyond what is usual beside the
+# bytes that it does have, is an attack, not a value.
 _MOST_COUNTED = 2**24
 _USUAL_PER_BYTE = 64
 # One zone may stand for all datetimes of a column.
