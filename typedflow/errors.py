@@ -14,6 +14,8 @@ any room can raise from it.
     ├── NotFound                no such entity, execution, node, bundle                    exit 2, NOT_FOUND
     ├── VersionConflict         other content under a registered version                  exit 2, ALREADY_EXISTS
     ├── StateConflict           not possible in the present state; fenced; stale           exit 2, FAILED_PRECONDITION
+    │   └── BreakingChange      a launch plan that breaks what its active version promises
+    ├── Unimplemented           what this release can say but not yet do                  exit 2, UNIMPLEMENTED
     ├── PermissionDenied        no or wrong credentials                                    exit 4, UNAUTHENTICATED
     ├── ServerUnreachable       nothing answers at the address                             exit 3, UNAVAILABLE
     ├── ServerFailed            the server met a mistake of its own                        exit 1, INTERNAL
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from typedflow.pb.diagnostics_pb2 import Diagnostic
     from typedflow.pb.errors_pb2 import ExecutionError as ErrorMessage
+    from typedflow.pb.registry_pb2 import InterfaceComparison
 
 
 class TypedflowError(Exception):
@@ -146,6 +149,36 @@ class StateConflict(TypedflowError):
     """Not possible in the present state: already ended, fenced, or changed by somebody else meanwhile."""
 
     code = "StateConflict"
+
+
+class BreakingChange(StateConflict):
+    """Launch plans that would break what the active versions of their names promise.
+
+    `comparisons` says of each what breaks, and whom it concerns. `left_out` is how many breaking variables are not
+    among them, because they did not fit in an answer.
+    """
+
+    code = "BreakingChange"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        comparisons: Sequence[InterfaceComparison],
+        where: str = "",
+        hint: str = "",
+        code: str = "",
+        left_out: int = 0,
+    ) -> None:
+        super().__init__(message, where=where, hint=hint, code=code)
+        self.comparisons = tuple(comparisons)
+        self.left_out = left_out
+
+
+class Unimplemented(TypedflowError):
+    """What can be written, checked and registered, but not yet done by this release."""
+
+    code = "Unimplemented"
 
 
 class PermissionDenied(TypedflowError):

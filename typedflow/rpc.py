@@ -2,7 +2,8 @@
 
 The service turns an error into a status with `abort_from`, the client turns the status back with `error_from`: what a
 caller catches is what was raised. Code, place and hint travel as google.rpc.ErrorInfo, diagnostics as
-typedflow.v1.Diagnostics, in the status's details. Nothing here makes a call.
+typedflow.v1.Diagnostics, what a launch plan would break as typedflow.v1.InterfaceComparison, in the status's details.
+Nothing here makes a call.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from urllib import parse
 from google.protobuf import message
 
 from typedflow import errors
-from typedflow.pb import diagnostics_pb2
+from typedflow.pb import diagnostics_pb2, registry_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import grpc
     from google.rpc.status_pb2 import Status
@@ -33,6 +34,9 @@ _MAX_STATUS_BYTES = 7 * 1024
 _MAX_MESSAGE_BYTES = 1000
 _MAX_PLACE_BYTES = 500
 _MAX_HINT_BYTES = 500
+_MAX_TYPE_BYTES = 100
+_MAX_REASON_BYTES = 300
+_MAX_AFFECTED = 10
 _PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 # The first that an error is an instance of.
@@ -42,6 +46,7 @@ _CODES: tuple[tuple[type[errors.TypedflowError], str], ...] = (
     (errors.NotFound, "NOT_FOUND"),
     (errors.VersionConflict, "ALREADY_EXISTS"),
     (errors.StateConflict, "FAILED_PRECONDITION"),
+    (errors.Unimplemented, "UNIMPLEMENTED"),
     (errors.PermissionDenied, "UNAUTHENTICATED"),
     (errors.ServerUnreachable, "UNAVAILABLE"),
     (errors.ServerFailed, "INTERNAL"),
@@ -55,6 +60,7 @@ _ERRORS: dict[str, type[errors.TypedflowError]] = {
     "ALREADY_EXISTS": errors.VersionConflict,
     "FAILED_PRECONDITION": errors.StateConflict,
     "ABORTED": errors.StateConflict,
+    "UNIMPLEMENTED": errors.Unimplemented,
     "UNAUTHENTICATED": errors.PermissionDenied,
     "PERMISSION_DENIED": errors.PermissionDenied,
     "UNAVAILABLE": errors.ServerUnreachable,
@@ -98,13 +104,20 @@ def status_of(error: errors.TypedflowError, *, limited: bool = True) -> Status:
         info.metadata["hint"] = cut(error.hint, _MAX_HINT_BYTES)
     number: int = getattr(grpc.StatusCode, code_of(error)).value[0]
     status = status_pb2.Status(code=number, message=cut(error.message, _MAX_MESSAGE_BYTES))
+    escaped = len(parse.quote(status.message, safe=_PRINTABLE))
+    room = _MAX_STATUS_BYTES - escaped - status.ByteSize() - info.ByteSize()
     if isinstance(error, errors.CompileError):
         sent = diagnostics_pb2.Diagnostics(diagnostics=error.diagnostics)
         if limited:
-            escaped = len(parse.quote(status.message, safe=_PRINTABLE))
-            _limit(sent, _MAX_STATUS_BYTES - escaped - status.ByteSize() - info.ByteSize())
+            _limit(sent, room)
         info.metadata["diagnostics"] = str(len(error.diagnostics))
         status.details.add().Pack(sent)
+    if isinstance(error, errors.BreakingChange):
+        comparisons = _fitting(error.comparisons, room) if limited else error.comparisons
+        left_out = _breaking(error.comparisons) - _breaking(comparisons)
+        info.metadata["left_out"] = str(error.left_out + left_out)
+        for comparison in comparisons:
+            status.details.add().Pack(comparison)
     status.details.add().Pack(info)
     return status
 
@@ -123,9 +136,10 @@ def error_from(failure: grpc.RpcError | grpc.aio.AioRpcError, address: str = "")
     assert isinstance(failure, grpc.Call | grpc.aio.AioRpcError)
     code = failure.code().name
     said = failure.details() or code
-    info = _info_of(failure)
-    if isinstance(info, errors.CompileError):
-        return info
+    told = _told_by(failure)
+    if isinstance(told, errors.TypedflowError):
+        return told
+    info = told
     kind = _ERRORS.get(code, errors.TypedflowError)
     if kind is errors.UsageError and info is not None:
         kind = _USAGE_ERRORS.get(info.reason, kind)
@@ -176,6 +190,45 @@ def _limit(sent: diagnostics_pb2.Diagnostics, room: int) -> None:
             return
 
 
+def _fitting(
+    comparisons: Iterable[registry_pb2.InterfaceComparison], room: int
+) -> list[registry_pb2.InterfaceComparison]:
+    """What breaks, in short, as far as there is room for it; the first variable that does always stays."""
+    found: list[registry_pb2.InterfaceComparison] = []
+    for comparison in comparisons:
+        short = registry_pb2.InterfaceComparison()
+        short.CopyFrom(comparison)
+        del short.variables[:], short.affected[_MAX_AFFECTED:]
+        room -= short.ByteSize() + 60  # what packs it has a name, too
+        for variable in comparison.variables:
+            if variable.compatibility != registry_pb2.COMPATIBILITY_BREAKING:
+                continue
+            cut = registry_pb2.VariableComparison()
+            cut.CopyFrom(variable)
+            cut.name = _text(cut.name, _MAX_TYPE_BYTES)
+            cut.old_type, cut.new_type = (
+                _text(each, _MAX_TYPE_BYTES) for each in (cut.old_type, cut.new_type)
+            )
+            cut.reason = _text(cut.reason, _MAX_REASON_BYTES)
+            room -= cut.ByteSize() + 4
+            if room < 0 and (found or short.variables):
+                break
+            short.variables.append(cut)
+        if room < 0 and found:
+            break
+        found.append(short)
+    return found
+
+
+def _breaking(comparisons: Iterable[registry_pb2.InterfaceComparison]) -> int:
+    """How many variables break."""
+    return sum(
+        variable.compatibility == registry_pb2.COMPATIBILITY_BREAKING
+        for comparison in comparisons
+        for variable in comparison.variables
+    )
+
+
 def _text(text: str, most: int | None) -> str:
     """The text as it can travel: whole characters only, and no more than so many bytes, unless there is no limit."""
     data = text.encode("utf-8", "replace")
@@ -196,23 +249,39 @@ class _Info(Protocol):
         """Place and hint."""
 
 
-def _info_of(failure: grpc.Call | grpc.aio.AioRpcError) -> errors.CompileError | _Info | None:
-    """What the status's details say; None when they say nothing, as with a server that is none of ours."""
+def _told_by(failure: grpc.Call | grpc.aio.AioRpcError) -> errors.TypedflowError | _Info | None:
+    """What the status's details say: the error itself where they have all of it.
+
+    None when they say nothing, as with a server that is none of ours.
+    """
     from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 - as above
 
     packed = dict(failure.trailing_metadata() or ()).get(DETAILS_KEY)
     if not isinstance(packed, bytes):
         return None
+    found: error_details_pb2.ErrorInfo | None = None
+    comparisons = []
     try:
-        status = status_pb2.Status.FromString(packed)
-        diagnostics = diagnostics_pb2.Diagnostics()
-        for detail in status.details:
+        for detail in status_pb2.Status.FromString(packed).details:
+            diagnostics = diagnostics_pb2.Diagnostics()
+            comparison = registry_pb2.InterfaceComparison()
+            info = error_details_pb2.ErrorInfo()
             if detail.Unpack(diagnostics):
                 return errors.CompileError(diagnostics.diagnostics, failure.details() or "")
-        for detail in status.details:
-            info = error_details_pb2.ErrorInfo()
-            if detail.Unpack(info) and info.domain == DOMAIN:
-                return cast("_Info", info)
+            if detail.Unpack(comparison):
+                comparisons.append(comparison)
+            elif found is None and detail.Unpack(info) and info.domain == DOMAIN:
+                found = info
     except message.DecodeError:
-        pass
-    return None
+        return None
+    if not comparisons or found is None:
+        return cast("_Info | None", found)
+    left_out = found.metadata.get("left_out", "")
+    return errors.BreakingChange(
+        failure.details() or "",
+        comparisons=comparisons,
+        where=found.metadata.get("where", ""),
+        hint=found.metadata.get("hint", ""),
+        code=found.reason,
+        left_out=int(left_out) if left_out.isdecimal() else 0,
+    )

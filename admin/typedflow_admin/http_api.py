@@ -32,6 +32,7 @@ _STATUSES = {
     "DATA_LOSS": 500,
     "INTERNAL": 500,
     "UNKNOWN": 500,
+    "UNIMPLEMENTED": 501,
     "UNAVAILABLE": 503,
 }
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from typedflow import errors, interface, literals, spelling
+from typedflow import errors, interface, literal_types, literals, spelling
 from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
 from typedflow.pb.literals_pb2 import LiteralMap, NamedLiteral
 from typedflow.pb.workflows_pb2 import CompiledWorkflow
@@ -43,6 +43,7 @@ def bind(
     problems = [
         (f"inputs.{name}", "fixed by the launch plan: it can't be given") for name in fixed if name in refused
     ]
+    problems += _pickled(plan, given, plain)
     free = LiteralMap(values=[value for value in given.values if value.name not in fixed])
     bound = LiteralMap()
     try:
@@ -59,6 +60,17 @@ def bind(
         assert value is not None, variable.name
         values.append(NamedLiteral(name=variable.name, value=value))
     return LiteralMap(values=values)
+
+
+def _pickled(
+    plan: CompiledLaunchPlan, given: LiteralMap, plain: Mapping[str, object]
+) -> list[tuple[str, str]]:
+    """What is given for pickled inputs: only tasks make such values, as whoever reads one runs the code in it."""
+    pickled = {each.name for each in plan.interface.inputs if literal_types.uses_pickle(each.type)}
+    values = {each.name for each in given.values if each.value.WhichOneof("value") not in {None, "none"}}
+    values.update(name for name, value in plain.items() if value is not None)
+    why = "pickled: it can't be given to a launch, as reading it runs the code in it; have a task make it"
+    return [(f"inputs.{name}", why) for name in sorted(pickled & values)]
 
 
 def check_nodes(workflow: CompiledWorkflow, nodes: Iterable[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from typedflow import errors, identifiers, spelling
 from typedflow.pb.identifiers_pb2 import (
     ENTITY_KIND_LAUNCH_PLAN,
@@ -21,23 +23,45 @@ _SHOWN = 5
 
 
 def find(transaction: store.Transaction, id_: Identifier, field: str = "id") -> store.EntityRow:
-    """The entity that `id_` names, its newest version when it names none.
+    """The entity that `id_` names; when it names no version, a launch plan's active one, else the newest.
 
     Raises:
         UsageError: a part of it is missing, or its name is the last part of several.
         NotFound: there is no such entity, or not this version of it.
     """
     word = _check(id_, field)
-    key = store.EntityKey(id_.kind, id_.project, id_.domain, id_.name)
-    found = transaction.entities.find(key, id_.version)
+    key, version = version_key(id_)
+    found = _version(transaction, key, version)
     if found is None:
         name = _full_name(transaction, id_, word)
-        found = transaction.entities.find(
-            store.EntityKey(id_.kind, id_.project, id_.domain, name), id_.version
-        )
+        found = _version(transaction, replace(key, name=name), version)
         if found is None:
             raise _no_version(transaction, id_, name, word)
     return found
+
+
+def version_key(id_: Identifier) -> store.EntityVersion:
+    """An identifier as the store has it."""
+    return store.EntityKey(id_.kind, id_.project, id_.domain, id_.name), id_.version
+
+
+def identifier(row: store.EntityRow) -> Identifier:
+    """The identifier of a stored version."""
+    return identifier_of(row.version_key)
+
+
+def identifier_of(version: store.EntityVersion) -> Identifier:
+    """What the store has, as an identifier."""
+    key, name = version
+    kind = EntityKind.ValueType(key.kind)
+    return Identifier(kind=kind, project=key.project, domain=key.domain, name=key.name, version=name)
+
+
+def _version(transaction: store.Transaction, key: store.EntityKey, version: str) -> store.EntityRow | None:
+    if not version and key.kind == ENTITY_KIND_LAUNCH_PLAN:
+        active = transaction.entities.active_of([key]).get(key)
+        version = active.version if active is not None else ""
+    return transaction.entities.find(key, version)
 
 
 def word(kind: EntityKind.ValueType) -> str:

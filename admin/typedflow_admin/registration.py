@@ -1,7 +1,6 @@
-"""One registration, from what was sent to the rows that say it: completed, compiled, compared. Touches no database.
+"""What a registration sends: gathered within its limits, and every template given its whole identifier.
 
-The order is: `receive` gathers the stream within its limits, `complete` gives every template its whole identifier,
-`compile_all` checks everything and finds every mistake at once. The registry stores what comes out.
+`receive` and then `complete`; `compilation` checks what comes out. Touches no database.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from typing import TypeVar
 
 from blake3 import blake3
 
-from typedflow import compiler, errors, hashing, identifiers, interface
-from typedflow.pb.diagnostics_pb2 import Diagnostic
+from typedflow import errors, hashing, identifiers
 from typedflow.pb.identifiers_pb2 import (
     ENTITY_KIND_LAUNCH_PLAN,
     ENTITY_KIND_TASK,
@@ -21,14 +19,12 @@ from typedflow.pb.identifiers_pb2 import (
     EntityKind,
     Identifier,
 )
-from typedflow.pb.interface_pb2 import Interface
-from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan, LaunchPlanTemplate
+from typedflow.pb.launch_plans_pb2 import LaunchPlanTemplate
 from typedflow.pb.registry_pb2 import RegisterHeader, RegisterRequest
 from typedflow.pb.tasks_pb2 import TaskTemplate
-from typedflow.pb.workflows_pb2 import CompiledWorkflow, WorkflowTemplate
+from typedflow.pb.workflows_pb2 import Node, WorkflowTemplate
 
 Template = TaskTemplate | WorkflowTemplate | LaunchPlanTemplate
-Compiled = TaskTemplate | CompiledWorkflow | CompiledLaunchPlan
 Key = tuple[int, str, str, str, str]
 T = TypeVar("T", TaskTemplate, WorkflowTemplate, LaunchPlanTemplate)
 
@@ -50,40 +46,6 @@ class Sent:
         yield from self.tasks
         yield from self.workflows
         yield from self.launch_plans
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is registered already and referred to."""
-
-    tasks: dict[Key, TaskTemplate]
-    workflows: dict[Key, CompiledWorkflow]
-    task_names: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One entity that may be stored."""
-
-    template: Template
-    compiled: Compiled
-    digest: str
-    content: str
-
-    @property
-    def id(self) -> Identifier:
-        """Its identifier."""
-        return self.template.id
-
-    @property
-    def signature(self) -> str:
-        """Its interface, printed."""
-        return interface.text(self._interface())
-
-    def _interface(self) -> Interface:
-        if isinstance(self.compiled, CompiledWorkflow):
-            return self.compiled.workflow.interface
-        return self.compiled.interface
 
 
 async def receive(requests: AsyncIterable[RegisterRequest]) -> Sent:
@@ -123,7 +85,7 @@ def complete(sent: Sent) -> str:
         UsageError: a part of an identifier is missing or malformed, or two templates of one identifier differ.
     """
     _check_header(sent.header)
-    for kind, templates in _by_kind(sent):
+    for kind, templates in by_kind(sent):
         for template in templates:
             id_ = template.id
             if id_.kind not in (0, kind):
@@ -145,17 +107,42 @@ def complete(sent: Sent) -> str:
 
 
 def references(sent: Sent) -> list[Identifier]:
-    """The tasks and workflows that are referred to but not sent, completed, each once."""
+    """What is referred to but not sent, completed, each once."""
     there = {identifiers.key(template.id) for template in sent.templates()}
-    wanted: dict[Key, Identifier] = {}
-    for workflow in sent.workflows:
-        for node in workflow.nodes:
-            id_ = completed(node.task.task, workflow.id, ENTITY_KIND_TASK)
-            wanted.setdefault(identifiers.key(id_), id_)
-    for plan in sent.launch_plans:
-        id_ = completed(plan.workflow, plan.id, ENTITY_KIND_WORKFLOW)
-        wanted.setdefault(identifiers.key(id_), id_)
+    wanted = {identifiers.key(id_): id_ for template in sent.templates() for id_ in referred(template)}
     return [id_ for key, id_ in wanted.items() if key not in there]
+
+
+def referred(template: Template) -> list[Identifier]:
+    """What a template refers to, completed, each once."""
+    if isinstance(template, LaunchPlanTemplate):
+        return [completed(template.workflow, template.id, ENTITY_KIND_WORKFLOW)]
+    if isinstance(template, TaskTemplate):
+        return []
+    as_written: dict[Key, Identifier] = {}  # most nodes refer to what others refer to
+    for node in template.nodes:
+        if (reference := _reference(node)) is not None:
+            kind, id_ = reference
+            as_written.setdefault((kind, id_.project, id_.domain, id_.name, id_.version), id_)
+    found = [
+        completed(id_, template.id, EntityKind.ValueType(kind)) for (kind, *_), id_ in as_written.items()
+    ]
+    return list({identifiers.key(id_): id_ for id_ in found}.values())
+
+
+def _reference(node: Node) -> tuple[EntityKind.ValueType, Identifier] | None:
+    """What a node runs, where that is registered under a name of its own."""
+    match node.WhichOneof("target"):
+        case "task":
+            return ENTITY_KIND_TASK, node.task.task
+        case "map":
+            return ENTITY_KIND_TASK, node.map.task
+        case "workflow":
+            return ENTITY_KIND_WORKFLOW, node.workflow.workflow
+        case "launch_plan":
+            return ENTITY_KIND_LAUNCH_PLAN, node.launch_plan.launch_plan
+        case _:
+            return None
 
 
 def completed(reference: Identifier, referrer: Identifier, kind: EntityKind.ValueType) -> Identifier:
@@ -169,63 +156,8 @@ def completed(reference: Identifier, referrer: Identifier, kind: EntityKind.Valu
     )
 
 
-def compile_all(sent: Sent, known: Known) -> list[Checked]:
-    """Every entity as it will be stored, sorted by kind and name.
-
-    Raises:
-        CompileError: with every mistake in anything that was sent.
-    """
-    diagnostics: list[Diagnostic] = []
-    checked: list[Checked] = []
-
-    def keep(
-        template: Template,
-        result: compiler.Result[TaskTemplate]
-        | compiler.Result[CompiledWorkflow]
-        | compiler.Result[CompiledLaunchPlan],
-    ) -> bool:
-        diagnostics.extend(result.diagnostics)
-        if result.value is not None:
-            checked.append(
-                Checked(template, result.value, hashing.of_entity(template), hashing.of_content(template))
-            )
-        return result.value is not None
-
-    for task in sent.tasks:
-        keep(task, compiler.compile_task(task))
-    resolver = _Resolver(sent, known)
-    workflows: dict[Key, CompiledWorkflow | None] = dict(known.workflows)
-    for workflow in sent.workflows:
-        result = compiler.compile_workflow(workflow, resolver)
-        keep(workflow, result)
-        workflows[identifiers.key(workflow.id)] = result.value
-    for plan in sent.launch_plans:
-        key = identifiers.key(completed(plan.workflow, plan.id, ENTITY_KIND_WORKFLOW))
-        target = workflows.get(key)
-        # Of a workflow that is itself wrong nothing more is said.
-        if target is not None or key not in workflows:
-            keep(plan, compiler.compile_launch_plan(plan, target))
-    if diagnostics:
-        # What is wrong with a task is said by every workflow that calls it, too.
-        raise errors.CompileError(compiler.unique(diagnostics))
-    return sorted(checked, key=lambda entity: (entity.id.kind, entity.id.name))
-
-
-class _Resolver:
-    """Finds tasks among what was sent, then among what is registered."""
-
-    def __init__(self, sent: Sent, known: Known) -> None:
-        self._tasks = known.tasks | {identifiers.key(task.id): task for task in sent.tasks}
-        self._names = sorted({*known.task_names, *(task.id.name for task in sent.tasks)})
-
-    def task(self, id_: Identifier) -> TaskTemplate | None:
-        return self._tasks.get(identifiers.key(id_))
-
-    def task_names(self) -> Sequence[str]:
-        return self._names
-
-
-def _by_kind(sent: Sent) -> tuple[tuple[EntityKind.ValueType, Sequence[Template]], ...]:
+def by_kind(sent: Sent) -> tuple[tuple[EntityKind.ValueType, Sequence[Template]], ...]:
+    """The templates that were sent, by what they are."""
     return (
         (ENTITY_KIND_TASK, sent.tasks),
         (ENTITY_KIND_WORKFLOW, sent.workflows),

@@ -12,7 +12,13 @@ from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass
 
 from typedflow import errors, identifiers
-from typedflow.pb.identifiers_pb2 import ENTITY_KIND_TASK, ENTITY_KIND_WORKFLOW, EntityKind, Identifier
+from typedflow.pb.identifiers_pb2 import (
+    ENTITY_KIND_LAUNCH_PLAN,
+    ENTITY_KIND_TASK,
+    ENTITY_KIND_WORKFLOW,
+    Identifier,
+)
+from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
 from typedflow.pb.registry_pb2 import (
     CHANGE_CHANGED,
     CHANGE_NEW,
@@ -28,7 +34,17 @@ from typedflow.pb.registry_pb2 import (
 )
 from typedflow.pb.tasks_pb2 import TaskTemplate
 from typedflow.pb.workflows_pb2 import CompiledWorkflow
-from typedflow_admin import differences, names, pages, principals, registration, store
+from typedflow_admin import (
+    activation,
+    compilation,
+    differences,
+    names,
+    pages,
+    principals,
+    registration,
+    store,
+)
+from typedflow_admin.wording import Words
 
 
 class Registry:
@@ -46,32 +62,41 @@ class Registry:
             CompileError: with every mistake in it.
             StateConflict: a bundle that is not there.
             VersionConflict: other content under a version that exists.
+            BreakingChange: a launch plan that is to be activated breaks what the active version promises.
         """
         sent = await registration.receive(requests)
         version = await asyncio.to_thread(registration.complete, sent)
-        wanted = registration.references(sent)
+        wanted = await asyncio.to_thread(registration.references, sent)
         known = await self._database.read(
             lambda transaction: _known(transaction, wanted, sent.header.project, sent.header.domain)
         )
-        checked = await asyncio.to_thread(registration.compile_all, sent, known)
+        checked = await asyncio.to_thread(compilation.compile_all, sent, known)
         rows = await asyncio.to_thread(self._rows, checked)
+        referred = await asyncio.to_thread(_referred, checked, rows)
         bundles = sorted({task.python.bundle for task in sent.tasks if task.python.bundle})
+        header = sent.header
 
-        def store_all(transaction: store.Transaction) -> list[Change.ValueType]:
-            if not sent.header.dry_run:
+        def store_all(transaction: store.Transaction) -> list[RegisteredEntity]:
+            if not header.dry_run:
                 _check_bundles(transaction, bundles)
-            plan = _plan(transaction, checked, rows, "" if sent.header.version else version)
-            if not sent.header.dry_run:
+            plan = _plan(transaction, checked, rows, "" if header.version else version)
+            compared = activation.compare_registered(transaction, checked, rows)
+            if header.activate and not header.allow_breaking:
+                activation.check(compared)
+            if not header.dry_run:
                 transaction.entities.place(plan.placed)
                 transaction.entities.insert(plan.new)
-            return plan.changes
+                transaction.entities.refer({row.version_key: referred[row.version_key] for row in plan.new})
+                if header.activate:
+                    launch_plans = [row.version_key for row in rows if row.kind == ENTITY_KIND_LAUNCH_PLAN]
+                    transaction.entities.activate(launch_plans, self._clock_us(), principals.current())
+            return [
+                RegisteredEntity(id=one.id, change=change, interface=each.comparison if each else None)
+                for one, change, each in zip(checked, plan.changes, compared, strict=True)
+            ]
 
-        run = self._database.read if sent.header.dry_run else self._database.write
-        changes = await run(store_all)
-        entities = [
-            RegisteredEntity(id=one.id, change=change) for one, change in zip(checked, changes, strict=True)
-        ]
-        return RegisterResponse(version=version, entities=entities)
+        run = self._database.read if header.dry_run else self._database.write
+        return RegisterResponse(version=version, entities=await run(store_all))
 
     async def get(self, id_: Identifier) -> Entity:
         """The entity that `id_` names.
@@ -105,7 +130,7 @@ class Registry:
             page, token = pages.cut(rows, limit, store.weight, lambda row: row.name, *filters)
         return ListEntitiesResponse(entities=[_summary(row) for row in page], next_page_token=token)
 
-    def _rows(self, checked: Sequence[registration.Checked]) -> list[store.EntityRow]:
+    def _rows(self, checked: Sequence[compilation.Checked]) -> list[store.EntityRow]:
         now, principal = self._clock_us(), principals.current()
         return [
             store.EntityRow(
@@ -126,21 +151,31 @@ class Registry:
         ]
 
 
+def _referred(
+    checked: Sequence[compilation.Checked], rows: Sequence[store.EntityRow]
+) -> dict[store.EntityVersion, list[store.EntityVersion]]:
+    return {
+        row.version_key: [names.version_key(id_) for id_ in registration.referred(one.template)]
+        for one, row in zip(checked, rows, strict=True)
+    }
+
+
 def _known(
     transaction: store.Transaction, wanted: Sequence[Identifier], project: str, domain: str
-) -> registration.Known:
-    keys = [(store.EntityKey(id_.kind, id_.project, id_.domain, id_.name), id_.version) for id_ in wanted]
-    tasks, workflows = {}, {}
-    for row in transaction.entities.exact(keys):
-        key = identifiers.key(_identifier(row))
+) -> compilation.Known:
+    tasks, workflows, launch_plans = {}, {}, {}
+    for row in transaction.entities.exact([names.version_key(id_) for id_ in wanted]):
+        key = identifiers.key(names.identifier(row))
         if row.kind == ENTITY_KIND_TASK:
             tasks[key] = TaskTemplate.FromString(row.template)
-        else:
+        elif row.kind == ENTITY_KIND_WORKFLOW:
             workflows[key] = CompiledWorkflow.FromString(row.template)
-    missing = len(tasks) + len(workflows) < len(wanted)
-    return registration.Known(
-        tasks, workflows, transaction.entities.names(ENTITY_KIND_TASK, project, domain) if missing else ()
-    )
+        else:
+            launch_plans[key] = CompiledLaunchPlan.FromString(row.template)
+    found = tasks.keys() | workflows.keys() | launch_plans.keys()
+    missing = sorted({id_.kind for id_ in wanted if identifiers.key(id_) not in found})
+    hinted = {kind: transaction.entities.names(kind, project, domain) for kind in missing}
+    return compilation.Known(tasks, workflows, launch_plans, hinted)
 
 
 def _check_bundles(transaction: store.Transaction, digests: Sequence[str]) -> None:
@@ -165,7 +200,7 @@ class _Plan:
 
 def _plan(
     transaction: store.Transaction,
-    checked: Sequence[registration.Checked],
+    checked: Sequence[compilation.Checked],
     rows: Sequence[store.EntityRow],
     made_of_content: str,
 ) -> _Plan:
@@ -206,8 +241,9 @@ def _plan(
     return plan
 
 
-def _conflict(one: registration.Checked, old: store.EntityRow) -> errors.VersionConflict:
-    difference = differences.describe(type(one.compiled).FromString(old.template), one.compiled)
+def _conflict(one: compilation.Checked, old: store.EntityRow) -> errors.VersionConflict:
+    before = activation.compiled(old)
+    difference = differences.describe(before, one.compiled, Words([before, one.compiled], everything=True))
     return errors.VersionConflict(
         f"version `{old.version}` of {names.word(one.id.kind)} `{old.name}` exists with other content"
         + (f": {difference}" if difference else ""),
@@ -226,14 +262,13 @@ def _versions(
     return transaction.entities.versions(row.key, before, limit)
 
 
-def _identifier(row: store.EntityRow) -> Identifier:
-    kind = EntityKind.ValueType(row.kind)
-    return Identifier(kind=kind, project=row.project, domain=row.domain, name=row.name, version=row.version)
-
-
 def _entity(row: store.EntityRow) -> Entity:
     entity = Entity(
-        id=_identifier(row), digest=row.digest, created_at_us=row.created_at_us, principal=row.principal
+        id=names.identifier(row),
+        digest=row.digest,
+        created_at_us=row.created_at_us,
+        principal=row.principal,
+        active=row.active,
     )
     if row.kind == ENTITY_KIND_TASK:
         entity.task.MergeFromString(row.template)
@@ -246,8 +281,9 @@ def _entity(row: store.EntityRow) -> Entity:
 
 def _summary(row: store.EntityRow) -> EntitySummary:
     return EntitySummary(
-        id=_identifier(row),
+        id=names.identifier(row),
         description=row.description,
         signature=row.signature,
         created_at_us=row.created_at_us,
+        active=row.active,
     )

@@ -24,10 +24,12 @@ from sqlalchemy.exc import DatabaseError
 from typedflow import errors, settings
 from typedflow.dataplane import objects
 from typedflow_admin import doors, home, migrations, principals, service
+from typedflow_admin.activation import LaunchPlans
 from typedflow_admin.attempts import Attempts
 from typedflow_admin.bells import Bell
 from typedflow_admin.catalog import Catalog
 from typedflow_admin.commits import Commits
+from typedflow_admin.comparisons import Comparisons
 from typedflow_admin.data import Data
 from typedflow_admin.database import Database, create_engine
 from typedflow_admin.executions import Executions
@@ -260,6 +262,8 @@ def _rooms(database: SqlStore, options: Options) -> service.Rooms:
     work = Work(database, Commits(database, changes), work_bell, options.lease_ms)
     return service.Rooms(
         registry=Registry(database, _clock_us),
+        launch_plans=LaunchPlans(database, _clock_us),
+        comparisons=Comparisons(database),
         executions=Executions(database, store, work_bell, changes, _clock_us),
         logs=Logs(database, work),
         catalog=Catalog(database, store),

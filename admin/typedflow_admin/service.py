@@ -23,8 +23,10 @@ from typedflow.pb import (
     registry_pb2,
     registry_pb2_grpc,
 )
+from typedflow_admin.activation import LaunchPlans
 from typedflow_admin.attempts import Attempts
 from typedflow_admin.catalog import Catalog
+from typedflow_admin.comparisons import Comparisons
 from typedflow_admin.data import Data
 from typedflow_admin.executions import Executions
 from typedflow_admin.logs import Logs
@@ -37,6 +39,8 @@ class Rooms:
     """Everything that the services call."""
 
     registry: Registry
+    launch_plans: LaunchPlans
+    comparisons: Comparisons
     executions: Executions
     logs: Logs
     catalog: Catalog
@@ -50,6 +54,8 @@ class RegistryService(registry_pb2_grpc.RegistryServicer):
 
     def __init__(self, rooms: Rooms) -> None:
         self._registry = rooms.registry
+        self._launch_plans = rooms.launch_plans
+        self._comparisons = rooms.comparisons
 
     async def Register(
         self, request_iterator: AsyncIterator[registry_pb2.RegisterRequest], _context: object
@@ -65,6 +71,21 @@ class RegistryService(registry_pb2_grpc.RegistryServicer):
         self, request: registry_pb2.ListEntitiesRequest, _context: object
     ) -> registry_pb2.ListEntitiesResponse:
         return await self._registry.page(request)
+
+    async def CompareEntities(
+        self, request: registry_pb2.CompareEntitiesRequest, _context: object
+    ) -> registry_pb2.CompareEntitiesResponse:
+        return await self._comparisons.compare(request)
+
+    async def ActivateLaunchPlan(
+        self, request: registry_pb2.ActivateLaunchPlanRequest, _context: object
+    ) -> registry_pb2.ActivateLaunchPlanResponse:
+        return await self._launch_plans.activate(request)
+
+    async def DeactivateLaunchPlan(
+        self, request: registry_pb2.DeactivateLaunchPlanRequest, _context: object
+    ) -> registry_pb2.DeactivateLaunchPlanResponse:
+        return await self._launch_plans.deactivate(request.id)
 
 
 class ExecutionsService(executions_pb2_grpc.ExecutionsServicer):

@@ -4,8 +4,8 @@ import grpc
 import pytest
 from grpc import aio
 
-from typedflow import errors, rpc
-from typedflow.pb import diagnostics_pb2
+from typedflow import errors, identifiers, rpc
+from typedflow.pb import diagnostics_pb2, registry_pb2
 
 EVERY = [
     errors.UsageError("m", where="w", hint="h", code="Special"),
@@ -14,6 +14,7 @@ EVERY = [
     errors.NotFound("m", hint="h"),
     errors.VersionConflict("m"),
     errors.StateConflict("m", code="Fenced"),
+    errors.Unimplemented("m", where="node"),
     errors.PermissionDenied("m"),
     errors.ServerUnreachable("m"),
     errors.ServerFailed("m"),
@@ -69,6 +70,44 @@ def test_a_diagnostic_that_is_too_long_for_metadata_arrives_in_short():
     assert [each.code for each in arrived.diagnostics] == ["MismatchingTypes"]
     assert arrived.diagnostics[0].expected.startswith("xxx")
     assert rpc.status_of(errors.CompileError([long])).ByteSize() < 8192
+
+
+def comparison(variables: int, affected: int = 0) -> registry_pb2.InterfaceComparison:
+    """One that breaks in so many variables, and has a change beside that breaks nothing."""
+    breaking, compatible = registry_pb2.COMPATIBILITY_BREAKING, registry_pb2.COMPATIBILITY_COMPATIBLE
+    made = registry_pb2.InterfaceComparison(
+        compatibility=breaking,
+        old=identifiers.launch_plan("nightly", version="v1"),
+        new=identifiers.launch_plan("nightly", version="v2"),
+        affected=[identifiers.workflow(f"w{number}", version="v1") for number in range(affected)],
+        affected_count=affected,
+    )
+    made.variables.add(name="fine", compatibility=compatible, reason="it is new")
+    for number in range(variables):
+        made.variables.add(name=f"x{number}", compatibility=breaking, old_type="int", reason="it is gone")
+    return made
+
+
+def test_i4_what_would_break_arrives_with_the_error():
+    whole = comparison(3, affected=2)
+    arrived = rpc.error_from(sent(errors.BreakingChange("m", comparisons=[whole], where="w", hint="h")))
+    assert isinstance(arrived, errors.BreakingChange)
+    assert (arrived.message, arrived.where, arrived.hint, arrived.left_out) == ("m", "w", "h", 0)
+    del whole.variables[0]
+    assert list(arrived.comparisons) == [whole]
+
+
+def test_i4_what_would_break_and_does_not_fit_is_counted():
+    error = errors.BreakingChange("m" * 900, comparisons=[comparison(1000, affected=100), comparison(20)])
+    assert rpc.status_of(error).ByteSize() < 8192
+    arrived = rpc.error_from(sent(error))
+    assert isinstance(arrived, errors.BreakingChange)
+    [first] = arrived.comparisons
+    assert 20 < len(first.variables) < 300
+    assert arrived.left_out == 1020 - len(first.variables)
+    assert (len(first.affected), first.affected_count) == (10, 100)
+    whole = rpc.status_of(error, limited=False)
+    assert len(whole.details) == 3
 
 
 @pytest.mark.parametrize(

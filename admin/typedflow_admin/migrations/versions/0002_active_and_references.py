@@ -32,9 +32,9 @@ def upgrade() -> None:
         sa.Column("number", _number(), nullable=False),
         sa.Column("activated_at_us", sa.BigInteger(), nullable=False),
         sa.Column("principal", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["number"], ["entities.number"], name=op.f("fk_active_launch_plans_number")),
         sa.PrimaryKeyConstraint("project", "domain", "name", name=op.f("pk_active_launch_plans")),
         sa.UniqueConstraint("number", name=op.f("uq_active_launch_plans_number")),
+        sa.ForeignKeyConstraint(["number"], ["entities.number"], name=op.f("fk_active_launch_plans_number")),
         sqlite_with_rowid=False,
     )
     references = op.create_table(
