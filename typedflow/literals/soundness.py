@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # None and records without fields take no bytes in a message. More of them than this, beyond what is usual beside the
 # bytes that it does have, is an attack, not a value.
-_MOST_COUNTED = 2**24
-_USUAL_PER_BYTE = 64
+_MOST_COUNTED = 2**20
+_USUAL_PER_BYTE = 16
 # One zone may stand for all datetimes of a column.
 _LONGEST_ZONE = 255
 
