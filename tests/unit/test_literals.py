@@ -1,20 +1,17 @@
-"""Values one at a time: what is refused and how it is said, constants, plain JSON."""
+"""Values one at a time: what is refused and how it is said, constants."""
 
 import datetime as dt
-import math
 import struct
 import zoneinfo
 
 import pytest
 
 from typedflow import errors, literal_types, literals
-from typedflow.literal_types import BOOL, DATETIME, FLOAT, INT, NONE, STRING
+from typedflow.literal_types import BOOL, FLOAT, INT, NONE, STRING
 from typedflow.pb.literals_pb2 import (
-    Blob,
     Datetime,
     File,
     Frame,
-    Integers,
     List,
     Lists,
     Literal,
@@ -351,145 +348,3 @@ def test_a_constant_file_or_frame_fits_by_format_and_columns():
 def test_convert_refuses_what_is_not_assignable():
     with pytest.raises(errors.ConversionError, match="expected float, got int"):
         literals.convert(literals.from_int(1), INT, FLOAT)
-
-
-# Plain JSON
-
-
-@pytest.mark.parametrize(
-    ("value", "target", "plain"),
-    [
-        (literals.from_none(), NONE, None),
-        (literals.from_int(5), INT, 5),
-        (literals.from_float(math.inf), FLOAT, "Infinity"),
-        (literals.from_float(-math.inf), FLOAT, "-Infinity"),
-        (Literal(union=Union(variant=0, value=literals.from_int(5))), literal_types.optional(INT), 5),
-        (
-            Literal(union=Union(variant=1, value=literals.from_float(math.nan))),
-            literal_types.union(STRING, FLOAT),
-            {"$type": "float", "value": "NaN"},
-        ),
-        (
-            Literal(union=Union(variant=1, value=Literal(datetime=Datetime(epoch_microseconds=500_000)))),
-            literal_types.union(STRING, DATETIME),
-            {"$type": "datetime", "value": "1970-01-01T00:00:00.500000Z"},
-        ),
-        (
-            Literal(union=Union(variant=1, value=literals.from_record({"x": numbers()}))),
-            literal_types.union(
-                literal_types.record("C", {"x": literal_types.list_of(INT)}),
-                literal_types.record("C", {"x": literal_types.list_of(STRING)}),
-            ),
-            {"$type": 1, "value": {"x": []}},
-        ),
-    ],
-    ids=["None", "int", "Infinity", "-Infinity", "optional", "NaN or str", "datetime or str", "alike"],
-)
-def test_json_is_plain_and_tagged_only_where_forms_clash(value: Literal, target: LiteralType, plain: object):
-    assert literals.to_json(value, target) == plain
-    assert literals.to_json(literals.from_json(plain, target, "x"), target) == plain
-
-
-def test_json_of_a_file_and_a_frame_says_what_they_are_and_where():
-    blob = Blob(uri="s3://b/k", digest="b3:1", size=3)
-    assert literals.to_json(Literal(file=File(content="b3:0", blob=blob, format="csv", name="x.csv"))) == {
-        "uri": "s3://b/k",
-        "digest": "b3:1",
-        "size": 3,
-        "format": "csv",
-    }
-    frame = Frame(
-        content="b3:0", blob=blob, rows=7, type=literal_types.frame([Column(name="a", dtype="int64")]).frame
-    )
-    assert literals.to_json(Literal(frame=frame)) == {
-        "uri": "s3://b/k",
-        "digest": "b3:1",
-        "rows": 7,
-        "columns": [{"name": "a", "dtype": "int64"}],
-    }
-
-
-@pytest.mark.parametrize(
-    "value", ["data.csv", {"uri": "s3://b/k", "digest": "b3:1", "size": 3, "format": "csv"}]
-)
-@pytest.mark.parametrize("target", [literal_types.file(), literal_types.frame()], ids=["File", "dataframe"])
-def test_s5_files_and_frames_are_not_taken_from_json(value: object, target: LiteralType):
-    with pytest.raises(errors.ConversionError, match="upload it with a client"):
-        literals.from_json(value, target, "inputs.data")
-
-
-@pytest.mark.parametrize(
-    ("value", "target", "message"),
-    [
-        (True, INT, "x: expected int, got true (bool)"),
-        (5.0, INT, "x: expected int, got 5.0 (float)"),
-        ("x", INT, 'x: expected int, got "x" (str)'),
-        (None, STRING, "x: expected str, got null"),
-        (1, STRING, "x: expected str, got 1 (int)"),
-        (2**53 + 1, FLOAT, "x: expected float, got 9007199254740993 (int): it is not exact as a float"),
-        (10**400, FLOAT, "x: expected float, got an int of 1329 bits: it is not exact as a float"),
-        (2**63, INT, "x: expected int: 9223372036854775808 is outside the 64 bits of an int"),
-        (
-            [1, 2**63],
-            literal_types.list_of(INT),
-            "x[1]: expected int: 9223372036854775808 is outside the 64 bits of an int",
-        ),
-        ("2024-01-01T00:00:00", DATETIME, "x: expected datetime: 2024-01-01T00:00:00 has no time zone"),
-        ("yesterday", DATETIME, 'x: expected datetime: "yesterday" is not RFC 3339'),
-        ({"a": 1}, literal_types.list_of(INT), "x: expected list[int], got an object with `a`"),
-        ([1], LAYER, "x: expected Layer, got an array of 1"),
-        ("x", literal_types.optional(INT), 'x: expected int | None, got "x" (str)'),
-        (
-            {"$type": "str", "value": 1},
-            literal_types.optional(INT),
-            "x: expected one of `int`, `None` as `$type`",
-        ),
-        ({"width": 1, "scale": "y"}, literal_types.optional(LAYER), 'x.scale: expected float, got "y" (str)'),
-    ],
-    ids=range(16),
-)
-def test_t2_what_does_not_fit_is_refused_with_its_path_its_type_and_its_value(
-    value: object, target: LiteralType, message: str
-):
-    with pytest.raises(errors.ConversionError) as caught:
-        literals.from_json(value, target, "x")
-    assert str(caught.value).startswith(message)
-
-
-def test_every_part_of_a_json_value_that_does_not_fit_is_told_at_once():
-    value = {"layers": [{"width": "1", "scale": 1}, {"scale": None, "colour": 1}], "nam": "x"}
-    with pytest.raises(errors.ConversionError) as caught:
-        literals.from_json(value, CONFIG, "inputs.config")
-    assert caught.value.problems == (
-        ("inputs.config", "unknown field `nam`: did you mean `name`?"),
-        ("inputs.config.layers[0].width", 'expected int, got "1" (str)'),
-        ("inputs.config.layers[1]", "unknown field `colour`: there are `width`, `scale`"),
-        ("inputs.config.layers[1]", "field `width` of Layer is missing: expected int"),
-        ("inputs.config.layers[1].scale", "expected float, got null"),
-    )
-    assert "5 values do not fit" in str(caught.value)
-
-
-def test_a_long_list_of_misfits_is_an_error_of_bounded_size():
-    with pytest.raises(errors.ConversionError) as caught:
-        literals.from_json(["x"] * 100_000, literal_types.list_of(INT), "x")
-    assert len(caught.value.problems) == 100
-    assert str(caught.value).endswith("and 80 more")
-
-
-def test_a_field_with_a_default_may_be_left_out_of_json():
-    made = literals.from_json({"layers": []}, CONFIG, "x")
-    assert [f.name for f in made.record.fields] == ["layers"]
-
-
-def test_an_offset_in_json_is_kept():
-    made = literals.from_json("2024-07-01T12:00:00+02:00", DATETIME, "x")
-    assert made.datetime.offset_seconds == 7200
-    assert literals.to_json(made) == "2024-07-01T12:00:00+02:00"
-
-
-def test_lists_from_json_are_packed():
-    assert literals.from_json([1, 2], literal_types.list_of(FLOAT), "x").list == literals.floats([1.0, 2.0])
-    assert literals.from_json([[], [1]], literal_types.list_of(literal_types.list_of(INT)), "x").list == List(
-        lists=Lists(lengths=[0, 1], elements=List(integers=Integers(values=[1])))
-    )

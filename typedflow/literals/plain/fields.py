@@ -10,54 +10,40 @@ from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import marshmallow  # noqa: TID253 - this module is the lazy one
 
 from typedflow import errors, literal_types, spelling
 from typedflow.literals import columns, conversion, lists, scalars
-from typedflow.literals.plain import forms
+from typedflow.literals.plain import forms, problems
 from typedflow.pb import literals_pb2
 from typedflow.pb.literals_pb2 import FieldValue, Literal
 from typedflow.pb.types_pb2 import LiteralType
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, ItemsView, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 _ENOUGH = 100  # problems, after which no further elements of a list are looked at
 _TYPES = 256  # whose fields are kept, unless a type's message is larger than this
 _LARGE = 2**16
-_BY_KIND = frozenset(
-    {int, float, bool, list, type(None)}
-)  # forms that variants are told by, whatever the value
+_BY_KIND = frozenset({int, float, bool, list, type(None)})  # what variants are told by, whatever the value
 _NO_BYTES = (
     "its bytes can't be given as JSON; upload it with a client, which gives the literal to send instead"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with one value."""
-
-    message: str
-    code: str = ""
-
-
-class _Key(str):
-    """A key of a dict in a path, which a field of a record is not."""
-
-    __slots__ = ()
-
-
 def read(plain: object, target: LiteralType, path: str) -> Literal:
     """The literal of a plain value. Raises one ConversionError with every part that does not fit and its path."""
     message = target.SerializeToString(deterministic=True)
-    value = _kept(message) if len(message) <= _LARGE else _made(message)
     try:
-        return value.read(plain)
+        field = _kept(message) if len(message) <= _LARGE else _made(message)
+    except errors.ConversionError as error:
+        raise errors.ConversionError(error.message, where=path, hint=error.hint, code=error.code) from None
+    try:
+        return field.read(plain)
     except marshmallow.ValidationError as error:
-        found = [*itertools.islice(_flat(error.messages, path), _ENOUGH)]
+        found = [*itertools.islice(problems.flat(error.messages, path), _ENOUGH)]
     if len(found) == 1:
         where, problem = found[0]
         raise errors.ConversionError(problem.message, where=where, code=problem.code)
@@ -77,31 +63,6 @@ def _made(message: bytes) -> Value:
 
 
 _kept = functools.lru_cache(maxsize=_TYPES)(_made)
-
-
-def _flat(messages: object, path: str) -> Iterator[tuple[str, Problem]]:
-    if isinstance(messages, dict):
-        for step, inner in messages.items():
-            yield from _flat(inner, path + _step(step))
-    elif isinstance(messages, list):
-        yield from ((path, problem) for problem in messages)
-
-
-def _step(step: object) -> str:
-    if isinstance(step, int):
-        return f"[{step}]"
-    name = str(step)
-    return f".{name}" if name.isidentifier() and not isinstance(step, _Key) else f"[{scalars.quote(name)}]"
-
-
-def _wrong(messages: Mapping[object, object]) -> marshmallow.ValidationError:
-    """What to raise for parts that do not fit, by their place."""
-    return marshmallow.ValidationError(messages)  # type: ignore[arg-type]  # it takes keys of any type
-
-
-def _by_place(error: marshmallow.ValidationError) -> ItemsView[Hashable, object] | tuple[()]:
-    """What does not fit of a value's parts."""
-    return error.messages.items() if isinstance(error.messages, dict) else ()
 
 
 def _field(of: LiteralType, *, exact: bool = False, hidden: bool = False, expected: str = "") -> Value:
@@ -136,8 +97,9 @@ class Value(marshmallow.fields.Field[Literal]):
         self.of = of
         self.exact = exact
         self.hidden = hidden
+        self.discreet = hidden or literal_types.has_sensitive(of)
         self.expected = expected
-        self.error_messages = {"required": [Problem(f"missing: expected {expected}")]}
+        self.error_messages = {"required": [problems.Problem(f"missing: expected {expected}")]}
 
     def read(self, plain: object) -> Literal:
         """The literal of one value. Raises ValidationError."""
@@ -163,11 +125,11 @@ class Value(marshmallow.fields.Field[Literal]):
                 found.append(self.read(each))
             except marshmallow.ValidationError as error:
                 wrong[i] = error.messages
-                count += sum(1 for _ in _flat(error.messages, ""))
+                count += problems.count(error)
                 if count >= _ENOUGH:
                     break
         if wrong:
-            raise _wrong(wrong)
+            raise problems.wrong(wrong)
         return lists.pack(found)
 
     def part(self, of: LiteralType, *, exact: bool | None = None) -> Value:
@@ -180,13 +142,13 @@ class Value(marshmallow.fields.Field[Literal]):
         return self.problem(f"{message}: {reason}" if reason else message, code)
 
     def problem(self, message: str, code: str = "") -> marshmallow.ValidationError:
-        """What to raise, said in full, or with nothing of the value when that is Sensitive."""
-        shown = forms.not_shown(self.expected) if self.hidden else message
-        return marshmallow.ValidationError([Problem(shown, code)])
+        """What to raise, said in full, or with nothing of the value when that, or what it may hold, is Sensitive."""
+        shown = forms.not_shown(self.expected) if self.discreet else message
+        return marshmallow.ValidationError([problems.Problem(shown, code)])
 
-    def step(self, name: object) -> _Key:
+    def step(self, name: object) -> problems.Key:
         """A key of a value in a path, unless that is Sensitive."""
-        return _Key("..." if self.hidden else name)
+        return problems.Key("..." if self.hidden else name)
 
     def _validate_missing(self, value: object) -> None:
         # Null is a value as any other, which `read` judges.
@@ -332,8 +294,8 @@ class Dict(Value):
         except UnicodeEncodeError as error:
             raise self.problem(f"the key {error.object!r:.60} has half a surrogate pair") from None
         except marshmallow.ValidationError as error:
-            raise _wrong(
-                {self.step(keys[i]): inner for i, inner in _by_place(error) if isinstance(i, int)}
+            raise problems.wrong(
+                {self.step(keys[i]): inner for i, inner in problems.by_place(error) if isinstance(i, int)}
             ) from None
 
     def column(self, plain: list[object]) -> literals_pb2.List | None:
@@ -368,7 +330,7 @@ class Tuple(Value):
             except marshmallow.ValidationError as error:
                 wrong[i] = error.messages
         if wrong:
-            raise _wrong(wrong)
+            raise problems.wrong(wrong)
         return scalars.from_tuple(made)
 
     def column(self, plain: list[object]) -> literals_pb2.List | None:
@@ -386,6 +348,8 @@ class Record(Value):
     def __init__(self, of: LiteralType, *, exact: bool, hidden: bool, expected: str) -> None:
         super().__init__(of, exact=exact, hidden=hidden, expected=expected)
         self._parts: dict[str, Value] = {}
+        if len({field.name for field in of.record.fields}) < len(of.record.fields):
+            raise errors.ConversionError(f"{self.expected} has two fields of one name")
         for field in of.record.fields:
             part = self._parts[field.name] = self.part(field.type)
             part.data_key = field.name
@@ -401,14 +365,14 @@ class Record(Value):
         others = itertools.islice((name for name in plain if name not in self._parts), _ENOUGH)
         wrong: dict[object, object] = {name: [self._unknown(name)] for name in others}
         if self.hidden and wrong:
-            wrong = {self.step(""): [Problem(forms.not_shown(self.expected))]}
+            wrong = {self.step(""): [problems.Problem(forms.not_shown(self.expected))]}
         loaded: Mapping[str, Literal] = {}
         try:
             loaded = self._schema.load(plain)
         except marshmallow.ValidationError as error:
-            wrong.update(_by_place(error))
+            wrong.update(problems.by_place(error))
         if wrong:
-            raise _wrong(wrong)
+            raise problems.wrong(wrong)
         made = [
             FieldValue(name=name, value=loaded[key]) for key, name in self._names.items() if key in loaded
         ]
@@ -428,8 +392,8 @@ class Record(Value):
         named = ((name, part) for name, part in self._parts.items() if name in given)
         return _records(len(rows), ((name, part, [row[name] for row in rows]) for name, part in named))
 
-    def _unknown(self, name: object) -> Problem:
-        return Problem(forms.unknown("field", str(name), self._parts))
+    def _unknown(self, name: object) -> problems.Problem:
+        return problems.Problem(forms.unknown("field", str(name), self._parts))
 
 
 class Union(Value):
@@ -462,7 +426,7 @@ class Union(Value):
         # The variant that was gone into is the one that was meant, and of several the one that fits best.
         deeper = [failure for failure in failures if isinstance(failure.messages, dict)]
         if deeper:
-            raise min(deeper, key=lambda failure: sum(1 for _ in _flat(failure.messages, "")))
+            raise min(deeper, key=problems.count)
         raise self.refused(plain)
 
     def column(self, plain: list[object]) -> literals_pb2.List | None:

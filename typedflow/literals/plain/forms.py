@@ -62,7 +62,8 @@ def float_form(value: float) -> float | str:
 
 def datetime_form(value: Datetime) -> str:
     """RFC 3339 with the instant's offset; where it has a zone, that follows in brackets (RFC 9557)."""
-    text = scalars.to_datetime(value).isoformat().replace("+00:00", "Z")
+    text = scalars.to_datetime(value).isoformat()
+    text = f"{text[:-6]}Z" if text.endswith("+00:00") else text
     return f"{text}[{value.zone}]" if value.zone else text
 
 
@@ -119,8 +120,10 @@ def member_form(value: EnumValue) -> object:
 
 def member_forms(of: EnumType) -> dict[tuple[type, str], EnumValue]:
     """The members' values by what their plain values are known by; of two with one form the first."""
-    values = [literal_types.member_value(member) for member in of.members]
-    return {key(member_form(value)): value for value in reversed(values)}
+    made: dict[tuple[type, str], EnumValue] = {}
+    for value in map(literal_types.member_value, of.members):
+        made.setdefault(key(member_form(value)), value)
+    return made
 
 
 def key(plain: object) -> tuple[type, str]:
