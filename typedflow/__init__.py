@@ -22,55 +22,100 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from typedflow.authoring.branch import conditional
+    from typedflow.authoring.builder import Workflow
+    from typedflow.authoring.container import ContainerTask
     from typedflow.authoring.context import TaskContext, current_context
+    from typedflow.authoring.failure import ExecutionError
+    from typedflow.authoring.gate import approve, sleep, wait_for_input
     from typedflow.authoring.launch_plan import LaunchPlan
+    from typedflow.authoring.mapping import MapTask, map_task
     from typedflow.authoring.options import Cache, Resources, Retry, Secret, Timeout
+    from typedflow.authoring.reference import reference_launch_plan, reference_task, reference_workflow
     from typedflow.authoring.runner import Runner
+    from typedflow.authoring.schedule import Cron, FixedRate
     from typedflow.authoring.task import Task, task
-    from typedflow.authoring.workflow import Workflow, workflow
+    from typedflow.authoring.workflow import WorkflowFunction, workflow
     from typedflow.client import Client
     from typedflow.errors import NonRecoverable, TypedflowError
     from typedflow.type_engine.files import File, Format
+    from typedflow.type_engine.pickles import Pickle
+    from typedflow.type_engine.shared import register_transformer
+    from typedflow.type_engine.transformers import Transformer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Cache",
     "Client",
+    "ContainerTask",
+    "Cron",
+    "ExecutionError",
     "File",
+    "FixedRate",
     "Format",
     "LaunchPlan",
+    "MapTask",
     "NonRecoverable",
+    "Pickle",
     "Resources",
     "Retry",
     "Secret",
     "Task",
     "TaskContext",
     "Timeout",
+    "Transformer",
     "TypedflowError",
     "Workflow",
+    "WorkflowFunction",
+    "approve",
+    "conditional",
     "current_context",
+    "map_task",
+    "reference_launch_plan",
+    "reference_task",
+    "reference_workflow",
+    "register_transformer",
+    "sleep",
     "task",
+    "wait_for_input",
     "workflow",
 ]
 
 _PLACES = {
     "Cache": "authoring.options",
     "Client": "client",
+    "ContainerTask": "authoring.container",
+    "Cron": "authoring.schedule",
+    "ExecutionError": "authoring.failure",
     "File": "type_engine.files",
+    "FixedRate": "authoring.schedule",
     "Format": "type_engine.files",
     "LaunchPlan": "authoring.launch_plan",
+    "MapTask": "authoring.mapping",
     "NonRecoverable": "errors",
+    "Pickle": "type_engine.pickles",
     "Resources": "authoring.options",
     "Retry": "authoring.options",
     "Secret": "authoring.options",
     "Task": "authoring.task",
     "TaskContext": "authoring.context",
     "Timeout": "authoring.options",
+    "Transformer": "type_engine.transformers",
     "TypedflowError": "errors",
-    "Workflow": "authoring.workflow",
+    "Workflow": "authoring.builder",
+    "WorkflowFunction": "authoring.workflow",
+    "approve": "authoring.gate",
+    "conditional": "authoring.branch",
     "current_context": "authoring.context",
+    "map_task": "authoring.mapping",
+    "reference_launch_plan": "authoring.reference",
+    "reference_task": "authoring.reference",
+    "reference_workflow": "authoring.reference",
+    "register_transformer": "type_engine.shared",
+    "sleep": "authoring.gate",
     "task": "authoring.task",
+    "wait_for_input": "authoring.gate",
     "workflow": "authoring.workflow",
 }
 

@@ -11,6 +11,7 @@ import functools
 import heapq
 import inspect
 import itertools
+import math
 import tempfile
 import threading
 import time
@@ -22,14 +23,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from typedflow import catalog, engine, errors, fingerprint, hashing, settings, spelling, type_engine
-from typedflow.authoring import call, context, first_party, loading, serialize, signature
+from typedflow import (
+    catalog,
+    engine,
+    errors,
+    fingerprint,
+    hashing,
+    identifiers,
+    settings,
+    spelling,
+    type_engine,
+)
+from typedflow.authoring import call, context, first_party, loading, serialize, signature, slots
 from typedflow.authoring.launch_plan import LaunchPlan
 from typedflow.authoring.mapping import MapTask
 from typedflow.authoring.task import FunctionTask, Task
 from typedflow.authoring.wiring import Wiring
 from typedflow.dataplane import objects
-from typedflow.pb import catalog_pb2, errors_pb2, events_pb2, executions_pb2, literals_pb2, tasks_pb2
+from typedflow.pb import (
+    catalog_pb2,
+    errors_pb2,
+    events_pb2,
+    executions_pb2,
+    literals_pb2,
+    tasks_pb2,
+    workflows_pb2,
+)
 from typedflow.type_engine import author_errors
 
 _catalog: ContextVar[catalog.Catalog | None] = ContextVar("typedflow_local_catalog", default=None)
@@ -87,7 +106,7 @@ class LocalRunner:
                 for name, value in given.items()
             }
         )
-        function = _mocks.get().get(task.name, task.function)
+        function = _mocks.get().get(task.name) or task.function
 
         def run() -> Any:
             result = function(**checked)
@@ -114,8 +133,9 @@ class LocalRunner:
             Exception: what the failed task raised, with the node in its notes.
         """
         plan = self._plans.get(workflow)
-        if plan is None:
-            plan = self._plans[workflow] = _Plan(engine.Graph(workflow.compiled), workflow.traced.tasks)
+        compiled = workflow.compiled
+        if plan is None or plan.compiled is not compiled:  # a workflow may be built further after a call
+            plan = self._plans[workflow] = _Plan(compiled, workflow.tasks())
         data = self.data()
         given = arguments(workflow.signature, args, kwargs, f"workflow `{workflow.short_name}`")
         inputs = literals_pb2.LiteralMap()
@@ -132,6 +152,40 @@ class LocalRunner:
             ]
         )
 
+    def call_launch_plan(
+        self, plan: LaunchPlan[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Runs the launch plan's workflow here with these inputs and its own."""
+        given = arguments(plan.signature, args, kwargs, plan.what)
+        return self.call_workflow(plan.workflow, (), {**given, **plan.fixed_inputs})
+
+    def call_map(self, mapped: MapTask[Any], inputs: Mapping[str, Any]) -> Any:
+        """Runs a mapped task for one slot after another, each with its types checked.
+
+        Raises:
+            ConversionError: no input is mapped, it is not clear which, or the lists are of several lengths.
+            Exception: what a slot raised, when too few can succeed.
+        """
+        task = mapped.task
+        given = arguments(task.signature, (), inputs, f"map of {task.what}")
+        over = slots.over(mapped, given, self.data())
+        count = len(given[over[0]])
+        needed = count if mapped.min_success_ratio is None else math.ceil(mapped.min_success_ratio * count)
+        results: list[Any] = []
+        failed = 0
+        for slot in range(count):
+            values = {name: value[slot] if name in over else value for name, value in given.items()}
+            try:
+                results.append(task.signature.values(self.call_task(task, (), values), task.short_name))
+            except Exception as error:
+                failed += 1
+                if count - failed < needed:
+                    error.add_note(f"in slot {slot} of map of {task.what}")
+                    raise
+                results.append((None,) * len(task.signature.outputs))
+        columns = [[each[i] for each in results] for i in range(len(task.signature.outputs))]
+        return task.signature.result(columns)
+
     def data(self) -> type_engine.Data:
         """A place for files and frames that lives as long as the process."""
         with self._lock:
@@ -147,9 +201,14 @@ class LocalRunner:
 class _Plan:
     """What every run of a workflow shares."""
 
-    def __init__(self, graph: engine.Graph, tasks: Mapping[str, Task[..., Any]]) -> None:
-        self.graph = graph
-        self.tasks = [tasks[template.id.name] for template in graph.tasks]
+    def __init__(
+        self,
+        compiled: workflows_pb2.CompiledWorkflow,
+        tasks: Mapping[tuple[int, str, str, str, str], Task[..., Any]],
+    ) -> None:
+        self.compiled = compiled
+        self.graph = graph = engine.Graph(compiled)
+        self.tasks = [tasks[identifiers.key(template.id)] for template in graph.tasks]
         self._templates: dict[str, tasks_pb2.TaskTemplate] = {}
         self._resolvers: dict[tuple[Path, ...], fingerprint.Resolver] = {}
 
@@ -158,8 +217,10 @@ class _Plan:
         task = self.tasks[node]
         made = self._templates.get(task.name)
         if made is None:
-            file = inspect.unwrap(task.function).__code__.co_filename
-            roots = first_party.all_roots([loading.root_of(Path(file))])
+            files = (
+                [inspect.unwrap(task.function).__code__.co_filename] if isinstance(task, FunctionTask) else []
+            )
+            roots = first_party.all_roots([loading.root_of(Path(file)) for file in files])
             resolver = self._resolvers.get(roots)
             if resolver is None:
                 resolver = self._resolvers[roots] = fingerprint.Resolver(roots)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from typedflow import errors, identifiers, spelling, type_engine
-from typedflow.authoring import definitions, source
-from typedflow.authoring.workflow import Workflow
+from typedflow.authoring import definitions, runner, source, trace
+from typedflow.authoring.called import Called
+from typedflow.authoring.schedule import Cron, FixedRate
+from typedflow.authoring.signature import Signature
+from typedflow.authoring.wiring import Wiring
 from typedflow.compiler import diagnostics
-from typedflow.pb import diagnostics_pb2, identifiers_pb2, launch_plans_pb2, literals_pb2
+from typedflow.pb import diagnostics_pb2, identifiers_pb2, interface_pb2, launch_plans_pb2, literals_pb2
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class LaunchPlan:
+class LaunchPlan(Called[P, R]):
     """A versioned way to launch a workflow.
+
+    In a workflow's body a call launches an execution of its own and waits for it. Elsewhere a call runs the workflow
+    here, with the launch plan's inputs filled in.
 
     Args:
         workflow: what is launched.
@@ -22,6 +32,7 @@ class LaunchPlan:
         default_inputs: values that a launch may override.
         fixed_inputs: values that it may not; they are no part of the launch plan's interface.
         max_parallelism: how many nodes of one execution may run at once; None is no limit.
+        schedule: when it launches by itself, while it is active; None: only when somebody asks.
         description: for people; no part of what is run.
 
     Raises:
@@ -37,21 +48,51 @@ class LaunchPlan:
         ...     return scale(n=n, by=by)
         >>> LaunchPlan(scaled, name="tenfold", fixed_inputs={"by": 10}).short_name
         'tenfold'
+        >>> LaunchPlan(scaled, name="nightly", schedule=Cron("0 2 * * *"))(n=3)
+        6
     """
 
+    kind = "launch plan"
+
+    # Which inputs are left when some are given is beyond static types: then any are let through, and checked here.
+    @overload
     def __init__(
         self,
-        workflow: Workflow[Any, Any],
+        workflow: Wiring[P, R],
+        *,
+        name: str,
+        max_parallelism: int | None = None,
+        schedule: Cron | FixedRate | None = None,
+        description: str = "",
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: LaunchPlan[..., R],
+        workflow: Wiring[..., R],
         *,
         name: str,
         default_inputs: Mapping[str, Any] | None = None,
         fixed_inputs: Mapping[str, Any] | None = None,
         max_parallelism: int | None = None,
+        schedule: Cron | FixedRate | None = None,
+        description: str = "",
+    ) -> None: ...
+
+    def __init__(
+        self,
+        workflow: Wiring[..., Any],
+        *,
+        name: str,
+        default_inputs: Mapping[str, Any] | None = None,
+        fixed_inputs: Mapping[str, Any] | None = None,
+        max_parallelism: int | None = None,
+        schedule: Cron | FixedRate | None = None,
         description: str = "",
     ) -> None:
+        super().__init__(name)
         self._position = source.caller()
         self.workflow = workflow
-        self.short_name = name
         for kind, given in (("default", default_inputs), ("fixed", fixed_inputs)):
             if given is not None and not isinstance(given, Mapping):
                 raise errors.DefinitionError(
@@ -62,10 +103,11 @@ class LaunchPlan:
         self.default_inputs = dict(default_inputs or {})
         self.fixed_inputs = dict(fixed_inputs or {})
         self.max_parallelism = max_parallelism
+        self.schedule = schedule
         self.description = description
         self._module = source.calling_module()
         self._mistakes: list[diagnostics_pb2.Diagnostic] = []
-        if not isinstance(workflow, Workflow):
+        if not isinstance(workflow, Wiring):
             raise errors.DefinitionError(
                 f"LaunchPlan is given {workflow!r:.80}, which is not a workflow", where=self._where()
             )
@@ -80,6 +122,13 @@ class LaunchPlan:
                 where=self._where(),
                 code=diagnostics.INVALID_VALUE,
                 hint="a number from 1, or None for no limit",
+            )
+        if schedule is not None and not isinstance(schedule, Cron | FixedRate):
+            raise errors.DefinitionError(
+                f"LaunchPlan(schedule={schedule!r:.80}) is no schedule",
+                where=self._where(),
+                code=diagnostics.INVALID_SCHEDULE,
+                hint='write Cron("0 2 * * *") or FixedRate(timedelta(hours=1))',
             )
         if not workflow.broken:
             self._template()
@@ -109,7 +158,52 @@ class LaunchPlan:
             max_parallelism=self.max_parallelism or 0,
             position=self._position,
             description=self.description,
+            schedule=self.schedule.message() if self.schedule else None,
         )
+
+    @functools.cached_property
+    def _left(self) -> Signature:
+        """The workflow's signature without what is fixed, and with the launch plan's defaults."""
+        read = self.workflow.signature
+        parameters = {
+            name: dataclasses.replace(each, default=self.default_inputs.get(name, each.default))
+            for name, each in read.parameters.items()
+            if name not in self.fixed_inputs
+        }
+        interface = interface_pb2.Interface(outputs=read.interface.outputs)
+        defaults = {each.name: each.value for each in self._literals("default", self.default_inputs).values}
+        for variable in read.interface.inputs:
+            if variable.name in parameters:
+                made = interface.inputs.add()
+                made.CopyFrom(variable)
+                if variable.name in defaults:
+                    made.default.CopyFrom(defaults[variable.name])
+        return Signature(parameters, read.outputs, read.form, interface)
+
+    @property
+    def signature(self) -> Signature:
+        """What may be given at launch, and what comes out."""
+        return self._left
+
+    def with_overrides(self, *, name: str | None = None) -> Self:
+        """The same, for one call; `name` becomes the node's name."""
+        return self.on_terms(self.named(name))
+
+    def resolved(self) -> launch_plans_pb2.CompiledLaunchPlan:
+        return launch_plans_pb2.CompiledLaunchPlan(
+            launch_plan=self.template(), interface=self.signature.interface
+        )
+
+    def typedflow_call(self, tracing: trace.Trace, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        node, place = tracing.begin(self.terms, self.short_name, self.what)
+        node.launch_plan.launch_plan.CopyFrom(self.reference())
+        tracing.give(node, self.signature, args, kwargs, place)
+        tracing.nodes.append(node)
+        tracing.use(self, place)
+        return tracing.promises(self.signature, node.id, self.what)
+
+    def call_here(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return runner.current().call_launch_plan(self, args, kwargs)
 
     def reference(self) -> identifiers_pb2.Identifier:
         return identifiers.launch_plan(self.name)
@@ -159,6 +253,3 @@ class LaunchPlan:
 
     def _where(self) -> str:
         return definitions.place(self._position)
-
-    def __repr__(self) -> str:
-        return f"<launch plan {self.name}>"

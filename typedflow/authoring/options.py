@@ -128,9 +128,9 @@ class Retry:
     def message(self) -> tasks_pb2.RetryPolicy:
         return tasks_pb2.RetryPolicy(
             retries=self.retries,
-            backoff_ms=_milliseconds("Retry(backoff=...)", self.backoff),
+            backoff_ms=milliseconds("Retry(backoff=...)", self.backoff),
             factor=self.factor,
-            cap_ms=_milliseconds("Retry(cap=...)", self.cap),
+            cap_ms=milliseconds("Retry(cap=...)", self.cap),
         )
 
 
@@ -154,9 +154,9 @@ class Timeout:
 
     def message(self) -> tasks_pb2.Timeouts:
         return tasks_pb2.Timeouts(
-            run_ms=_milliseconds("Timeout(run=...)", self.run),
-            queued_ms=_milliseconds("Timeout(queued=...)", self.queued),
-            deadline_ms=_milliseconds("Timeout(deadline=...)", self.deadline),
+            run_ms=milliseconds("Timeout(run=...)", self.run),
+            queued_ms=milliseconds("Timeout(queued=...)", self.queued),
+            deadline_ms=milliseconds("Timeout(deadline=...)", self.deadline),
         )
 
 
@@ -266,7 +266,8 @@ def _gpu(value: str | int) -> tuple[str, str]:
     return model, str(int(count))
 
 
-def _milliseconds(name: str, value: timedelta | None) -> int:
+def milliseconds(name: str, value: timedelta | None) -> int:
+    """A span of time on the wire; None is 0. Raises DefinitionError for what is none, or is negative."""
     if value is None:
         return 0
     if _typed(name, value, timedelta) < timedelta(0):

@@ -1,7 +1,7 @@
 """Values that a workflow's body handles while it is traced: they stand for what a node will give.
 
-A promise may be passed on, taken apart along its type (`.field`, `[0]`), and nothing else: what would need the value
-now is an error that says so.
+A promise may be passed on, taken apart along its type (`.field`, `["key"]`, `[0]`), compared for a condition, and
+nothing else: what would need the value now is an error that says so.
 """
 
 from __future__ import annotations
@@ -9,36 +9,59 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
-from typedflow import errors, literal_types, spelling
-from typedflow.authoring import definitions, source
+from typedflow import errors, literal_types, spelling, type_engine
+from typedflow.authoring import condition, definitions, hints, signature, source
+from typedflow.authoring.condition import Condition
 from typedflow.compiler import diagnostics
-from typedflow.pb import diagnostics_pb2, types_pb2, workflows_pb2
+from typedflow.pb import types_pb2, workflows_pb2
+
+_UNKNOWN = "its value is known only when the workflow runs"
 
 
-class Origin(Protocol):
-    """The trace that a promise was made in: it means something there and nowhere else."""
+class Origin(condition.Origin, Protocol):
+    """The trace that a promise was made in."""
 
-    name: str
+    def no_such_part(
+        self, promise: workflows_pb2.Promise, given: types_pb2.LiteralType, step: workflows_pb2.PathStep
+    ) -> None:
+        """Notes, on the author's line, that a value has no such part."""
+        ...
+
+    def give_up(self) -> None:
+        """Raises what was noted last, as it leaves nothing to go on with."""
+        ...
 
 
 class Promise:
     """The value that a node will give, or that the workflow will be given.
 
-    The message and its type are kept under names that no field of a record is likely to have. A message without a
+    What it knows of itself is kept under names that no field of a record is likely to have. A message without a
     variable is a gap: the place of a value that is missing or wrong, which has been told.
     """
 
-    __slots__ = ("typedflow_origin", "typedflow_promise", "typedflow_type")
+    __slots__ = ("typedflow_annotation", "typedflow_origin", "typedflow_promise", "typedflow_type")
 
-    def __init__(self, origin: Origin, promise: workflows_pb2.Promise, type_: types_pb2.LiteralType) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        promise: workflows_pb2.Promise,
+        type_: types_pb2.LiteralType,
+        annotation: Any = hints.UNKNOWN,
+    ) -> None:
         self.typedflow_origin = origin
         self.typedflow_promise = promise
         self.typedflow_type = type_
+        self.typedflow_annotation = annotation
 
     @property
     def typedflow_nodes(self) -> Sequence[str]:
         """The nodes that have to succeed before it is kept: none for an input of the workflow."""
         return (self.typedflow_promise.node,) if self.typedflow_promise.node else ()
+
+    def typedflow_bind(self, target: workflows_pb2.BindingValue) -> None:
+        """Writes it down where it is used; a gap leaves nothing."""
+        if self.typedflow_promise.variable:
+            target.promise.CopyFrom(self.typedflow_promise)
 
     def __getattr__(self, name: str) -> Promise:
         if name.startswith("_"):
@@ -47,22 +70,26 @@ class Promise:
 
     def __getitem__(self, key: object) -> Promise:
         if isinstance(key, str):
-            return self._step(workflows_pb2.PathStep(field=key))
+            is_record = self.typedflow_type.WhichOneof("type") == "record"
+            return self._step(
+                workflows_pb2.PathStep(field=key) if is_record else workflows_pb2.PathStep(key=key)
+            )
         if isinstance(key, int) and not isinstance(key, bool):
             return self._step(workflows_pb2.PathStep(index=key))
-        return self._refuse(f"indexed by {key!r}", "index it with a number or a field's name")
+        return self._refuse(f"indexed by {key!r}", "index it with a number, a key or a field's name")
 
     def _step(self, step: workflows_pb2.PathStep) -> Promise:
         promise = workflows_pb2.Promise()
         promise.CopyFrom(self.typedflow_promise)
         promise.path.append(step)
-        return Promise(self.typedflow_origin, promise, _at(self.typedflow_type, step))
+        found = literal_types.at(self.typedflow_type, step)
+        if found is None and is_known(self):
+            self.typedflow_origin.no_such_part(self.typedflow_promise, self.typedflow_type, step)
+        annotation = hints.at(self.typedflow_annotation, step)
+        return Promise(self.typedflow_origin, promise, found or types_pb2.LiteralType(), annotation)
 
     def __repr__(self) -> str:
-        promise = self.typedflow_promise
-        path = "".join(f".{s.field}" if s.HasField("field") else f"[{s.index}]" for s in promise.path)
-        where = f"{promise.node}.{promise.variable}" if promise.node else promise.variable
-        return f"<promise of {where}{path}: {literal_types.text(self.typedflow_type)}>"
+        return f"<promise of {path_text(self.typedflow_promise)}: {literal_types.text(self.typedflow_type)}>"
 
     def __hash__(self) -> int:
         return id(self)
@@ -77,10 +104,18 @@ class Promise:
         return self._refuse("made into a text", "make the text inside a task; `repr` shows what is promised")
 
     def __bool__(self) -> bool:
-        return self._refuse("used as a truth value", "decide inside a task")
+        return self._refuse(
+            "used as a truth value (by `if`, `and`, `or`, `not` or `in`)",
+            "decide inside a task, or with `conditional(...)`; conditions are combined with `&`, `|` and `~`",
+        )
 
     def __iter__(self) -> Iterator[Any]:
-        self._refuse("iterated over", "loop inside a task")
+        type_ = self.typedflow_type
+        if type_.WhichOneof("type") == "record" and type_.record.positional:
+            return iter([self[i] for i in range(len(type_.record.fields))])  # `low, high = pair(n=n)`
+        return self._refuse(
+            "iterated over", "loop inside a task, or run one for each element with `map_task`"
+        )
 
     def __len__(self) -> int:
         return self._refuse("asked for its length", "take it inside a task")
@@ -91,29 +126,131 @@ class Promise:
     def __contains__(self, item: object) -> bool:
         self._refuse("searched", "search inside a task")
 
-    def __eq__(self, other: object) -> bool:
-        self._refuse("compared", "compare inside a task")
+    def __eq__(self, other: object) -> Condition:  # type: ignore[override]  # for a branch
+        return self._compare(workflows_pb2.OPERATOR_EQUAL, other)
 
-    def __ne__(self, other: object) -> bool:
-        self._refuse("compared", "compare inside a task")
+    def __ne__(self, other: object) -> Condition:  # type: ignore[override]  # likewise
+        return self._compare(workflows_pb2.OPERATOR_NOT_EQUAL, other)
+
+    def __lt__(self, other: object) -> Condition:
+        return self._compare(workflows_pb2.OPERATOR_LESS, other)
+
+    def __le__(self, other: object) -> Condition:
+        return self._compare(workflows_pb2.OPERATOR_LESS_OR_EQUAL, other)
+
+    def __gt__(self, other: object) -> Condition:
+        return self._compare(workflows_pb2.OPERATOR_GREATER, other)
+
+    def __ge__(self, other: object) -> Condition:
+        return self._compare(workflows_pb2.OPERATOR_GREATER_OR_EQUAL, other)
+
+    def __and__(self, other: object) -> Condition:
+        first, second = self._both(other)
+        return first & second
+
+    def __rand__(self, other: object) -> Condition:
+        first, second = self._both(other)
+        return second & first
+
+    def __or__(self, other: object) -> Condition:
+        first, second = self._both(other)
+        return first | second
+
+    def __ror__(self, other: object) -> Condition:
+        first, second = self._both(other)
+        return second | first
+
+    def __invert__(self) -> Condition:
+        return ~_truth(self)
+
+    def _compare(self, operator: workflows_pb2.Operator.ValueType, other: object) -> Condition:
+        comparison = workflows_pb2.Comparison(operator=operator)
+        self.typedflow_bind(comparison.left)
+        promises = [self]
+        if isinstance(other, Promise):
+            other.typedflow_bind(comparison.right)
+            promises.append(other)
+        else:
+            self._constant(comparison.right, other)
+        return Condition(self.typedflow_origin, workflows_pb2.Condition(comparison=comparison), promises)
+
+    def _constant(self, target: workflows_pb2.BindingValue, value: object) -> None:
+        """A value that it is compared with, as of its own type; the compiler takes it to the promise's."""
+        if isinstance(value, Condition):
+            bool(value)  # refuses
+        try:
+            target.literal.CopyFrom(
+                signature.types().converter(type(value)).to_literal(value, "", type_engine.NO_DATA)
+            )
+        except (errors.ConversionError, errors.DefinitionError) as error:
+            self.typedflow_origin.refuse(
+                diagnostics.CONDITION_TYPE_MISMATCH,
+                f"{self!r} is compared with {value!r:.100}: {error.message}",
+                self.typedflow_promise.node,
+                "compare it with a number, a text, a bool, a date or None, or compare inside a task",
+            )
+
+    def _both(self, other: object) -> tuple[Condition, Condition]:
+        """Of `&` and `|`: the promise and the other side as conditions."""
+        if isinstance(other, Promise):
+            return _truth(self), _truth(other)
+        if isinstance(other, Condition):
+            return _truth(self), other
+        if isinstance(other, bool):
+            return _truth(self), condition.constant(self.typedflow_origin, other)
+        return self._refuse("used in arithmetic", f"do it inside a task; {condition.HINT}")
 
     def _refuse(self, how: str, hint: str) -> NoReturn:
-        message = f"{self!r} is {how}, but its value is known only when the workflow runs"
-        raise _mistake(
-            self.typedflow_origin,
-            self.typedflow_promise.node,
+        if not is_known(self):
+            self.typedflow_origin.give_up()  # `text.upper()`: that there is no such part is what is wrong
+        self.typedflow_origin.refuse(
             diagnostics.PROMISE_USED_AS_VALUE,
-            message,
+            f"{self!r} is {how}, but {_UNKNOWN}",
+            self.typedflow_promise.node,
             hint,
         )
 
 
-def _at(type_: types_pb2.LiteralType, step: workflows_pb2.PathStep) -> types_pb2.LiteralType:
-    """The type one step further; the one that nothing has where the step leads nowhere, which the compiler tells."""
-    if step.HasField("field"):
-        found = literal_types.field(type_, step.field)
-        return found.type if found else types_pb2.LiteralType()
-    return type_.list.element
+def as_condition(promise: Promise) -> Condition:
+    """What is true when the promised value is; the compiler tells of one that is no bool."""
+    message = workflows_pb2.Condition(value=workflows_pb2.BindingValue())
+    promise.typedflow_bind(message.value)
+    return Condition(promise.typedflow_origin, message, [promise])
+
+
+def _truth(promise: Promise) -> Condition:
+    """A promise of a bool as a condition; of anything else it is arithmetic that is meant."""
+    type_ = literal_types.plain(promise.typedflow_type)
+    if is_known(promise) and not literal_types.equal(type_, literal_types.BOOL):
+        promise.typedflow_origin.refuse(
+            diagnostics.PROMISE_USED_AS_VALUE,
+            f"{promise!r} is used with `&`, `|` or `~`, but it is no bool and {_UNKNOWN}",
+            promise.typedflow_promise.node,
+            f"do arithmetic inside a task; {condition.HINT}",
+        )
+    return as_condition(promise)
+
+
+def is_known(promise: Promise) -> bool:
+    """Whether its type is known; where it is not, that has been told."""
+    return promise.typedflow_type.WhichOneof("type") is not None
+
+
+def path_text(promise: workflows_pb2.Promise) -> str:
+    """As an author would write it: `prep.o0.rows[0]`."""
+    where = f"{promise.node}.{promise.variable}" if promise.node else promise.variable
+    return where + "".join(map(step_text, promise.path))
+
+
+def step_text(step: workflows_pb2.PathStep) -> str:
+    """`.field`, `[0]` or `['key']`."""
+    match step.WhichOneof("step"):
+        case "field":
+            return f".{step.field}"
+        case "key":
+            return f"[{step.key!r}]"
+        case _:
+            return f"[{step.index}]"
 
 
 def _refuses(how: str) -> Any:
@@ -125,18 +262,16 @@ def _refuses(how: str) -> Any:
 
 for _name in (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
-    *("and", "or", "xor", "lshift", "rshift"),
+    *("xor", "lshift", "rshift"),
 ):
     setattr(Promise, f"__{_name}__", _refuses("used in arithmetic"))
     setattr(Promise, f"__r{_name}__", _refuses("used in arithmetic"))
-for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "round"):
+for _name in ("neg", "pos", "abs", "int", "float", "index", "round"):
     setattr(Promise, f"__{_name}__", _refuses("used in arithmetic"))
 for _name, _how in (("call", "called"), ("await", "awaited"), ("reduce_ex", "pickled")):
     setattr(
         Promise, f"__{_name}__", _refuses(_how)
     )  # not for type checkers: to them a promise is no callable
-for _name in ("lt", "le", "gt", "ge"):
-    setattr(Promise, f"__{_name}__", _refuses("compared"))
 
 
 class Nothing(Promise):
@@ -155,18 +290,41 @@ class Nothing(Promise):
     def _step(self, step: workflows_pb2.PathStep) -> NoReturn:  # noqa: ARG002 - any step is one too many
         self._refuse("taken apart", "use it in `after(...)`, or let what is called return a value")
 
+    def _compare(self, operator: workflows_pb2.Operator.ValueType, other: object) -> NoReturn:  # noqa: ARG002
+        self._refuse("compared", "use it in `after(...)`, or let what is called return a value")
+
     def __repr__(self) -> str:
         return f"<end of {self.typedflow_promise.node}, which gives nothing>"
 
 
-def of_result(value: Any) -> list[Promise]:
+class Failure(Promise):
+    """Why the execution failed, which what is called `on_failure` may be given: handed over whole."""
+
+    __slots__ = ()
+
+    def __init__(self, origin: Origin, type_: types_pb2.LiteralType, annotation: Any) -> None:
+        super().__init__(origin, workflows_pb2.Promise(variable="error"), type_, annotation)
+
+    def typedflow_bind(self, target: workflows_pb2.BindingValue) -> None:
+        target.error.SetInParent()
+
+    def _step(self, step: workflows_pb2.PathStep) -> NoReturn:  # noqa: ARG002 - any step is one too many
+        self._refuse(
+            "taken apart", "give it to a task whole, as `error: ExecutionError`, and take it apart there"
+        )
+
+    def _compare(self, operator: workflows_pb2.Operator.ValueType, other: object) -> NoReturn:  # noqa: ARG002
+        self._refuse("compared", "give it to a task whole, as `error: ExecutionError`, and decide there")
+
+
+def of_result(value: Any, what: str = "after") -> list[Promise]:
     """The promises that a call gave. Raises DefinitionError for what is not a call's result."""
     if isinstance(value, Promise):
         return [value]
     if isinstance(value, tuple) and value:
-        return [each for part in value for each in of_result(part)]
+        return [each for part in value for each in of_result(part, what)]
     raise errors.DefinitionError(
-        f"after({value!r:.80}) is given a {type(value).__name__}",
+        f"{what}({value!r:.80}) is given a {type(value).__name__}",
         where=definitions.place(source.caller()),
         code=diagnostics.INVALID_VALUE,
         hint="give it the results of task calls, as in `train.after(prepared)(df=df)`",
@@ -184,13 +342,13 @@ def outputs(form: type, values: Mapping[str, Any], origin: Origin, node: str, wh
         nearest = spelling.nearest(name, list(values))
         message = f"{what} gives {', '.join(f'`{n}`' for n in values)}, not `{name}`"
         hint = f"did you mean `{nearest}`?" if nearest else ""
-        raise _mistake(origin, node, diagnostics.FIELD_NOT_FOUND, message, hint)
+        origin.refuse(diagnostics.FIELD_NOT_FOUND, message, node, hint)
 
-    return type(form.__name__, (form,), {"__slots__": (), "__getattr__": missing})(**values)
+    body = {"__slots__": (), "__getattr__": missing, "typedflow_form": form}
+    return type(form.__name__, (form,), body)(**values)
 
 
-def _mistake(origin: Origin, node: str, code: str, message: str, hint: str) -> errors.DefinitionError:
-    mistake = diagnostics_pb2.Diagnostic(
-        code=code, message=message, workflow=origin.name, node=node, position=source.author(), hint=hint
-    )
-    return definitions.as_error([mistake])
+def form_of(value: tuple[Any, ...]) -> type:
+    """The author's NamedTuple of which these are the fields, or `tuple`."""
+    form: type = getattr(type(value), "typedflow_form", type(value))
+    return form if hasattr(form, "_fields") else tuple

@@ -15,6 +15,12 @@ class Runner(Protocol):
     def call_workflow(self, workflow: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What the workflow gives for these arguments."""
 
+    def call_map(self, mapped: Any, inputs: Mapping[str, Any]) -> Any:
+        """What a mapped task gives for these inputs."""
+
+    def call_launch_plan(self, plan: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What the launch plan's workflow gives for these arguments and the launch plan's own."""
+
 
 class _Slot:
     def __init__(self) -> None:

@@ -13,11 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from typedflow import errors, fingerprint
+from typedflow import compiler, errors, fingerprint, hashing
 from typedflow.authoring import definitions, first_party, loading
+from typedflow.authoring.called import Called
+from typedflow.authoring.container import ContainerTask
 from typedflow.authoring.launch_plan import LaunchPlan
-from typedflow.authoring.task import Task
-from typedflow.authoring.workflow import Workflow
+from typedflow.authoring.task import FunctionTask, Task
+from typedflow.authoring.wiring import Wiring
 from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, launch_plans_pb2, tasks_pb2, workflows_pb2
 
@@ -30,8 +32,8 @@ class Entities:
     """What was found in modules, each by its full name, in the order of definition."""
 
     tasks: dict[str, Task[..., Any]] = field(default_factory=dict)
-    workflows: dict[str, Workflow[..., Any]] = field(default_factory=dict)
-    launch_plans: dict[str, LaunchPlan] = field(default_factory=dict)
+    workflows: dict[str, Wiring[..., Any]] = field(default_factory=dict)
+    launch_plans: dict[str, LaunchPlan[..., Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,15 @@ def check(paths: Sequence[str | Path]) -> tuple[Entities, list[diagnostics_pb2.D
     with definitions.noting() as mistakes:
         loaded = loading.load(paths)
     entities = find(loaded.modules)
-    defined = (each for each in _defined(loaded.modules) if isinstance(each, Task))
-    called = (task for each in entities.workflows.values() for task in _tasks_of(each))
-    tasks = dict.fromkeys([*defined, *called])
+    defined = (each for each in _defined(loaded.modules) if isinstance(each, FunctionTask))
+    called = (task for each in entities.workflows.values() for task in _called_by(each))
+    tasks = dict.fromkeys(each for each in (*defined, *called) if isinstance(each, FunctionTask))
     mistakes.extend(diagnostics.unique(_not_importable(each) for each in tasks if not _is_importable(each)))
     for each in entities.workflows.values():
         mistakes.extend(_mistakes_of(each))
+    for plan in entities.launch_plans.values():
+        mistakes.extend(_mistakes_of_plan(plan))
+    mistakes[:] = diagnostics.unique(mistakes)
     return entities, mistakes
 
 
@@ -102,32 +107,35 @@ def collect(paths: Sequence[str | Path], *, include: Sequence[str] = ()) -> Regi
 def find(modules: Iterable[ModuleType]) -> Entities:
     """The entities that modules define, and those that these refer to."""
     found = Entities()
-    for each in _defined(modules):
-        if isinstance(each, Task):
-            found.tasks.setdefault(each.name, each)
-        elif isinstance(each, Workflow):
-            found.workflows.setdefault(each.name, each)
-        else:
-            found.launch_plans.setdefault(each.name, each)
-    for plan in found.launch_plans.values():
-        found.workflows.setdefault(plan.workflow.name, plan.workflow)
-    for workflow in found.workflows.values():
-        for task in _tasks_of(workflow):
-            found.tasks.setdefault(task.name, task)
+    todo: list[Called[..., Any]] = list(_defined(modules))
+    for each in todo:  # grows meanwhile
+        match each:
+            case FunctionTask() | ContainerTask():
+                found.tasks.setdefault(each.name, each)
+            case Wiring() if each.name not in found.workflows:
+                found.workflows[each.name] = each
+                todo.extend(_called_by(each))
+            case LaunchPlan() if each.name not in found.launch_plans:
+                found.launch_plans[each.name] = each
+                todo.append(each.workflow)
     return found
 
 
-def _defined(modules: Iterable[ModuleType]) -> Iterator[Task[..., Any] | Workflow[..., Any] | LaunchPlan]:
+def _defined(modules: Iterable[ModuleType]) -> Iterator[Called[..., Any]]:
     """What modules define themselves, and every launch plan that they hold."""
     for module in modules:
         for value in list(vars(module).values()):
-            own = isinstance(value, Task | Workflow) and value.module == module.__name__
+            own = isinstance(value, FunctionTask | ContainerTask | Wiring) and value.module == module.__name__
             if (own or isinstance(value, LaunchPlan)) and not value.broken:
                 yield value
 
 
 def code_of(task: Task[..., Any], resolver: fingerprint.Resolver) -> tasks_pb2.Code:
     """What a task's code is to its cache key."""
+    if not isinstance(task, FunctionTask):
+        digest = hashing.of_content(task.template().container)
+        component = tasks_pb2.CodeComponent(name="container", digest=digest)
+        return tasks_pb2.Code(fingerprint=digest, components=[component], environment=digest)
     depends_on = task.cache.depends_on if task.cache else ()
     found = resolver.fingerprint(task.function, depends_on=depends_on)
     return tasks_pb2.Code(
@@ -141,31 +149,42 @@ def code_of(task: Task[..., Any], resolver: fingerprint.Resolver) -> tasks_pb2.C
     )
 
 
-def _mistakes_of(each: Workflow[..., Any]) -> Sequence[diagnostics_pb2.Diagnostic]:
+def _mistakes_of(each: Wiring[..., Any]) -> Sequence[diagnostics_pb2.Diagnostic]:
     try:
         each.compiled  # noqa: B018 - compiles
     except errors.CompileError as error:
         return error.diagnostics
     except definitions.AlreadyTold:
         return ()
+    except errors.DefinitionError as error:
+        return error.diagnostics
     return ()
 
 
-def _tasks_of(each: Workflow[..., Any]) -> Iterable[Task[..., Any]]:
+def _mistakes_of_plan(plan: LaunchPlan[..., Any]) -> Sequence[diagnostics_pb2.Diagnostic]:
+    """What only the compiler knows of, such as a schedule that never comes; its workflow's mistakes are its own."""
+    template = workflows_pb2.WorkflowTemplate(
+        id=plan.workflow.reference(), interface=plan.workflow.signature.interface
+    )
+    known = workflows_pb2.CompiledWorkflow(workflow=template)
+    return compiler.compile_launch_plan(plan.template(), known).diagnostics
+
+
+def _called_by(each: Wiring[..., Any]) -> Iterable[Called[..., Any]]:
     try:
-        return each.traced.tasks.values()
+        return each.traced.called.values()
     except definitions.AlreadyTold:
         return ()
 
 
-def _is_importable(task: Task[..., Any]) -> bool:
+def _is_importable(task: FunctionTask[..., Any]) -> bool:
     value: Any = sys.modules.get(task.module)
     for part in task.function.__qualname__.split("."):
         value = getattr(value, part, None)
-    return isinstance(value, Task) and value.is_same(task)
+    return isinstance(value, FunctionTask) and value.is_same(task)
 
 
-def _not_importable(task: Task[..., Any]) -> diagnostics_pb2.Diagnostic:
+def _not_importable(task: FunctionTask[..., Any]) -> diagnostics_pb2.Diagnostic:
     return diagnostics_pb2.Diagnostic(
         code=diagnostics.INVALID_NAME,
         message=f"task `{task.short_name}` can't be imported: `{task.module}` does not have it under its name",

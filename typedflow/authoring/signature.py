@@ -7,7 +7,6 @@ definition.
 from __future__ import annotations
 
 import collections
-import functools
 import inspect
 import keyword
 import typing
@@ -20,14 +19,14 @@ from typedflow import errors, type_engine
 from typedflow.authoring import source
 from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, interface_pb2
+from typedflow.type_engine import shared
 
 NO_DEFAULT = inspect.Parameter.empty
 
 
-@functools.cache
 def types() -> type_engine.TypeEngine:
-    """The type engine that the decorators use."""
-    return type_engine.standard()
+    """The type engine that the decorators use, with the transformers that authors have registered."""
+    return shared.types()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def declare(
         DefinitionError: a name that is none, a type that has no place in an interface, a default that does not fit.
     """
     for name in (*inputs, *outputs):
-        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name) or name[0] == "_":
+        if not str(name).isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
             raise errors.DefinitionError(
                 f"{name!r:.80} can't be the name of an input or output",
                 hint="use letters, digits and `_`, a letter first",
@@ -150,9 +149,7 @@ def declare(
                 message = f"the default of input `{name}` is wrong: {error.message}"
                 raise errors.DefinitionError(message, hint=error.hint, code=error.code) from None
             variable.default.CopyFrom(literal)
-    made = tuple(
-        Output(name, each, _converter(each, f"output `{name}`")) for name, each in outputs.items()
-    )
+    made = tuple(Output(name, each, _converter(each, f"output `{name}`")) for name, each in outputs.items())
     for output in made:
         interface.outputs.add(name=output.name, type=output.converter.type)
     form = collections.namedtuple("Outputs", list(outputs)) if len(made) > 1 else None  # noqa: PYI024 - names are data

@@ -6,25 +6,28 @@ import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
-from typedflow import compiler, errors, identifiers, spelling
-from typedflow.authoring import context, definitions, runner, signature, source, trace
+from typedflow import errors, spelling
+from typedflow.authoring import binding, context, definitions, failure, signature, source, trace, wiring
+from typedflow.authoring.binding import Place
+from typedflow.authoring.called import Called
 from typedflow.authoring.promise import Nothing, Promise
+from typedflow.authoring.wiring import Traced, Wiring
 from typedflow.compiler import diagnostics
-from typedflow.pb import diagnostics_pb2, identifiers_pb2, tasks_pb2, workflows_pb2
+from typedflow.pb import diagnostics_pb2, workflows_pb2
 
 P = ParamSpec("P")
 R = TypeVar("R")
 FailurePolicy = Literal["fail_fast", "fail_after_running"]
 
-_POLICIES = {
+POLICIES = {
     "fail_fast": workflows_pb2.FAILURE_POLICY_FAIL_FAST,
     "fail_after_running": workflows_pb2.FAILURE_POLICY_FAIL_AFTER_RUNNING,
 }
 
 
-class Workflow(Generic[P, R]):
+class WorkflowFunction(Wiring[P, R]):
     """A typed function of task calls; `@workflow` makes it.
 
     A call runs it here, task after task, on the engine that runs it everywhere, and gives real values. In another
@@ -32,28 +35,21 @@ class Workflow(Generic[P, R]):
     """
 
     def __init__(
-        self, function: Callable[P, R], failure_policy: FailurePolicy, scope: Mapping[str, Any]
+        self,
+        function: Callable[P, R],
+        failure_policy: FailurePolicy,
+        on_failure: Called[..., Any] | None,
+        scope: Mapping[str, Any],
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = cast(FunctionType, function)
-        self.short_name = self.function.__name__
+        super().__init__(self.function.__name__)
         self.failure_policy = failure_policy
-        self._signature: signature.Signature | None = None
+        self.on_failure = on_failure
         try:
             self._signature = signature.read(self.function, self.short_name, "workflow", scope)
         except signature.Broken as broken:
             definitions.report(broken.diagnostics)
-
-    @property
-    def signature(self) -> signature.Signature:
-        if self._signature is None:
-            raise definitions.AlreadyTold(f"workflow `{self.short_name}` has mistakes in its definition")
-        return self._signature
-
-    @property
-    def broken(self) -> bool:
-        """Its definition has mistakes, which were noted."""
-        return self._signature is None
 
     @functools.cached_property
     def module(self) -> str:
@@ -65,125 +61,72 @@ class Workflow(Generic[P, R]):
         """`module.function`: the name under which it is registered."""
         return f"{self.module}.{self.function.__qualname__}".replace(".<locals>", "")
 
-    def reference(self) -> identifiers_pb2.Identifier:
-        """Project, domain and version are those of whoever refers to it."""
-        return identifiers.workflow(self.name)
-
     @functools.cached_property
     def traced(self) -> Traced:
-        """Its template and the tasks that it calls. The body runs once, when this is first asked for."""
+        """Its template and what it calls. The body runs once, when this is first asked for."""
         return _trace(self)
 
     @functools.cached_property
     def compiled(self) -> workflows_pb2.CompiledWorkflow:
         """What the compiler makes of it. Raises CompileError with every diagnostic."""
-        result = compiler.compile_workflow(self.traced.template, LocalResolver(self.traced.tasks))
-        # What the trace could not write down it has told; the compiler sees only that there is nothing.
-        noted = self.traced.mistakes
-        found = (*noted, *(each for each in result.diagnostics if not (noted and _is_echo(each))))
-        if found or result.value is None:
-            raise errors.CompileError(found) from self.traced.raised
-        return result.value
+        return wiring.compiled(self.traced)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        tracing = context.tracing()
-        if tracing is not None:
-            return cast(R, _inline(self, tracing, args, kwargs))
-        return cast(R, runner.current().call_workflow(self, args, kwargs))
+    def resolved(self) -> workflows_pb2.CompiledWorkflow:
+        return self.compiled
 
-    def __repr__(self) -> str:
-        return f"<workflow {self.name}>"
+    def typedflow_call(self, tracing: trace.Trace, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return _inline(self, tracing, args, kwargs)
 
     def __reduce__(self) -> str:
         return self.function.__qualname__
 
 
-class Traced:
-    """What tracing a workflow gave.
-
-    Attributes:
-        template: with references that leave project, domain and version open.
-        tasks: the `Task` objects that it calls, by name.
-        mistakes: what the trace found wrong; the compiler finds the rest.
-        raised: what the author's code raised in the body.
-    """
-
-    __slots__ = ("mistakes", "raised", "tasks", "template")
-
-    def __init__(
-        self,
-        template: workflows_pb2.WorkflowTemplate,
-        tasks: dict[str, Any],
-        mistakes: list[diagnostics_pb2.Diagnostic],
-        raised: BaseException | None,
-    ) -> None:
-        self.template = template
-        self.tasks = tasks
-        self.mistakes = mistakes
-        self.raised = raised
-
-
-class LocalResolver:
-    """The compiler's view of tasks that are objects in this process."""
-
-    def __init__(self, tasks: Mapping[str, Any]) -> None:
-        self._templates = {name: task.template() for name, task in tasks.items() if not task.broken}
-
-    def task(self, identifier: identifiers_pb2.Identifier) -> tasks_pb2.TaskTemplate | None:
-        return self._templates.get(identifier.name)
-
-    def task_names(self) -> Sequence[str]:
-        return list(self._templates)
-
-
-def _trace(workflow: Workflow[Any, Any]) -> Traced:
+def _trace(workflow: WorkflowFunction[..., Any]) -> Traced:
     read = workflow.signature
     tracing = trace.Trace(workflow.name)
     template = workflows_pb2.WorkflowTemplate(
         id=workflow.reference(),
         interface=read.interface,
-        failure_policy=_POLICIES[workflow.failure_policy],
+        failure_policy=POLICIES[workflow.failure_policy],
         position=source.definition(workflow.function),
         description=signature.first_paragraph(workflow.function.__doc__),
     )
+    whole = Place("", template.position, workflow.what)
     inputs = {
-        name: Promise(tracing, workflows_pb2.Promise(variable=name), parameter.converter.type)
+        name: tracing.promise("", name, parameter.converter.type, parameter.annotation)
         for name, parameter in read.parameters.items()
     }
     raised: BaseException | None = None
+    values: Sequence[Any] = [tracing.gap(output) for output in read.outputs]
     try:
-        with context.entered(tracing), tracing.entering(workflow, template.position):
-            result = workflow.function(**inputs)
+        with context.entered(tracing), tracing.entering(workflow, workflow.short_name, template.position):
+            values = _values(workflow, tracing, workflow.function(**inputs), whole)
     except definitions.AlreadyTold:
         raise
     except errors.DefinitionError as error:
         tracing.mistakes.extend(error.diagnostics or [_mistake_of(error, workflow)])
-        values: Sequence[Any] = [tracing.gap(output) for output in read.outputs]
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the body is the author's, and may raise anything
         raised = error
         tracing.mistakes.append(_mistake_of(error, workflow))
-        values = [tracing.gap(output) for output in read.outputs]
     else:
-        values = _values(workflow, tracing, result, trace.Place("", template.position, _what(workflow)))
+        tracing.mistakes.extend(tracing.unfinished.values())
+    if workflow.on_failure is not None:
+        failure.wire(tracing, workflow.on_failure, inputs, whole)
     for output, value in zip(read.outputs, values, strict=True):
-        binding = workflows_pb2.Binding(variable=output.name)
-        place = trace.Place("", template.position, f"output `{output.name}` of {_what(workflow)}")
-        tracing.bind(binding.value, value, output, place)
-        template.outputs.append(binding)
+        bound = workflows_pb2.Binding(variable=output.name)
+        place = Place("", template.position, f"output `{output.name}` of {workflow.what}")
+        binding.bind(tracing, bound.value, value, output, place)
+        template.outputs.append(bound)
     template.nodes.extend(tracing.nodes)
-    return Traced(template, tracing.tasks, tracing.mistakes, raised)
+    return Traced(template, tracing.called, tracing.mistakes, raised)
 
 
-def _what(workflow: Workflow[Any, Any]) -> str:
-    return f"workflow `{workflow.short_name}`"
-
-
-def _mistake_of(error: BaseException, workflow: Workflow[Any, Any]) -> diagnostics_pb2.Diagnostic:
+def _mistake_of(error: BaseException, workflow: WorkflowFunction[..., Any]) -> diagnostics_pb2.Diagnostic:
     """What the body of a workflow raised, on the author's line."""
     line = source.raised_at(error)
     mistake = diagnostics_pb2.Diagnostic(
         code=diagnostics.WORKFLOW_BODY_RAISED,
-        message=f"the body of {_what(workflow)} raised {type(error).__name__}: {error}",
+        message=f"the body of {workflow.what} raised {type(error).__name__}: {error}",
         workflow=workflow.name,
         position=source.position(line) if line else source.definition(workflow.function),
         hint="it runs before any task does: keep what wires, and put the rest in tasks",
@@ -194,7 +137,7 @@ def _mistake_of(error: BaseException, workflow: Workflow[Any, Any]) -> diagnosti
 
 
 def _values(
-    workflow: Workflow[Any, Any], tracing: trace.Trace, result: Any, place: trace.Place
+    workflow: WorkflowFunction[..., Any], tracing: trace.Trace, result: Any, place: Place
 ) -> Sequence[Any]:
     """What the body returned, output by output; gaps where it is of another form, which is noted."""
     read = workflow.signature
@@ -207,34 +150,49 @@ def _values(
         return [tracing.gap(output) for output in read.outputs]
 
 
-def _is_echo(diagnostic: diagnostics_pb2.Diagnostic) -> bool:
-    if diagnostic.code == diagnostics.PARAMETER_NOT_BOUND:
-        return diagnostic.message.endswith("is bound to nothing")
-    return diagnostic.code == diagnostics.NO_NODES_FOUND
-
-
 def _inline(
-    workflow: Workflow[Any, Any], tracing: trace.Trace, args: Sequence[Any], kwargs: Mapping[str, Any]
+    workflow: WorkflowFunction[..., Any],
+    tracing: trace.Trace,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
 ) -> Any:
-    read = workflow.signature
-    what = _what(workflow)
+    read, what, terms = workflow.signature, workflow.what, workflow.terms
     position = source.caller()
     before = len(tracing.nodes)
-    with tracing.inside(workflow.short_name) as node, tracing.entering(workflow, position):
-        place = trace.Place(node, position, what)
+    with (
+        tracing.inside(workflow.short_name, terms.name) as node,
+        tracing.entering(workflow, workflow.short_name, position),
+    ):
+        place = Place(node, position, what)
+        if workflow.on_failure is not None:
+            tracing.mistake(
+                diagnostics.INVALID_VALUE,
+                f"{what} has an `on_failure` of its own, which is for executions of it alone",
+                place,
+                hint="launch it as an execution of its own, by a LaunchPlan, or handle failures in the outer workflow",
+            )
         given = _arguments(workflow, tracing, tracing.arguments(read, args, kwargs, place), place)
         values = _values(workflow, tracing, workflow.function(**given), place)
+        nodes = tracing.nodes[before:]
+        first = [
+            id_
+            for each in terms.after
+            if binding.is_own(tracing, each, place)
+            for id_ in each.typedflow_nodes
+        ]
+        for each in nodes:
+            each.after.extend(dict.fromkeys(first))
         if not read.outputs:
-            return Nothing(tracing, node, [each.id for each in tracing.nodes[before:]])
+            return Nothing(tracing, node, [each.id for each in nodes])
         checked = [
-            tracing.checked(value, output, trace.Place(node, position, f"output `{output.name}` of {what}"))
+            _checked(tracing, value, output, Place(node, position, f"output `{output.name}` of {what}"))
             for output, value in zip(read.outputs, values, strict=True)
         ]
         return tracing.result(read, checked, node, what)
 
 
 def _arguments(
-    workflow: Workflow[Any, Any], tracing: trace.Trace, given: Mapping[str, Any], place: trace.Place
+    workflow: WorkflowFunction[..., Any], tracing: trace.Trace, given: Mapping[str, Any], place: Place
 ) -> dict[str, Any]:
     """An inlined call's arguments, each checked against its parameter."""
     parameters = workflow.signature.parameters
@@ -250,9 +208,9 @@ def _arguments(
             )
     arguments = {}
     for name, parameter in parameters.items():
-        at = trace.Place(place.node, place.position, f"input `{name}` of {place.what}")
+        at = place.input(name)
         if name in given:
-            arguments[name] = tracing.checked(given[name], parameter, at)
+            arguments[name] = _checked(tracing, given[name], parameter, at)
         elif parameter.default is not signature.NO_DEFAULT:
             arguments[name] = parameter.default
         else:
@@ -261,25 +219,48 @@ def _arguments(
     return arguments
 
 
+def _checked(
+    tracing: trace.Trace, value: Any, variable: signature.Parameter | signature.Output, place: Place
+) -> Any:
+    """A sub-workflow's input or output, of which inlining leaves nothing to compile; a gap if it does not fit."""
+    if isinstance(value, Promise):
+        fits = binding.is_usable(tracing, value, place) and binding.is_assignable(
+            tracing, value, variable.converter.type, place
+        )
+    elif binding.holds_promise(value):
+        seen = len(tracing.mistakes)
+        binding.bind(tracing, workflows_pb2.BindingValue(), value, variable, place)
+        fits = len(tracing.mistakes) == seen
+    else:
+        fits = binding.literal(tracing, value, variable.converter, place) is not None
+    return value if fits else tracing.gap(variable)
+
+
 @overload
-def workflow(function: Callable[P, R], /) -> Workflow[P, R]: ...
+def workflow(function: Callable[P, R], /) -> WorkflowFunction[P, R]: ...
 
 
 @overload
 def workflow(
-    *, failure_policy: FailurePolicy = "fail_fast"
-) -> Callable[[Callable[P, R]], Workflow[P, R]]: ...
+    *, failure_policy: FailurePolicy = "fail_fast", on_failure: Called[..., Any] | None = None
+) -> Callable[[Callable[P, R]], WorkflowFunction[P, R]]: ...
 
 
 def workflow(
-    function: Callable[P, R] | None = None, /, *, failure_policy: FailurePolicy = "fail_fast"
-) -> Workflow[P, R] | Callable[[Callable[P, R]], Workflow[P, R]]:
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    failure_policy: FailurePolicy = "fail_fast",
+    on_failure: Called[..., Any] | None = None,
+) -> WorkflowFunction[P, R] | Callable[[Callable[P, R]], WorkflowFunction[P, R]]:
     """Makes a workflow of a typed function whose body calls tasks.
 
     The body runs once, with promises in place of values, when the workflow is first needed; it should only wire.
 
     Args:
         failure_policy: `fail_fast` aborts the rest at the first failed node, `fail_after_running` lets finish what can.
+        on_failure: a task or workflow that runs once when an execution has failed. Its parameters are inputs of this
+            workflow by name, and `error: ExecutionError` if it wants to know why.
 
     Raises:
         DefinitionError: a parameter without a type, a type that has no place in an interface.
@@ -296,21 +277,29 @@ def workflow(
         40
     """
     scope = sys._getframe(1).f_locals
-    if failure_policy not in _POLICIES:
+    if failure_policy not in POLICIES:
         raise errors.DefinitionError(
             f"@workflow(failure_policy={failure_policy!r})",
             where=definitions.place(source.caller()),
             code=diagnostics.INVALID_VALUE,
-            hint=f"write one of {', '.join(_POLICIES)}",
+            hint=f"write one of {', '.join(POLICIES)}",
         )
 
-    def make(made_of: Callable[P, R]) -> Workflow[P, R]:
+    if on_failure is not None and not isinstance(on_failure, Called):
+        raise errors.DefinitionError(
+            f"@workflow(on_failure={on_failure!r:.80}) is no task or workflow",
+            where=definitions.place(source.caller()),
+            code=diagnostics.INVALID_VALUE,
+            hint="give it the task itself, as in `on_failure=notify`",
+        )
+
+    def make(made_of: Callable[P, R]) -> WorkflowFunction[P, R]:
         if not isinstance(made_of, FunctionType):
             raise errors.DefinitionError(
                 f"@workflow is given {made_of!r:.80}, which is not a function",
                 where=definitions.place(source.caller()),
                 hint="put it above a `def`",
             )
-        return Workflow(made_of, failure_policy, scope)
+        return WorkflowFunction(made_of, failure_policy, on_failure, scope)
 
     return make if function is None else make(function)

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from typedflow import compiler, errors, rpc, task, workflow
-from typedflow.authoring.workflow import LocalResolver
+from typedflow.authoring.resolver import LocalResolver
 
 
 @dataclass
@@ -61,8 +61,8 @@ def with_an_absent_task(template):
 def test_w5_a_raw_client_gets_the_diagnostics_that_the_author_gets(admin, damage):
     template = type(wrong.traced.template).FromString(wrong.traced.template.SerializeToString())
     codes = damage(template)
-    told = compiler.compile_workflow(template, LocalResolver(wrong.traced.tasks)).diagnostics
-    tasks = [each.template() for each in wrong.traced.tasks.values()]
+    told = compiler.compile_workflow(template, LocalResolver(wrong.traced.called)).diagnostics
+    tasks = [each.template() for each in wrong.tasks().values()]
     with pytest.raises(grpc.RpcError) as failed:
         admin.register(*tasks, template)
     error = rpc.error_from(failed.value)

@@ -62,7 +62,7 @@ def test_a_default_must_fit_its_type():
         pytest.param(lambda p: f"{p}", id="format"),
         pytest.param(lambda p: p + 1, id="arithmetic"),
         pytest.param(lambda p: 1 - p, id="reflected arithmetic"),
-        pytest.param(lambda p: p > 1, id="comparison"),
+        pytest.param(lambda p: 1 < p < 3, id="chained comparison"),
         pytest.param(lambda p: p(), id="call"),
     ],
 )

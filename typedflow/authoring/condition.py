@@ -1,0 +1,113 @@
+"""What a branch is decided by: comparisons of promises, combined with `&`, `|` and `~`.
+
+A condition is no bool: what it comes to is known only when the workflow runs. Static checkers see the bool that the
+same expression would give outside of a workflow, so authors never meet this class by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from typedflow.compiler import diagnostics
+from typedflow.pb import literals_pb2, workflows_pb2
+
+if TYPE_CHECKING:
+    from typedflow.authoring.promise import Promise
+
+HINT = "combine conditions with `&`, `|` and `~`, each comparison in parentheses, as in `(1 < n) & (n < 5)`"
+
+
+class Origin(Protocol):
+    """The trace that something was made in: it means something there and nowhere else."""
+
+    name: str
+
+    def refuse(self, code: str, message: str, node: str, hint: str) -> NoReturn:
+        """Raises the mistake on the author's line."""
+        ...
+
+
+class Condition:
+    """A comparison, a bool that is promised, or several of them combined.
+
+    Attributes:
+        origin: the trace.
+        message: on the wire.
+        promises: what it is about.
+    """
+
+    __slots__ = ("message", "origin", "promises")
+
+    def __init__(self, origin: Origin, message: workflows_pb2.Condition, promises: Sequence[Promise]) -> None:
+        self.origin = origin
+        self.message = message
+        self.promises = tuple(promises)
+
+    def __and__(self, other: object) -> Condition:
+        second = self._of(other)
+        if second is None:
+            return NotImplemented
+        parts = [*_flat(self.message, "all"), *_flat(second.message, "all")]
+        message = workflows_pb2.Condition(all=workflows_pb2.Conditions(conditions=parts))
+        return Condition(self.origin, message, self.promises + second.promises)
+
+    def __or__(self, other: object) -> Condition:
+        second = self._of(other)
+        if second is None:
+            return NotImplemented
+        parts = [*_flat(self.message, "any"), *_flat(second.message, "any")]
+        message = workflows_pb2.Condition(any=workflows_pb2.Conditions(conditions=parts))
+        return Condition(self.origin, message, self.promises + second.promises)
+
+    __rand__ = __and__  # of a constant, which has no say in the order
+    __ror__ = __or__
+
+    def __invert__(self) -> Condition:
+        return Condition(self.origin, workflows_pb2.Condition(negated=self.message), self.promises)
+
+    def __bool__(self) -> bool:
+        return self._refuse(
+            "used as a truth value (by `if`, `and`, `or`, `not`, `in` or a chained comparison)"
+        )
+
+    def __str__(self) -> str:
+        return self._refuse("made into a text")
+
+    def __format__(self, spec: str) -> str:
+        self._refuse("formatted into a text")
+
+    def __eq__(self, other: object) -> bool:
+        self._refuse("compared")
+
+    def __ne__(self, other: object) -> bool:
+        self._refuse("compared")
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"<condition on {', '.join(map(repr, self.promises))}>"
+
+    def _of(self, other: object) -> Condition | None:
+        if isinstance(other, Condition):
+            return other
+        return constant(self.origin, other) if isinstance(other, bool) else None
+
+    def _refuse(self, how: str) -> NoReturn:
+        node = self.promises[0].typedflow_promise.node if self.promises else ""
+        message = f"a condition is {how}, but what it comes to is known only when the workflow runs"
+        self.origin.refuse(diagnostics.PROMISE_USED_AS_VALUE, message, node, HINT)
+
+
+def constant(origin: Origin, value: bool) -> Condition:
+    """A bool that is known already."""
+    binding = workflows_pb2.BindingValue(literal=literals_pb2.Literal(boolean=value))
+    return Condition(origin, workflows_pb2.Condition(value=binding), ())
+
+
+def _flat(message: workflows_pb2.Condition, kind: str) -> Sequence[workflows_pb2.Condition]:
+    """`a & b & c` is one list of three."""
+    if message.WhichOneof("condition") != kind:
+        return [message]
+    return message.all.conditions if kind == "all" else message.any.conditions

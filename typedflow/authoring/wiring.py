@@ -1,0 +1,108 @@
+"""What workflows have in common, written as functions or built by programs: a template, and what is compiled of it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+from typedflow import compiler, errors, identifiers
+from typedflow.authoring import resolver, runner
+from typedflow.authoring.called import Called
+from typedflow.authoring.task import Task
+from typedflow.compiler import diagnostics
+from typedflow.pb import diagnostics_pb2, identifiers_pb2, workflows_pb2
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What tracing a workflow gave.
+
+    Attributes:
+        template: with references that leave project, domain and version open.
+        called: the tasks, workflows and launch plans that its nodes call, by the key of their identifiers.
+        mistakes: what the trace found wrong; the compiler finds the rest.
+        raised: what the author's code raised in the body.
+    """
+
+    template: workflows_pb2.WorkflowTemplate
+    called: Mapping[resolver.Key, Called[..., Any]]
+    mistakes: list[diagnostics_pb2.Diagnostic]
+    raised: BaseException | None = None
+
+
+class Wiring(Called[P, R]):
+    """A workflow whose nodes are known here."""
+
+    kind = "workflow"
+
+    @property
+    @abstractmethod
+    def module(self) -> str:
+        """Dotted, under the import root."""
+
+    @property
+    @abstractmethod
+    def traced(self) -> Traced:
+        """Its template, and what its nodes call."""
+
+    def reference(self) -> identifiers_pb2.Identifier:
+        """Project, domain and version are those of whoever refers to it."""
+        return identifiers.workflow(self.name)
+
+    @property
+    def compiled(self) -> workflows_pb2.CompiledWorkflow:
+        """What the compiler makes of it. Raises CompileError with every diagnostic."""
+        return compiled(self.traced)
+
+    def tasks(self) -> dict[resolver.Key, Task[..., Any]]:
+        """The tasks that its nodes call, and those of the workflows whose nodes take the place of one."""
+        found: dict[resolver.Key, Task[..., Any]] = {}
+        for key, each in self.traced.called.items():
+            if isinstance(each, Task):
+                found[key] = each
+            elif isinstance(each, Wiring):
+                found.update(each.tasks())
+        return found
+
+    def call_here(self, args: Any, kwargs: Any) -> Any:
+        return runner.current().call_workflow(self, args, kwargs)
+
+
+def compiled(traced: Traced) -> workflows_pb2.CompiledWorkflow:
+    """What the compiler makes of a trace. Raises CompileError with every diagnostic."""
+    result = compiler.compile_workflow(traced.template, resolver.LocalResolver(traced.called))
+    # What the trace could not write down it has told; the compiler sees only that there is nothing.
+    told = {each.code for each in traced.mistakes}
+    found = (*traced.mistakes, *(each for each in result.diagnostics if not _is_echo(each, told)))
+    if found or result.value is None:
+        raise errors.CompileError(found) from traced.raised
+    return result.value
+
+
+def _is_echo(diagnostic: diagnostics_pb2.Diagnostic, told: set[str]) -> bool:
+    """Whether the compiler says again what the trace has told, on a better line."""
+    if not told:
+        return False
+    match diagnostic.code:
+        case diagnostics.PARAMETER_NOT_BOUND:
+            return diagnostic.message.endswith("is bound to nothing")
+        case diagnostics.FIELD_NOT_FOUND:
+            return diagnostics.FIELD_NOT_FOUND in told
+        case diagnostics.NO_NODES_FOUND:
+            return True
+        case code:
+            unfinished = told & {diagnostics.BRANCH_HAS_NO_DEFAULT, diagnostics.BRANCH_HAS_NO_CONDITION}
+            return bool(unfinished) and code in _OF_BRANCHES
+
+
+_OF_BRANCHES = {
+    diagnostics.BRANCH_HAS_NO_CONDITION,
+    diagnostics.BRANCH_HAS_NO_DEFAULT,
+    diagnostics.MISMATCHING_BRANCH_OUTPUTS,
+    diagnostics.NODE_OUT_OF_SCOPE,
+}
