@@ -65,6 +65,8 @@ class LaunchPlans:
                 "say which version to activate", where="id.version", code="InvalidRequest"
             )
 
+        now, principal = self._clock_us(), principals.current()
+
         def swap(transaction: store.Transaction) -> ActivateLaunchPlanResponse:
             row = names.find(transaction, id_)
             response = ActivateLaunchPlanResponse(id=names.identifier(row))
@@ -77,7 +79,7 @@ class LaunchPlans:
                     check([Compared(comparison, with_active=True)])
                 response.replaced.CopyFrom(comparison.old)
                 response.interface.CopyFrom(comparison)
-            transaction.entities.activate([row.version_key], self._clock_us(), principals.current())
+            transaction.entities.activate([row.version_key], now, principal)
             return response
 
         return await self._database.write(swap)

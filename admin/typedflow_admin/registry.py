@@ -74,7 +74,7 @@ class Registry:
         rows = await asyncio.to_thread(self._rows, checked)
         referred = await asyncio.to_thread(_referred, checked, rows)
         bundles = sorted({task.python.bundle for task in sent.tasks if task.python.bundle})
-        header = sent.header
+        header, now, principal = sent.header, self._clock_us(), principals.current()
 
         def store_all(transaction: store.Transaction) -> list[RegisteredEntity]:
             if not header.dry_run:
@@ -89,7 +89,7 @@ class Registry:
                 transaction.entities.refer({row.version_key: referred[row.version_key] for row in plan.new})
                 if header.activate:
                     launch_plans = [row.version_key for row in rows if row.kind == ENTITY_KIND_LAUNCH_PLAN]
-                    transaction.entities.activate(launch_plans, self._clock_us(), principals.current())
+                    transaction.entities.activate(launch_plans, now, principal)
             return [
                 RegisteredEntity(id=one.id, change=change, interface=each.comparison if each else None)
                 for one, change, each in zip(checked, plan.changes, compared, strict=True)

@@ -1,6 +1,6 @@
 """A server without a propeller, called over a real socket."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import grpc
 import pytest
 from typedflow_admin import server
 
-from typedflow import identifiers, literal_types, literals, rpc, settings
+from typedflow import errors, identifiers, literal_types, literals, rpc, settings
 from typedflow.pb import (
     attempt_pb2,
     attempt_pb2_grpc,
@@ -45,10 +45,10 @@ class Admin:
         self.attempts = attempt_pb2_grpc.AttemptStub(self.channel)
 
     def register(
-        self, *templates: object, version: str = "", dry_run: bool = False
+        self, *templates: object, version: str = "", **options: bool
     ) -> registry_pb2.RegisterResponse:
         header = registry_pb2.RegisterHeader(
-            project=self.project, domain="development", version=version, dry_run=dry_run
+            project=self.project, domain="development", version=version, **options
         )
         request = registry_pb2.RegisterRequest()
         for template in templates:
@@ -112,6 +112,18 @@ def admin(options) -> Iterator[Admin]:
         grpc.insecure_channel(info.grpc, options=rpc.channel_options()) as channel,
     ):
         yield Admin(info, options.home, grpc.intercept_channel(channel, _WithToken(info.token)))
+
+
+@pytest.fixture
+def refused() -> Callable[..., errors.TypedflowError]:
+    """Makes a call and gives the error that the server raised."""
+
+    def called(call: Callable[..., object], *arguments: object, **named: object) -> errors.TypedflowError:
+        with pytest.raises(grpc.RpcError) as failure:
+            call(*arguments, **named)
+        return rpc.error_from(failure.value)
+
+    return called
 
 
 @dataclass
