@@ -10,11 +10,11 @@ import contextlib
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import grpc
 
@@ -32,6 +32,9 @@ from typedflow.pb import (
     registry_pb2,
     registry_pb2_grpc,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 CHUNK = 1 << 20
 
@@ -328,6 +331,12 @@ class _Uploads:
     def put_file(self, path: Path) -> literals_pb2.Blob:
         with path.open("rb") as file:
             return self._client.put_value(iter(lambda: file.read(CHUNK), b""))
+
+    def put_chunks(self, chunks: Iterable[Buffer]) -> literals_pb2.Blob:
+        views = (memoryview(chunk).cast("B") for chunk in chunks)
+        return self._client.put_value(
+            bytes(view[at : at + CHUNK]) for view in views for at in range(0, len(view), CHUNK)
+        )
 
 
 def _known_server(found: settings.Settings, token: str | None) -> tuple[str, str | None]:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from typedflow import errors
 from typedflow.dataplane import digests
 from typedflow.pb.literals_pb2 import Blob
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _TEMPORARY = ".incoming"
 _CHUNKS_SUFFIX = ".chunks"
@@ -32,6 +35,10 @@ class ObjectStore(Protocol):
 
     def put_file(self, path: str | os.PathLike[str]) -> Blob:
         """Keeps a copy of the file's bytes as they are now; memory does not grow with the file."""
+        ...
+
+    def put_chunks(self, chunks: Iterable[Buffer]) -> Blob:
+        """Keeps bytes that come one after another, nothing when taking the next of them raises."""
         ...
 
     def has(self, digest: str) -> bool:
@@ -115,6 +122,18 @@ class FolderStore:
             if error.filename is None or os.fspath(error.filename) != os.fspath(path):
                 raise
             raise errors.UsageError(f"can't read the file: {error.strerror}", where=os.fspath(path)) from None
+
+    def put_chunks(self, chunks: Iterable[Buffer]) -> Blob:
+        """See `ObjectStore.put_chunks`. What they are is known when all of them are written."""
+        with self._incoming() as (temporary, sink):
+            hasher = digests.Hasher()
+            for chunk in chunks:
+                hasher.update(chunk)
+                sink.write(chunk)
+            found = hasher.finish()
+            if self.has(found.digest):
+                return self._blob(found.digest, found.size)
+            return self._publish(temporary, sink, found)
 
     def has(self, digest: str) -> bool:
         """See `ObjectStore.has`."""

@@ -9,8 +9,8 @@ import typing
 from typing import Any, get_origin
 
 SUPPORTED = (
-    "None, bool, int, float, str, bytes, date, datetime, timedelta, Decimal, Enum, Literal, list, dict[str, T], tuple, X | Y, "
-    "dataclasses, NamedTuple, TypedDict, pydantic models, File, Directory, frames of pandas, polars and pyarrow, "
+    "None, bool, int, float, str, bytes, date, datetime, timedelta, Decimal, Enum, Literal, list, dict[str, T], tuple, "
+    "X | Y, dataclasses, NamedTuple, TypedDict, pydantic models, File, Directory, frames of pandas, polars and pyarrow, "
     "pandera's DataFrame[Model], numpy.ndarray and Iterator[T]"
 )
 
@@ -29,20 +29,20 @@ _INSTEAD = {
     "builtins.complex": "use a dataclass of two floats",
     "builtins.object": "say which type it is",
     "typing.Any": "say which type it is; what has no type can't be checked before it runs",
-    "collections.abc.Iterable": "use list[T]",
-    "collections.abc.Iterator": "use list[T]",
-    "collections.abc.Generator": "use list[T]",
+    "collections.abc.AsyncIterable": "use Iterator[T]: a stream is written and read without an event loop",
+    "collections.abc.AsyncIterator": "use Iterator[T]: a stream is written and read without an event loop",
+    "collections.abc.AsyncGenerator": "use Iterator[T]: a stream is written and read without an event loop",
     "datetime.time": "use str",
     "uuid.UUID": "use str, or bytes",
     "pathlib.Path": "use File: it travels between machines",
     "pathlib._local.Path": "use File: it travels between machines",
     "pathlib.PosixPath": "use File: it travels between machines",
     "os.PathLike": "use File: it travels between machines",
-    "numpy.ndarray": "use list[float], a pandas.DataFrame, or save it to a File",
     "pandas.Series": "use a pandas.DataFrame of one column",
     "pandas.core.series.Series": "use a pandas.DataFrame of one column",
-    "polars.DataFrame": "use pyarrow.Table: polars.from_arrow and to_arrow do not copy",
-    "polars.dataframe.frame.DataFrame": "use pyarrow.Table: polars.from_arrow and to_arrow do not copy",
+    "polars.series.series.Series": "use a polars.DataFrame of one column",
+    "polars.lazyframe.frame.LazyFrame": "use polars.DataFrame, and .collect() what is returned",
+    "pandera.typing.polars.LazyFrame": "use pandera.typing.polars.DataFrame[Model], and .collect() what is returned",
     "pyarrow.lib.RecordBatch": "use pyarrow.Table",
 }
 

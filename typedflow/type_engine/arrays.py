@@ -6,12 +6,11 @@ Must never write or read a pickle, nor hold a second copy of a large array.
 
 from __future__ import annotations
 
-import io
 import json
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from blake3 import blake3
 
@@ -23,7 +22,6 @@ from typedflow.type_engine.data import Data
 if TYPE_CHECKING:
     from typedflow.type_engine.registry import TypeEngine
 
-_IN_MEMORY = 4 * 1024 * 1024
 _BLOCK = 1024 * 1024
 _LONGEST_HEADER = 1024 * 1024
 _TAG = b"typedflow:array:1\0"
@@ -184,34 +182,23 @@ def _plain(dtype: Any) -> Any:
 
 
 def _publish(array: Any, data: Data) -> literals_pb2.Array:
-    """Stores an array. A large one goes through a file, block by block."""
-    made = literals_pb2.Array(dtype=array.dtype.name, shape=array.shape)
-    if array.nbytes <= _IN_MEMORY:
-        sink = io.BytesIO()
-        made.content = _write(array, sink)
-        made.blob.CopyFrom(data.put_bytes(sink.getvalue()))
-        return made
-    with data.new_file("array.npy") as path:
-        with path.open("xb") as file:
-            made.content = _write(array, file)
-        made.blob.CopyFrom(data.put_file(path))
-    return made
-
-
-def _write(array: Any, sink: BinaryIO) -> str:
-    """Writes the `.npy` file and gives the content digest: of the dtype, the shape, and the elements in C order."""
+    """Stores an array block by block. Its content is the digest of the dtype, the shape and the elements in C order."""
     import numpy as np
 
     descr = np.lib.format.dtype_to_descr(_plain(array.dtype))
-    hasher = blake3(_TAG)
     told = json.dumps(descr).encode()
-    hasher.update(struct.pack("<Q", len(told)) + told)
+    hasher = blake3(_TAG + struct.pack("<Q", len(told)) + told)
     hasher.update(struct.pack(f"<{array.ndim + 1}Q", array.ndim, *array.shape))
-    sink.write(_header(descr, array.shape))
-    for block in _blocks(array):
-        hasher.update(block)
-        sink.write(block)
-    return "b3:" + hasher.hexdigest()
+
+    def written() -> Iterator[Any]:
+        yield _header(descr, array.shape)
+        for block in _blocks(array):
+            hasher.update(block)
+            yield block
+
+    blob = data.put_chunks(written())
+    content = "b3:" + hasher.hexdigest()
+    return literals_pb2.Array(content=content, blob=blob, dtype=array.dtype.name, shape=array.shape)
 
 
 def _header(descr: Any, shape: tuple[int, ...]) -> bytes:

@@ -6,7 +6,8 @@ The one place where the type engine meets an object store. It never keeps bytes 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -14,10 +15,13 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from typedflow import errors
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from typedflow.dataplane import objects
     from typedflow.pb import literals_pb2
 
 _AT_ONCE = 8
+_IN_MEMORY = 4 * 1024 * 1024
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -43,6 +47,17 @@ class Data:
     def put_bytes(self, content: bytes) -> literals_pb2.Blob:
         """Publishes bytes."""
         return self.store.put_bytes(content)
+
+    def put_chunks(self, chunks: Iterable[Buffer]) -> literals_pb2.Blob:
+        """Publishes bytes that come one after another, and holds no more than a few of them."""
+        rest = iter(chunks)
+        held, size = [], 0
+        for chunk in rest:
+            held.append(chunk)
+            size += memoryview(chunk).nbytes
+            if size > _IN_MEMORY:
+                return self.store.put_chunks(itertools.chain(held, rest))
+        return self.store.put_bytes(b"".join(held))
 
     def open(self, blob: literals_pb2.Blob) -> BinaryIO:
         """A published object's bytes, unchecked, without reading all of them first."""

@@ -62,14 +62,17 @@ class StreamConverter(conversion.Converter):
         data.require(path, "a stream")
         made = literals_pb2.Stream()
         elements = hashing.Elements()
-        with data.new_file("stream") as file:
-            with file.open("xb") as sink:
-                for column in self._columns(value, path, data):
-                    _write(column, sink)
-                    elements.update(column)
-                    made.length += literals.length(column)
-            made.blob.CopyFrom(data.put_file(file))
-        made.content = elements.finish()
+
+        def written() -> Iterator[bytes]:
+            for column in self._columns(value, path, data):
+                content = column.SerializeToString(deterministic=True)
+                yield len(content).to_bytes(_LENGTH, "little")
+                yield content
+                elements.add(column)
+                made.length += literals.length(column)
+
+        made.blob.CopyFrom(data.put_chunks(written()))
+        made.content = elements.digest()
         return literals_pb2.Literal(stream=made)
 
     def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> Any:
@@ -160,12 +163,6 @@ def _batch(iterator: Iterator[Any], most: int) -> list[Any]:
     except Exception as error:  # noqa: BLE001 - as above
         raise author_errors.Raised(error) from None
     return batch
-
-
-def _write(column: literals_pb2.List, sink: BinaryIO) -> None:
-    content = column.SerializeToString(deterministic=True)
-    sink.write(len(content).to_bytes(_LENGTH, "little"))
-    sink.write(content)
 
 
 def _next(file: BinaryIO, left: int, stream: literals_pb2.Stream) -> literals_pb2.List | None:
