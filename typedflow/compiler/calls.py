@@ -1,24 +1,30 @@
-"""The tasks that a workflow's nodes call: each is resolved and checked once, however many nodes call it."""
+"""What a workflow's nodes call: each entity is resolved and checked once, however many nodes call it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from typedflow import identifiers, literal_types
-from typedflow.compiler import interfaces, references, task
-from typedflow.compiler.report import OUTPUTS, cut, short
-from typedflow.pb.identifiers_pb2 import ENTITY_KIND_TASK
-from typedflow.pb.workflows_pb2 import Binding, BindingValue
+from typedflow import identifiers
+from typedflow.compiler import diagnostics, interfaces, references, task
+from typedflow.compiler.report import Report, cut, short
+from typedflow.pb.identifiers_pb2 import (
+    ENTITY_KIND_LAUNCH_PLAN,
+    ENTITY_KIND_TASK,
+    ENTITY_KIND_WORKFLOW,
+    Identifier,
+)
+from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
+from typedflow.pb.tasks_pb2 import TaskTemplate
+from typedflow.pb.workflows_pb2 import Binding, BindingValue, CompiledWorkflow
 
 if TYPE_CHECKING:
-    from typedflow.compiler.report import Report
-    from typedflow.pb.identifiers_pb2 import Identifier
-    from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
-    from typedflow.pb.tasks_pb2 import TaskTemplate
+    from typedflow.pb.identifiers_pb2 import EntityKind
     from typedflow.pb.types_pb2 import LiteralType
-    from typedflow.pb.workflows_pb2 import CompiledWorkflow, Node
+
+Entity: TypeAlias = TaskTemplate | CompiledWorkflow | CompiledLaunchPlan
+Key: TypeAlias = tuple[int, str, str, str, str]
 
 
 class Resolver(Protocol):
@@ -54,9 +60,10 @@ class Resolver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Variables that are to be bound: a task's inputs, or a workflow's outputs (`kind`).
+    """Variables that are to be bound: what a node calls takes, or a workflow's outputs (`kind`).
 
-    `whats` says what each is called in messages; `defaults` are the bindings of those that need not be given.
+    `whats` says what each is called in messages; `defaults` are the bindings of those that need not be given; `fixed`
+    are those that may not be given.
     """
 
     variables: Mapping[str, interfaces.Input]
@@ -64,30 +71,48 @@ class Wanted:
     owner: str
     whats: Mapping[str, str]
     defaults: Mapping[str, Binding]
+    fixed: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, variables: Mapping[str, interfaces.Input], kind: str, owner: str) -> Wanted:
+    def of(
+        cls,
+        variables: Mapping[str, interfaces.Input],
+        kind: str,
+        owner: str,
+        fixed: frozenset[str] = frozenset(),
+    ) -> Wanted:
         whats = {name: f"{kind} `{name}` of {owner}" for name in variables}
         defaults = {
             name: Binding(variable=name, value=BindingValue(literal=each.default))
             for name, each in variables.items()
             if each.default is not None
         }
-        return cls(variables, kind, owner, whats, defaults)
+        return cls(variables, kind, owner, whats, defaults, fixed)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A task as the nodes that call it see it; `reference` is complete."""
+    """What a node calls, as the node sees it; `reference` is complete, and empty where nothing is referred to."""
 
-    reference: Identifier
-    checked: task.CheckedTask
     owner: str
     wanted: Wanted
+    outputs: Mapping[str, LiteralType | None]
+    reference: Identifier = field(default_factory=Identifier)
+    entity: Entity | None = None
 
-    @property
-    def outputs(self) -> Mapping[str, LiteralType | None]:
-        return self.checked.interface.outputs
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of entity that nodes call: its name, and the code for one that there is not."""
+
+    kind: EntityKind.ValueType
+    word: str
+    code: str
+
+
+TASK: Final = Kind(ENTITY_KIND_TASK, "task", diagnostics.TASK_REFERENCE_NOT_FOUND)
+WORKFLOW: Final = Kind(ENTITY_KIND_WORKFLOW, "workflow", diagnostics.WORKFLOW_REFERENCE_NOT_FOUND)
+LAUNCH_PLAN: Final = Kind(ENTITY_KIND_LAUNCH_PLAN, "launch plan", diagnostics.LAUNCH_PLAN_REFERENCE_NOT_FOUND)
 
 
 class Calls:
@@ -100,110 +125,119 @@ class Calls:
         self._workflow = workflow
         self._types = types
         self._report = report
-        self._known: dict[tuple[int, str, str, str, str], Call | None] = {}
+        self._known: dict[Key, Call | None] = {}
+        self._names: dict[int, Callable[[], Sequence[str]]] = {
+            ENTITY_KIND_TASK: resolver.task_names,
+            ENTITY_KIND_WORKFLOW: resolver.workflow_names,
+            ENTITY_KIND_LAUNCH_PLAN: resolver.launch_plan_names,
+        }
 
-    def call(self, reference: Identifier) -> Call | None:
-        """What a reference leads to; None when there is no such task. What is wrong with the task is noted, once."""
-        if reference.kind not in (0, ENTITY_KIND_TASK):
+    def call(self, reference: Identifier, kind: Kind) -> Call | None:
+        """What a reference leads to; None when there is no such entity. What is wrong with it is noted, once."""
+        if reference.kind not in (0, kind.kind):
             return None
-        filled = references.fill(reference, self._workflow, ENTITY_KIND_TASK)
+        filled = references.fill(reference, self._workflow, kind.kind)
         key = identifiers.key(filled)
         if key not in self._known:
-            self._known[key] = call = self._resolve(filled)
-            if call is not None:
-                self._report.include(call.checked.diagnostics)
+            self._known[key], found = self._resolve(filled)
+            self._report.include(found.diagnostics())
         return self._known[key]
 
-    def all(self) -> list[Call]:
-        """Every task that is called, once, sorted by name and version."""
-        return sorted(
-            (call for call in self._known.values() if call is not None),
-            key=lambda call: (call.reference.name, call.reference.version, identifiers.key(call.reference)),
-        )
+    def is_own(self, reference: Identifier) -> bool:
+        """Whether a reference is to the workflow that refers itself."""
+        filled = references.fill(reference, self._workflow, ENTITY_KIND_WORKFLOW)
+        own = references.fill(self._workflow, self._workflow, ENTITY_KIND_WORKFLOW)
+        return bool(filled.name) and filled == own
 
-    def nearest(self, name: str) -> str:
-        """A hint with the task that was likely meant."""
-        return self._report.did_you_mean(name, self._resolver.task_names())
+    def missing(self, reference: Identifier, kind: Kind, node: str, at: int) -> None:
+        """Notes that a node calls what there is not."""
+        shown = identifiers.text(reference)
+        if reference.name:
+            message = f"node `{cut(node, 100)}` calls {kind.word} `{cut(shown, 200)}`, which there is not"
+        else:
+            message = f"node `{cut(node, 100)}` calls no {kind.word}"
+        near = self._report.did_you_mean(reference.name, self._names[kind.kind]())
+        hint = near or f"register the {kind.word} first, or together with the workflow"
+        self._report.add(kind.code, message, at=at, given=shown, hint=hint)
+
+    def tasks(self) -> list[TaskTemplate]:
+        """Every task that is called, once, sorted by name and version."""
+        return [each for each in self._entities() if isinstance(each, TaskTemplate)]
+
+    def launch_plans(self) -> list[CompiledLaunchPlan]:
+        """Every launch plan that is launched, likewise."""
+        return [each for each in self._entities() if isinstance(each, CompiledLaunchPlan)]
 
     def others(self, most: int) -> list[Call]:
         """Tasks that could be called but are not, as far as they are easy to find."""
         found = []
         for name in self._resolver.task_names()[:most]:
             filled = references.fill(identifiers.task(name), self._workflow, ENTITY_KIND_TASK)
-            call = None if identifiers.key(filled) in self._known else self._resolve(filled)
+            call = None if identifiers.key(filled) in self._known else self._resolve(filled)[0]
             if call is not None:
                 found.append(call)
         return found
 
-    def _resolve(self, reference: Identifier) -> Call | None:
-        template = self._resolver.task(reference) if reference.name else None
+    def _entities(self) -> list[Entity]:
+        calls = [call for call in self._known.values() if call is not None]
+        calls.sort(
+            key=lambda call: (call.reference.name, call.reference.version, identifiers.key(call.reference))
+        )
+        return [call.entity for call in calls if call.entity is not None]
+
+    def _resolve(self, reference: Identifier) -> tuple[Call | None, Report]:
+        """The call, and what is wrong with the entity itself."""
+        report = Report(reference.name, None)
+        if not reference.name:
+            return None, report
+        if reference.kind == ENTITY_KIND_WORKFLOW:
+            return self._workflow_call(reference, report), report
+        if reference.kind == ENTITY_KIND_LAUNCH_PLAN:
+            return self._launch_plan_call(reference, report), report
+        return self._task_call(reference, report), report
+
+    def _task_call(self, reference: Identifier, report: Report) -> Call | None:
+        template = self._resolver.task(reference)
         if template is None:
             return None
         checked = task.check(template, self._types)
         checked.template.id.CopyFrom(reference)
-        owner = f"task `{cut(short(reference.name), 100)}`"
-        return Call(reference, checked, owner, Wanted.of(checked.interface.inputs, "input", owner))
+        report.include(checked.diagnostics)
+        return self._of(reference, TASK, checked.interface, checked.template)
+
+    def _workflow_call(self, reference: Identifier, report: Report) -> Call | None:
+        compiled = self._resolver.workflow(reference)
+        if compiled is None:
+            return None
+        owner = _owner(reference, WORKFLOW)
+        interface = interfaces.check(compiled.workflow.interface, owner, self._types, report)
+        return self._of(reference, WORKFLOW, interface, compiled)
+
+    def _launch_plan_call(self, reference: Identifier, report: Report) -> Call | None:
+        compiled = self._resolver.launch_plan(reference)
+        if compiled is None:
+            return None
+        owner = _owner(reference, LAUNCH_PLAN)
+        interface = interfaces.check(compiled.interface, owner, self._types, report)
+        made = CompiledLaunchPlan()
+        made.CopyFrom(compiled)
+        made.interface.CopyFrom(interface.message)
+        made.launch_plan.id.CopyFrom(reference)
+        fixed = frozenset(each.name for each in compiled.launch_plan.fixed_inputs.values)
+        return self._of(reference, LAUNCH_PLAN, interface, made, fixed)
+
+    def _of(
+        self,
+        reference: Identifier,
+        kind: Kind,
+        interface: interfaces.Checked,
+        entity: Entity,
+        fixed: frozenset[str] = frozenset(),
+    ) -> Call:
+        owner = _owner(reference, kind)
+        wanted = Wanted.of(interface.inputs, "input", owner, fixed)
+        return Call(owner, wanted, interface.outputs, reference, entity)
 
 
-_MOST_COMPARISONS: Final = 300
-_MOST_OTHERS: Final = 100
-_DISTINCTIVE: Final = ("frame", "file", "record")
-
-
-class Fitting:
-    """Hints for a variable that was given something wrong: what else there is that gives values of its type."""
-
-    def __init__(self, nodes: Sequence[Node], called: Sequence[Call | None], calls: Calls) -> None:
-        self._nodes = nodes
-        self._called = called
-        self._calls = calls
-        self._comparisons = 0
-        self._offers: list[tuple[int, str, LiteralType]] | None = None
-        self._known: dict[int, list[tuple[int, str, LiteralType]]] = {}
-
-    def hint(self, target: LiteralType, at: int) -> str:
-        """What gives the type, before the node `at`; empty when nothing does.
-
-        An int may come from anywhere, so there is no hint for such a type.
-        """
-        if not _distinctive(target):
-            return ""
-        offers = self._known.get(id(target))
-        if offers is None:
-            offers = self._known[id(target)] = [each for each in self._all() if self._fits(each[2], target)]
-        limit = len(self._nodes) if at == OUTPUTS else at
-        for node, name, type_ in offers:
-            if node < limit:
-                return f"`{name}` gives {literal_types.text(type_)}"
-        return ""
-
-    def _fits(self, source: LiteralType, target: LiteralType) -> bool:
-        self._comparisons += 1
-        return self._comparisons <= _MOST_COMPARISONS and literal_types.is_assignable(source, target) is None
-
-    def _all(self) -> list[tuple[int, str, LiteralType]]:
-        """What each task gives, with the first node that calls it; then what tasks give that no node calls."""
-        if self._offers is None:
-            first: dict[int, tuple[int, str, Call]] = {}
-            for number, call in enumerate(self._called):
-                if call is not None:
-                    first.setdefault(id(call), (number, self._nodes[number].id, call))
-            offering = list(first.values())
-            offering += [(-1, short(call.reference.name), call) for call in self._calls.others(_MOST_OTHERS)]
-            self._offers = [
-                (number, cut(name if variable == "o0" else f"{name}.{variable}", 200), type_)
-                for number, name, call in offering
-                for variable, type_ in call.outputs.items()
-                if type_ is not None
-            ]
-        return self._offers
-
-
-def _distinctive(type_: LiteralType) -> bool:
-    match type_.WhichOneof("type"):
-        case "list":
-            return _distinctive(type_.list.element)
-        case "union":
-            return any(_distinctive(variant) for variant in type_.union.variants)
-        case kind:
-            return kind in _DISTINCTIVE
+def _owner(reference: Identifier, kind: Kind) -> str:
+    return f"{kind.word} `{cut(short(reference.name), 100)}`"

@@ -1,8 +1,9 @@
 """A workflow's template to a graph that can run, or everything that is wrong with it.
 
 Pure: (template, what it refers to) in, the same bytes out, always. It takes any message from anybody and answers with
-diagnostics, never with an exception, in time linear in nodes and edges. The passes: names, calls, bindings, order; each
-goes on after a mistake and leaves out what would only repeat it.
+diagnostics, never with an exception, in time linear in nodes and edges. The passes: names, sections, calls, bindings,
+order; each goes on after a mistake and leaves out what would only repeat it. When nothing is wrong, the workflows that
+are called are put in the place of their nodes, and what comes out is compiled again.
 """
 
 from __future__ import annotations
@@ -10,8 +11,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from typedflow import identifiers
-from typedflow.compiler import bindings, calls, diagnostics, graph, interfaces, references, terms
-from typedflow.compiler.report import OUTPUTS, Report, cut, listed, short
+from typedflow.compiler import (
+    bindings,
+    branches,
+    calls,
+    diagnostics,
+    fitting,
+    gates,
+    inlining,
+    interfaces,
+    maps,
+    ordering,
+    promises,
+    references,
+    sections,
+    terms,
+)
+from typedflow.compiler.report import OUTPUTS, Report, cut, short
 from typedflow.compiler.result import Result
 from typedflow.pb import workflows_pb2
 from typedflow.pb.identifiers_pb2 import ENTITY_KIND_WORKFLOW
@@ -20,75 +36,111 @@ from typedflow.pb.workflows_pb2 import Binding, CompiledWorkflow, FailurePolicy,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from typedflow.pb.tasks_pb2 import TaskOptions
     from typedflow.pb.types_pb2 import LiteralType
 
 MOST_NODES: Final = 100_000
 MOST_DEFAULT_BYTES: Final = 64 * 1024 * 1024
+MOST_ROUNDS: Final = 24
+"""Of putting workflows in whose own nodes call workflows: what is compiled has none of these."""
 
 
 def compile_workflow(template: WorkflowTemplate, resolver: calls.Resolver) -> Result[CompiledWorkflow]:
-    """Checks a workflow and the tasks that it calls; gives it with every binding converted and every default filled in.
+    """Checks a workflow and all that it calls; gives it with every binding converted and every default filled in.
 
-    Nodes are in topological order, ties in the author's. Mistakes come in the author's order too: of the tasks and the
-    workflow itself, of each node (its inputs in the order of the interface), of the outputs.
+    Nodes are in topological order, ties in the author's. Mistakes come in the author's order too: of what is called and
+    the workflow itself, of each node (its inputs in the order of the interface), of the outputs.
     """
+    compiled = _compiled(template, resolver)
+    rounds = 0
+    while compiled.result.value is not None and compiled.put_in:
+        rounds += 1
+        if rounds > MOST_ROUNDS:
+            return _refused(template, diagnostics.NESTING_TOO_DEEP, "workflows call each other without end")
+        try:
+            whole = inlining.Inlining(compiled.put_in).template(compiled.result.value.workflow)
+        except inlining.TooLarge:
+            message = (
+                f"the workflows that it calls come to more than {inlining.MOST_BYTES >> 20} MiB together"
+            )
+            return _refused(template, diagnostics.GRAPH_TOO_LARGE, message)
+        except inlining.LeadsNowhere as error:
+            message = f"node `{cut(error.node, 100)}` takes a part of an input that there is not"
+            return _refused(template, diagnostics.FIELD_NOT_FOUND, message, error.reason)
+        resolver = inlining.Inlined(resolver, compiled.put_in.values())
+        compiled = _compiled(whole, resolver)
+    return compiled.result
+
+
+def _compiled(template: WorkflowTemplate, resolver: calls.Resolver) -> _Workflow:
     report = Report(
         template.id.name, template.position if template.HasField("position") else None, template.nodes
     )
-    if len(template.nodes) > MOST_NODES:
-        message = f"a workflow has at most {MOST_NODES:,} nodes"
-        report.add(
-            diagnostics.GRAPH_TOO_LARGE,
-            message,
-            expected=f"at most {MOST_NODES:,}",
-            given=f"{len(template.nodes):,}",
-        )
-        return Result(None, report.diagnostics())
-    return _Workflow(template, resolver, report).compiled()
+    made = _Workflow(template, resolver, report)
+    made.compile()
+    return made
+
+
+def _refused(
+    template: WorkflowTemplate, code: str, message: str, label: str = ""
+) -> Result[CompiledWorkflow]:
+    report = Report(template.id.name, template.position if template.HasField("position") else None)
+    report.add(code, f"workflow `{cut(short(template.id.name), 100)}`: {message}", label=label)
+    return Result(None, report.diagnostics())
 
 
 class _Workflow:
-    """One compilation: what the passes leave for each other."""
+    """One compilation: what the passes leave for each other.
+
+    Attributes:
+        result: what came of it.
+        put_in: by the id of the node, the workflows whose nodes are to take its place.
+    """
 
     def __init__(self, template: WorkflowTemplate, resolver: calls.Resolver, report: Report) -> None:
+        self.result: Result[CompiledWorkflow] = Result(None)
+        self.put_in: dict[str, CompiledWorkflow] = {}
         self._template = template
         self._report = report
         self._owner = f"workflow `{cut(short(template.id.name), 100)}`"
-        self._nodes = list(template.nodes)
-        types = interfaces.Types()
-        self._id = references.check(template.id, ENTITY_KIND_WORKFLOW, report)
-        self._interface = interfaces.check(template.interface, self._owner, types, report)
-        self._inputs = {name: each.type for name, each in self._interface.inputs.items()}
-        self._calls = calls.Calls(resolver, template.id, types, report)
+        self._nodes = template.nodes
+        self._types = interfaces.Types()
+        self._calls = calls.Calls(resolver, template.id, self._types, report)
+        self._maps = maps.Maps(self._types, report)
+        self._called: list[calls.Call | None] = []
         self._default_bytes = 0
-        self._index = self._numbers()
-        self._called = [self._call(number, node) for number, node in enumerate(self._nodes)]
-        self._fitting = calls.Fitting(self._nodes, self._called, self._calls)
-        self._binder = bindings.Binder(self._index, self._outputs, self._fitting.hint, report)
 
-    def compiled(self) -> Result[CompiledWorkflow]:
+    def compile(self) -> None:
+        """All passes; what comes of them is in `result` and `put_in`."""
+        if self._too_many(len(self._nodes)):
+            self.result = Result(None, self._report.diagnostics())
+            return
+        self._id = references.check(self._template.id, ENTITY_KIND_WORKFLOW, self._report)
+        self._interface = interfaces.check(self._template.interface, self._owner, self._types, self._report)
+        self._inputs = {name: each.type for name, each in self._interface.inputs.items()}
+        index = self._numbers()
+        self._sections = sections.Sections(self._nodes, index, self._report)
+        self._called = [self._call(number, node) for number, node in enumerate(self._nodes)]
+        if self._too_many(len(self._nodes) + self._count_put_in()):
+            self.result = Result(None, self._report.diagnostics())
+            return
+        self._sources = promises.Promises(index, self._outputs, self._sections, self._report)
+        self._fitting = fitting.Fitting(self._nodes, self._called, self._calls, self._sources)
+        self._binder = bindings.Binder(self._sources, self._fitting.hint)
+        self._branches = branches.Branches(self._binder, self._sources)
+        self._ordering = ordering.Ordering(self._nodes, self._sections, self._report)
         self._check_itself()
-        nodes: list[Node] = []
-        upstreams: list[list[int]] = []
-        dangling: list[int] = []
-        for number, node in enumerate(self._nodes):
-            self._binder.begin(number)
-            nodes.append(self._node(number, node))
-            upstreams.append(list(self._binder.upstreams))
-            if self._binder.dangling:
-                dangling.append(number)
-        self._binder.begin(OUTPUTS)
+        nodes = [self._node(number, node) for number, node in enumerate(self._nodes)]
+        self._sources.begin(OUTPUTS, sections.ALWAYS)
         given = {
             name: interfaces.Input(type_, None, False, 0) for name, type_ in self._interface.outputs.items()
         }
         wanted = calls.Wanted.of(given, "output", self._owner)
         outputs = self._bind(self._template.outputs, wanted, OUTPUTS)
         self._check_defaults()
-        order = graph.order(upstreams)
-        self._check_order(order, upstreams, dangling)
-        if len(self._report):
-            return Result(None, self._report.diagnostics())
-        return Result(self._assembled([nodes[number] for number in order.nodes], outputs))
+        order = self._ordering.nodes()
+        value = None if len(self._report) else self._assembled([nodes[number] for number in order], outputs)
+        self.result = Result(value, self._report.diagnostics())
 
     # The workflow itself
 
@@ -103,7 +155,7 @@ class _Workflow:
         if not self._nodes:
             self._report.add(
                 diagnostics.NO_NODES_FOUND,
-                f"{self._owner} calls no task",
+                f"{self._owner} has no node",
                 expected="at least one node",
                 hint="call a task in its body",
             )
@@ -144,26 +196,65 @@ class _Workflow:
                 index[node.id] = number
         return index
 
+    def _too_many(self, count: int) -> bool:
+        if count <= MOST_NODES:
+            return False
+        whose = "" if count == len(self._nodes) else ", those of the workflows that it calls included"
+        self._report.add(
+            diagnostics.GRAPH_TOO_LARGE,
+            f"a workflow has at most {MOST_NODES:,} nodes{whose}",
+            expected=f"at most {MOST_NODES:,}",
+            given=f"{count:,}",
+        )
+        return True
+
     # Calls
 
     def _call(self, number: int, node: Node) -> calls.Call | None:
-        reference = node.task.task
-        call = self._calls.call(reference)
-        if call is None:
-            shown = identifiers.text(reference)
-            if node.WhichOneof("target") is None or not reference.name:
-                message = f"node `{cut(node.id, 100)}` calls no task"
-            else:
-                message = f"node `{cut(node.id, 100)}` calls task `{cut(shown, 200)}`, which there is not"
-            hint = (
-                self._calls.nearest(reference.name)
-                or "register the task first, or together with the workflow"
+        """What a node calls, or is; None when there is no such thing, which is noted."""
+        match node.WhichOneof("target"):
+            case "branch":
+                return branches.call(node, self._types, self._report, number)
+            case "gate":
+                return gates.call(node, self._types, self._report, number)
+            case "launch_plan":
+                reference, kind = node.launch_plan.launch_plan, calls.LAUNCH_PLAN
+            case "workflow":
+                reference, kind = node.workflow.workflow, calls.WORKFLOW
+            case "map":
+                reference, kind = node.map.task, calls.TASK
+            case _:
+                reference, kind = node.task.task, calls.TASK
+        if kind is calls.WORKFLOW and self._calls.is_own(reference):
+            self._report.add(
+                diagnostics.CYCLE_DETECTED,
+                f"{self._owner} calls itself",
+                at=number,
+                hint="call another workflow, or launch a launch plan of it in a case of a conditional",
             )
-            self._report.add(diagnostics.TASK_REFERENCE_NOT_FOUND, message, at=number, given=shown, hint=hint)
-        return call
+            return None
+        call = self._calls.call(reference, kind)
+        if call is None:
+            self._calls.missing(reference, kind, node.id, number)
+            return None
+        return self._maps.call(node.map, call) if node.HasField("map") else call
+
+    def _count_put_in(self) -> int:
+        """How many nodes more there are when the workflows that are called are put in."""
+        more = 0
+        counts: dict[int, int] = {}
+        for node, call in zip(self._nodes, self._called, strict=True):
+            if call is None or not isinstance(call.entity, CompiledWorkflow):
+                continue
+            if call.entity.workflow.nodes:
+                self.put_in.setdefault(node.id, call.entity)
+                if id(call) not in counts:
+                    counts[id(call)] = len(inlining.nodes(call.entity))
+                more += counts[id(call)] - 1
+        return more
 
     def _outputs(self, node: int) -> Mapping[str, LiteralType | None] | None:
-        if node == bindings.WORKFLOW:
+        if node == promises.WORKFLOW:
             return self._inputs
         call = self._called[node]
         return None if call is None else call.outputs
@@ -172,25 +263,64 @@ class _Workflow:
 
     def _node(self, number: int, node: Node) -> Node:
         made = Node(id=node.id)
+        sources = self._sources
+        sources.begin(number, self._sections.of[number])
         for after in dict.fromkeys(node.after):
-            if self._binder.wait_for(after, f"node `{cut(node.id, 100)}` is to run after") is not None:
+            if sources.wait_for(after, f"node `{cut(node.id, 100)}` is to run after") is not None:
                 made.after.append(after)
+        if node.HasField("section"):
+            made.section.CopyFrom(node.section)
+        if node.HasField("position"):
+            made.position.CopyFrom(node.position)
         call = self._called[number]
         if call is None:
             for binding in node.inputs:  # their references can be checked even so
                 what = f"input `{cut(binding.variable, 100)}` of node `{cut(node.id, 100)}`"
                 self._binder.bind(binding.value, None, what)
-            return made
-        made.inputs.extend(self._bind(node.inputs, call.wanted, number))
-        made.task.task.CopyFrom(call.reference)
-        if node.task.HasField("overrides"):
-            overrides = terms.check(
-                node.task.overrides, call.wanted.variables, call.owner, self._report, number
-            )
-            made.task.overrides.CopyFrom(overrides)
-        if node.HasField("position"):
-            made.position.CopyFrom(node.position)
+        elif node.HasField("map"):
+            self._map(number, node, call, made)
+        else:
+            made.inputs.extend(self._bind(node.inputs, call.wanted, number))
+            self._target(number, node, call, made)
+        if not node.HasField("branch"):
+            self._ordering.waits(number, sources.upstreams, sources.dangling)
         return made
+
+    def _target(self, number: int, node: Node, call: calls.Call, made: Node) -> None:
+        """Writes what a node that is no map does."""
+        match node.WhichOneof("target"):
+            case "branch":
+                cases = self._branches.check_conditions(node)
+                self._ordering.waits(number, self._sources.upstreams, self._sources.dangling)
+                checked = self._branches.check_outputs(number, node, call.outputs, cases)
+                made.branch.CopyFrom(checked)
+                self._ordering.gives(number, self._sources.upstreams, self._sources.dangling)
+            case "gate":
+                made.gate.CopyFrom(node.gate)
+            case "launch_plan":
+                made.launch_plan.launch_plan.CopyFrom(call.reference)
+            case "workflow":
+                made.workflow.workflow.CopyFrom(call.reference)
+            case _:
+                made.task.task.CopyFrom(call.reference)
+                if node.task.HasField("overrides"):
+                    made.task.overrides.CopyFrom(self._terms(node.task.overrides, call, number))
+
+    def _map(self, number: int, node: Node, call: calls.Call, made: Node) -> None:
+        self._maps.check_ranges(node.map, call.owner, number)
+        wanted, mapped = self._maps.wanted(node.map, call, node.inputs, self._binder, number)
+        made.inputs.extend(self._bind(node.inputs, wanted, number))
+        self._maps.check_lengths(made.inputs, mapped, call.owner, number)
+        made.map.task.CopyFrom(call.reference)
+        made.map.over.extend(mapped)
+        made.map.concurrency = node.map.concurrency
+        if node.map.HasField("min_success_ratio") and node.map.min_success_ratio != 1:
+            made.map.min_success_ratio = node.map.min_success_ratio
+        if node.map.HasField("overrides"):
+            made.map.overrides.CopyFrom(self._terms(node.map.overrides, call, number))
+
+    def _terms(self, overrides: TaskOptions, call: calls.Call, number: int) -> TaskOptions:
+        return terms.check(overrides, call.wanted.variables, call.owner, self._report, number)
 
     def _bind(self, given: Iterable[Binding], wanted: calls.Wanted, at: int) -> list[Binding]:
         """The bindings of a place in the order of its interface; those that are wrong are noted and left out."""
@@ -209,14 +339,23 @@ class _Workflow:
             elif not variable.optional:
                 self._not_bound(variable.type, wanted.whats[name], at)
         for name, binding in by_name.items():
-            self._report.add(
-                diagnostics.VARIABLE_NAME_NOT_FOUND,
-                f"{wanted.owner} has no {wanted.kind} `{cut(name, 100)}`",
-                at=at,
-                expected=bindings.some_of(wanted.variables),
-                given=name,
-                hint=self._report.did_you_mean(name, wanted.variables),
-            )
+            if name in wanted.fixed:
+                self._report.add(
+                    diagnostics.FIXED_INPUT_OVERRIDDEN,
+                    f"{wanted.kind} `{name}` of {wanted.owner} is fixed, and is given another value",
+                    at=at,
+                    given=name,
+                    hint="leave it out",
+                )
+            else:
+                self._report.add(
+                    diagnostics.VARIABLE_NAME_NOT_FOUND,
+                    f"{wanted.owner} has no {wanted.kind} `{cut(name, 100)}`",
+                    at=at,
+                    expected=promises.some_of(wanted.variables),
+                    given=name,
+                    hint=self._report.did_you_mean(name, wanted.variables),
+                )
             self._binder.bind(binding.value, None, f"`{cut(name, 100)}`")
         return made
 
@@ -245,41 +384,6 @@ class _Workflow:
             hint="" if type_ is None else self._fitting.hint(type_, at),
         )
 
-    # Order
-
-    def _check_order(self, order: graph.Order, upstreams: list[list[int]], dangling: list[int]) -> None:
-        for cycle in order.cycles:
-            names = [self._nodes[number].id for number in cycle]
-            message = (
-                f"nodes {listed(names)} wait for each other"
-                if len(names) > 1
-                else f"node {listed(names)} waits for itself"
-            )
-            way = " -> ".join(
-                cut(name, 100) for name in [*names[:10], *(["..."] if len(names) > 10 else []), names[0]]
-            )
-            hint = "take one of these edges out"
-            self._report.add(
-                diagnostics.CYCLE_DETECTED, message, at=cycle[0], given=way, label=way, hint=hint
-            )
-        roots = {*order.members, *dangling}
-        if not roots:
-            return
-        stuck = sorted(graph.behind(roots, upstreams) - roots)
-        if stuck:
-            waited = sorted(
-                {upstream for number in stuck for upstream in upstreams[number] if upstream in roots}
-            )
-            names = [self._nodes[number].id for number in stuck]
-            self._report.add(
-                diagnostics.UNREACHABLE_NODES,
-                f"{'nodes' if len(names) > 1 else 'node'} {listed(names)} can never start",
-                at=stuck[0],
-                given=bindings.some_of(names),
-                label=f"what comes before can never end: {listed([self._nodes[number].id for number in waited])}",
-                hint="mend what is wrong there first",
-            )
-
     # The result
 
     def _assembled(self, nodes: Iterable[Node], outputs: Iterable[Binding]) -> CompiledWorkflow:
@@ -294,5 +398,5 @@ class _Workflow:
             description=template.description,
         )
         return CompiledWorkflow(
-            workflow=workflow, tasks=[call.checked.template for call in self._calls.all()]
+            workflow=workflow, tasks=self._calls.tasks(), launch_plans=self._calls.launch_plans()
         )

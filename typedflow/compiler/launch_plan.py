@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from typedflow.compiler import constants, diagnostics, interfaces, references
-from typedflow.compiler.bindings import some_of
+from typedflow.compiler.promises import some_of
 from typedflow.compiler.report import Report, cut, short
 from typedflow.compiler.result import Result
 from typedflow.pb.identifiers_pb2 import ENTITY_KIND_LAUNCH_PLAN, ENTITY_KIND_WORKFLOW

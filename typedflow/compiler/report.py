@@ -53,20 +53,24 @@ class Report:
         given: str = "",
         label: str = "",
         hint: str = "",
+        position: SourcePosition | None = None,
     ) -> None:
-        """Notes a mistake at a place; within a place they stay in the order in which they come."""
+        """Notes a mistake at a place; within a place they stay in the order in which they come.
+
+        `position` is where in the author's file, when that is known more exactly than by the place.
+        """
         if self.full:
             return
-        position, node = self._position, ""
+        where, node = self._position, ""
         if 0 <= at < len(self._nodes):
             node = self._nodes[at].id
-            position = self._nodes[at].position if self._nodes[at].HasField("position") else None
+            where = self._nodes[at].position if self._nodes[at].HasField("position") else None
         made = diagnostics.make(
             code,
             cut(message),
             workflow=cut(self._name, _LONGEST_NAME),
             node=cut(node, _LONGEST_NAME),
-            position=position,
+            position=position or where,
             expected=cut(expected),
             given=cut(given),
             label=cut(label),

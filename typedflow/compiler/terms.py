@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from typedflow.compiler import diagnostics
-from typedflow.compiler.bindings import some_of
+from typedflow.compiler.promises import some_of
 from typedflow.compiler.report import HEAD, cut
 from typedflow.pb.tasks_pb2 import ResourceQuantities, TaskOptions
 

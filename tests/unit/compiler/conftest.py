@@ -8,7 +8,7 @@ from typedflow import compiler, identifiers, literal_types, literals
 from typedflow.compiler import diagnostics
 from typedflow.pb.diagnostics_pb2 import Diagnostic
 from typedflow.pb.identifiers_pb2 import Identifier
-from typedflow.pb.launch_plans_pb2 import LaunchPlanTemplate
+from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan, LaunchPlanTemplate
 from typedflow.pb.literals_pb2 import Literal
 from typedflow.pb.tasks_pb2 import TaskOptions, TaskTemplate
 from typedflow.pb.types_pb2 import Column, LiteralType
@@ -49,10 +49,12 @@ def nested(depth: int, inner: LiteralType = INT) -> LiteralType:
 
 
 class Build:
-    """A workflow's template and the tasks that it may call."""
+    """A workflow's template and what it may call."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskTemplate] = {}
+        self.workflows: dict[str, CompiledWorkflow] = {}
+        self.launch_plans: dict[str, CompiledLaunchPlan] = {}
         self.template = WorkflowTemplate(id=identifiers.workflow("pipeline.training"))
         self.template.id.project, self.template.id.domain, self.template.id.version = (
             "default",
@@ -74,6 +76,18 @@ class Build:
 
     def task_names(self) -> Sequence[str]:
         return list(self.tasks)
+
+    def workflow(self, identifier: Identifier, /) -> CompiledWorkflow | None:
+        return self.workflows.get(identifier.name)
+
+    def workflow_names(self) -> Sequence[str]:
+        return list(self.workflows)
+
+    def launch_plan(self, identifier: Identifier, /) -> CompiledLaunchPlan | None:
+        return self.launch_plans.get(identifier.name)
+
+    def launch_plan_names(self) -> Sequence[str]:
+        return list(self.launch_plans)
 
     def compile(self) -> compiler.Result[CompiledWorkflow]:
         return compiler.compile_workflow(self.template, self)

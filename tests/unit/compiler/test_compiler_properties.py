@@ -146,6 +146,8 @@ def contains(outer: Message, inner: Message) -> bool:
 
 
 def value(field, rng: random.Random):
+    if field.type == field.TYPE_BYTES:
+        return rng.choice([b"", b"n0", b"\xff" * 20])
     if field.cpp_type == field.CPPTYPE_STRING:
         texts = ["", "n0", "n1", "o0", "one", "in0", "pipeline.t0", "a b", "\0\x1b[31m", "x" * 300]
         return rng.choice(texts)
