@@ -46,12 +46,14 @@ from typedflow.literal_types.identity import (
 )
 from typedflow.literal_types.parts import (
     MAX_DEPTH,
+    PICKLED,
     at,
     bare,
     children,
     depth,
     field,
     has_sensitive,
+    uses_pickle,
     variants,
 )
 from typedflow.literal_types.printing import brief, text
@@ -67,6 +69,7 @@ __all__ = [
     "INT",
     "MAX_DEPTH",
     "NONE",
+    "PICKLED",
     "STRING",
     "EnumValue",
     "Mismatch",
@@ -101,6 +104,7 @@ __all__ = [
     "text",
     "tuple_of",
     "union",
+    "uses_pickle",
     "value_key",
     "variant_for",
     "variants",

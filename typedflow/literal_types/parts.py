@@ -52,6 +52,15 @@ def has_sensitive(t: LiteralType) -> bool:
     return any(part.sensitive for part, _ in _walk(t))
 
 
+PICKLED = "pickle:"
+"""What the names of pickled types begin with."""
+
+
+def uses_pickle(t: LiteralType) -> bool:
+    """Whether it is pickled, or anything in it: who gives such a value has code run. Without recursion."""
+    return any(part.HasField("custom") and part.custom.name.startswith(PICKLED) for part, _ in _walk(t))
+
+
 def bare(t: LiteralType) -> LiteralType:
     """The type without its mark and without those of its parts."""
     if not has_sensitive(t):

@@ -45,6 +45,7 @@ def register(engine: registry.TypeEngine) -> None:
         later = _Later(module, factory)
         for name in names:
             engine.register_name(name, later, markers=markers)
+    engine.register_marker(f"{_ROOM}.pickles.Pickle", _Later("pickles", "pickle_converter"))
 
 
 class _Later:

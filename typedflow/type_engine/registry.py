@@ -1,7 +1,8 @@
 """The registry: which converter an annotation has.
 
 An annotation is looked up by itself, then by the qualified name of its class, then by its origin (`list` of
-`list[int]`), then by predicates in the order of their registration. What is registered is a factory of converters;
+`list[int]`), then among the transformers, then by predicates in the order of their registration, and at last among the
+transformers that installed distributions bring. What is registered is a factory of converters;
 the converter of an annotation is made once. Must never import a library for the sake of its types: those are
 registered by name.
 """
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 from typedflow import errors, literal_types
-from typedflow.type_engine import alternatives, sensitive
+from typedflow.type_engine import alternatives, custom, sensitive, transformers
 from typedflow.type_engine.conversion import Converter, Marker
 
 __all__ = ["MOST_LEVELS", "Factory", "Marker", "TypeEngine"]
@@ -42,6 +43,8 @@ class TypeEngine:
         self._origins: dict[Any, Factory] = {}
         self._predicates: list[tuple[Callable[[Any], bool], Factory]] = []
         self._markers: dict[Factory, frozenset[str]] = {}
+        self._marked: dict[str, Factory] = {}
+        self._transformers = custom.Transformers()
         self._made: dict[Any, Converter] = {}
         self._under_way: list[Any] = []
         self._lock = threading.RLock()
@@ -67,6 +70,36 @@ class TypeEngine:
     def register_predicate(self, accepts: Callable[[Any], bool], factory: Factory) -> None:
         """Gives converters to the annotations for which `accepts` is true and which nothing else takes."""
         self._predicates.append((accepts, factory))
+
+    def register_marker(self, qualified: str, factory: Factory) -> None:
+        """Gives every `Annotated[T, marker]` a converter, whatever `T` is, by the marker's qualified name."""
+        self._marked[qualified] = factory
+
+    def register_transformer(self, transformer: transformers.Transformer[Any, Any]) -> None:
+        """Gives a class that nothing else takes a converter.
+
+        Raises:
+            DefinitionError: something else takes it, or it, or its name, has another transformer.
+        """
+        of = transformer.python_type
+        with self._lock:
+            if self._transformers.get(of) is None and self.takes(of):
+                message = f"{alternatives.text(of)} is one of typedflow's own types, and needs no transformer"
+                raise errors.DefinitionError(
+                    message, hint="leave it out, or make a class of your own around it"
+                )
+            self._transformers.add(transformer)
+            self._made.clear()  # what was made before keeps its converters; what is asked for again is made anew
+
+    def takes(self, annotation: Any) -> bool:
+        """Whether the annotation is supported by itself; plug-ins are not looked for."""
+        if self._find(annotation) is None:
+            return False
+        try:
+            self.converter(annotation)
+        except errors.DefinitionError:
+            return False
+        return True
 
     def converter(self, annotation: Any) -> Converter:
         """The converter of an annotation, the same one each time.
@@ -116,7 +149,12 @@ class TypeEngine:
         metadata: Sequence[Any] = ()
         if get_origin(annotation) is Annotated:
             annotation, *metadata = get_args(annotation)
-        factory = self._find(annotation)
+        for each in metadata:
+            kind = each if isinstance(each, type) else type(each)
+            taking_all = self._marked.get(alternatives.qualified_name(kind))
+            if taking_all is not None:
+                return taking_all, whole
+        factory = self._find(annotation) or self._transformers.find(annotation)
         if factory is None:
             raise _unsupported(annotation)
         understood = self._markers.get(factory, frozenset())
@@ -141,6 +179,8 @@ class TypeEngine:
             factory = self._named.get(alternatives.qualified_name(origin or annotation))
         if factory is None:
             factory = self._origins.get(origin or annotation)
+        if factory is None:
+            factory = self._transformers.get(annotation)
         if factory is None:
             factory = next((factory for accepts, factory in self._predicates if accepts(annotation)), None)
         return factory
