@@ -116,19 +116,26 @@ class Registry:
         filters = ("entities", request.kind, request.project, request.domain, request.name)
         if request.name:
             before = pages.number(request.page_token, *filters)
-            rows = await self._database.read(
-                lambda transaction: _versions(transaction, request, before, limit + 1)
+            rows, active = await self._database.read(
+                lambda transaction: _with_active(
+                    transaction, _versions(transaction, request, before, limit + 1)
+                )
             )
             page, token = pages.cut(rows, limit, store.weight, lambda row: row.place, *filters)
         else:
             after = pages.name(request.page_token, *filters)
-            rows = await self._database.read(
-                lambda transaction: transaction.entities.newest(
-                    request.kind, request.project, request.domain, after, limit + 1
+            rows, active = await self._database.read(
+                lambda transaction: _with_active(
+                    transaction,
+                    transaction.entities.newest(
+                        request.kind, request.project, request.domain, after, limit + 1
+                    ),
                 )
             )
             page, token = pages.cut(rows, limit, store.weight, lambda row: row.name, *filters)
-        return ListEntitiesResponse(entities=[_summary(row) for row in page], next_page_token=token)
+        return ListEntitiesResponse(
+            entities=[_summary(row, active.get(row.key)) for row in page], next_page_token=token
+        )
 
     def _rows(self, checked: Sequence[compilation.Checked]) -> list[store.EntityRow]:
         now, principal = self._clock_us(), principals.current()
@@ -279,11 +286,20 @@ def _entity(row: store.EntityRow) -> Entity:
     return entity
 
 
-def _summary(row: store.EntityRow) -> EntitySummary:
+def _with_active(
+    transaction: store.Transaction, rows: list[store.EntityRow]
+) -> tuple[list[store.EntityRow], dict[store.EntityKey, store.EntityRow]]:
+    """The rows, and the active versions of those that are launch plans."""
+    launch_plans = {row.key for row in rows if row.kind == ENTITY_KIND_LAUNCH_PLAN}
+    return rows, transaction.entities.active_of(launch_plans)
+
+
+def _summary(row: store.EntityRow, active: store.EntityRow | None) -> EntitySummary:
     return EntitySummary(
         id=names.identifier(row),
         description=row.description,
         signature=row.signature,
         created_at_us=row.created_at_us,
         active=row.active,
+        active_version=active.version if active is not None else "",
     )

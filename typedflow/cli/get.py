@@ -113,7 +113,7 @@ def _entities(kind: EntityKind.ValueType, name: str | None, limit: int, form: st
     if form != output.TABLE:
         output.write([records.entity(each) for each in found], form)
     elif found:
-        output.table(("NAME", "VERSION", "SIGNATURE", "REGISTERED"), [_entity_row(each) for each in found])
+        _entity_table(kind, found, has_all_versions=name is not None)
     else:
         what = identifiers_pb2.EntityKind.Name(kind).removeprefix("ENTITY_KIND_").replace("_", " ").lower()
         failures.say(
@@ -121,8 +121,19 @@ def _entities(kind: EntityKind.ValueType, name: str | None, limit: int, form: st
         )
 
 
-def _entity_row(each: EntitySummary) -> tuple[str, str, str, str]:
-    return each.id.name, each.id.version, each.signature, records.local_time(each.created_at_us)
+def _entity_table(
+    kind: EntityKind.ValueType, found: Iterable[EntitySummary], *, has_all_versions: bool
+) -> None:
+    headings, rows = ["NAME", "VERSION", "SIGNATURE", "REGISTERED"], []
+    for each in found:
+        row = [each.id.name, each.id.version, each.signature, records.local_time(each.created_at_us)]
+        if kind == identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN:
+            # Where a name has one row only, the version that is active may be another.
+            row.insert(2, "yes" if each.active else "" if has_all_versions else each.active_version)
+        rows.append(row)
+    if kind == identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN:
+        headings.insert(2, "ACTIVE")
+    output.table(headings, rows)
 
 
 def _full_name(client: Client, launch_plan: str) -> str:

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 @click.command(cls=input_command.InputCommand)
 @click.argument("name", required=False)
-@click.option("--version", default="", metavar="TEXT", help="Of the launch plan.  [default: the newest]")
+@click.option(
+    "--version",
+    default="",
+    metavar="TEXT",
+    help="Of the launch plan.  [default: the active one, else the newest]",
+)
 @click.option("--wait", is_flag=True, help="Show progress until it has ended; exit with 1 if it fails.")
 @connection.options
 @output.option(output.TABLE, output.JSON, output.YAML)

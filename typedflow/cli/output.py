@@ -70,6 +70,13 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} m"
 
 
+def printable(text: str) -> str:
+    """The text with what does not print written out, so that it can't change what the terminal does."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def yaml_lines(value: object, indent: str = "") -> Iterator[str]:
     """A plain value in block style; text that YAML might read as something else is quoted."""
     if isinstance(value, dict) and value:

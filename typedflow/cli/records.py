@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from typedflow import literals
-from typedflow.pb import errors_pb2
+from typedflow.pb import errors_pb2, identifiers_pb2
 
 if TYPE_CHECKING:
     from typedflow.pb.errors_pb2 import ExecutionError
@@ -60,8 +60,8 @@ def node(message: NodeExecution) -> dict[str, object]:
 
 
 def entity(message: EntitySummary) -> dict[str, object]:
-    """A version of a task, a workflow or a launch plan."""
-    return {
+    """A version of a task, a workflow or a launch plan; of a launch plan, whether it is the active one."""
+    record: dict[str, object] = {
         "name": message.id.name,
         "version": message.id.version,
         "project": message.id.project,
@@ -70,6 +70,10 @@ def entity(message: EntitySummary) -> dict[str, object]:
         "description": message.description or None,
         "created_at": time(message.created_at_us),
     }
+    if message.id.kind == identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN:
+        record["active"] = message.active
+        record["active_version"] = message.active_version or None
+    return record
 
 
 def error(message: ExecutionError) -> dict[str, object]:

@@ -89,7 +89,13 @@ class Client:
     # Registry
 
     def register(
-        self, *paths: str | Path, version: str = "", dry_run: bool = False, include: Sequence[str] = ()
+        self,
+        *paths: str | Path,
+        version: str = "",
+        dry_run: bool = False,
+        include: Sequence[str] = (),
+        activate: bool = False,
+        allow_breaking: bool = False,
     ) -> registry_pb2.RegisterResponse:
         """Registers everything that files and folders define, or nothing.
 
@@ -98,39 +104,93 @@ class Client:
             version: of all of it; empty is a hash of the content.
             dry_run: compile and compare only.
             include: globs of files that go into the code bundle too.
+            activate: make the launch plans the active versions of their names.
+            allow_breaking: even those that break what the versions that are active now promise.
 
         Raises:
             CompileError: wrong wiring; every mistake.
             VersionConflict: other content is registered under this version.
+            BreakingChange: a launch plan that is to be activated breaks what the active one promises.
         """
         return self.register_collected(
-            serialize.collect(paths, include=include), version=version, dry_run=dry_run
+            serialize.collect(paths, include=include),
+            version=version,
+            dry_run=dry_run,
+            activate=activate,
+            allow_breaking=allow_breaking,
         )
 
     def register_collected(
-        self, collected: serialize.Registration, *, version: str = "", dry_run: bool = False
+        self,
+        collected: serialize.Registration,
+        *,
+        version: str = "",
+        dry_run: bool = False,
+        activate: bool = False,
+        allow_breaking: bool = False,
     ) -> registry_pb2.RegisterResponse:
         """Registers what `serialize.collect` gave."""
         if not dry_run:
             self._put_bundle(collected.bundle.digest, collected.bundle.data)
-        with self._calling():
-            return self._registry.Register(
-                self._register_requests(collected, version, dry_run), metadata=self._metadata
-            )
-
-    def _register_requests(
-        self, collected: serialize.Registration, version: str, dry_run: bool
-    ) -> Iterator[registry_pb2.RegisterRequest]:
         header = registry_pb2.RegisterHeader(
-            project=self.project, domain=self.domain, version=version, dry_run=dry_run
+            project=self.project,
+            domain=self.domain,
+            version=version,
+            dry_run=dry_run,
+            activate=activate,
+            allow_breaking=allow_breaking,
         )
-        yield registry_pb2.RegisterRequest(header=header)
-        for task in collected.tasks:
-            yield registry_pb2.RegisterRequest(tasks=[task])
-        for workflow in collected.workflows:
-            yield registry_pb2.RegisterRequest(workflows=[workflow])
-        for launch_plan in collected.launch_plans:
-            yield registry_pb2.RegisterRequest(launch_plans=[launch_plan])
+        with self._calling():
+            return self._registry.Register(_register_requests(header, collected), metadata=self._metadata)
+
+    def activate(
+        self, launch_plan: str, version: str, *, allow_breaking: bool = False
+    ) -> registry_pb2.ActivateLaunchPlanResponse:
+        """Makes a version of a launch plan the active one: the one that is launched when no version is named.
+
+        Raises:
+            NotFound: there is no such version.
+            BreakingChange: it breaks what the version that is active now promises, and that is not allowed.
+        """
+        request = registry_pb2.ActivateLaunchPlanRequest(
+            id=self._id(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, launch_plan, version),
+            allow_breaking=allow_breaking,
+        )
+        with self._calling():
+            return self._registry.ActivateLaunchPlan(request, metadata=self._metadata)
+
+    def deactivate(self, launch_plan: str) -> registry_pb2.DeactivateLaunchPlanResponse:
+        """Leaves a launch plan without an active version.
+
+        Raises:
+            NotFound: there is no such launch plan.
+        """
+        request = registry_pb2.DeactivateLaunchPlanRequest(
+            id=self._id(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, launch_plan)
+        )
+        with self._calling():
+            return self._registry.DeactivateLaunchPlan(request, metadata=self._metadata)
+
+    def compare(
+        self, kind: identifiers_pb2.EntityKind.ValueType, name: str, old: str, new: str
+    ) -> registry_pb2.CompareEntitiesResponse:
+        """What differs between two versions of a task, workflow or launch plan, and whom it concerns.
+
+        Raises:
+            NotFound: one of them is not there.
+        """
+        request = registry_pb2.CompareEntitiesRequest(
+            old=self._id(kind, name, old), new=self._id(kind, name, new)
+        )
+        with self._calling():
+            return self._registry.CompareEntities(request, metadata=self._metadata)
+
+    def _id(
+        self, kind: identifiers_pb2.EntityKind.ValueType, name: str, version: str = ""
+    ) -> identifiers_pb2.Identifier:
+        return identifiers_pb2.Identifier(
+            kind=kind, project=self.project, domain=self.domain, name=name, version=version
+        )
 
     def _put_bundle(self, digest: str, data: bytes) -> None:
         with self._calling():
@@ -150,14 +210,13 @@ class Client:
     def entity(
         self, kind: identifiers_pb2.EntityKind.ValueType, name: str, version: str = ""
     ) -> registry_pb2.Entity:
-        """One version of a task, workflow or launch plan; the newest when none is named."""
-        id_ = identifiers_pb2.Identifier(
-            kind=kind, project=self.project, domain=self.domain, name=name, version=version
-        )
+        """One version of a task, workflow or launch plan.
+
+        When no version is named: the active one of a launch plan that has one, else the newest.
+        """
+        request = registry_pb2.GetEntityRequest(id=self._id(kind, name, version))
         with self._calling():
-            return self._registry.GetEntity(
-                registry_pb2.GetEntityRequest(id=id_), metadata=self._metadata
-            ).entity
+            return self._registry.GetEntity(request, metadata=self._metadata).entity
 
     def entities(
         self, kind: identifiers_pb2.EntityKind.ValueType, name: str = ""
@@ -189,7 +248,7 @@ class Client:
 
         Args:
             name: full, or a unique last part of it.
-            version: empty is the newest.
+            version: empty is the active one, else the newest.
             inputs: Python values by name; files and frames are uploaded.
             overwrite_cache: nodes that run although the cache has their results; `*` is all.
             id: of the execution, so that a repeated call launches once; empty is chosen by the server.
@@ -317,6 +376,18 @@ class Client:
             yield
         except grpc.RpcError as failure:
             raise rpc.error_from(failure, self.address) from None
+
+
+def _register_requests(
+    header: registry_pb2.RegisterHeader, collected: serialize.Registration
+) -> Iterator[registry_pb2.RegisterRequest]:
+    yield registry_pb2.RegisterRequest(header=header)
+    for task in collected.tasks:
+        yield registry_pb2.RegisterRequest(tasks=[task])
+    for workflow in collected.workflows:
+        yield registry_pb2.RegisterRequest(workflows=[workflow])
+    for launch_plan in collected.launch_plans:
+        yield registry_pb2.RegisterRequest(launch_plans=[launch_plan])
 
 
 class _Uploads:

@@ -642,12 +642,15 @@ class EntitySummary(_message.Message):
     SIGNATURE_FIELD_NUMBER: _builtins.int
     CREATED_AT_US_FIELD_NUMBER: _builtins.int
     ACTIVE_FIELD_NUMBER: _builtins.int
+    ACTIVE_VERSION_FIELD_NUMBER: _builtins.int
     description: _builtins.str
     signature: _builtins.str
     """The interface printed, as in `(trees: int = 100) -> (accuracy: float, auc: float)`."""
     created_at_us: _builtins.int
     active: _builtins.bool
     """A launch plan: it is the active version of its name."""
+    active_version: _builtins.str
+    """A launch plan: the version of its name that is active; empty: none is."""
     @_builtins.property
     def id(self) -> _identifiers_pb2.Identifier: ...
     def __init__(
@@ -658,10 +661,11 @@ class EntitySummary(_message.Message):
         signature: _builtins.str = ...,
         created_at_us: _builtins.int = ...,
         active: _builtins.bool = ...,
+        active_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "created_at_us", b"created_at_us", "description", b"description", "id", b"id", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "active_version", b"active_version", "created_at_us", b"created_at_us", "description", b"description", "id", b"id", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
