@@ -184,7 +184,10 @@ class Conditions:
         if not isinstance(made, Literal):
             if made.code == diagnostics.INVALID_VALUE:
                 self._differ(
-                    left, right, what, made.hint or f"compare it with a value of {self._text(other)}"
+                    left,
+                    right,
+                    what,
+                    made.hint or f"compare it with a constant of type `{self._text(other)}`",
                 )
             else:
                 self._sources.add(
@@ -254,13 +257,17 @@ class Conditions:
 
     def _differ(self, left: _Side, right: _Side, what: str, hint: str) -> None:
         one, other = self._text(left), self._text(right)
-        self._mismatch(
-            f"{what} compares {one} with {other}",
-            one,
-            other,
-            f"{left.shown} is {one}, {right.shown} is {other}",
-            hint,
-        )
+        if left.constant is None:
+            label = f"{left.shown} is {one}, " + (
+                f"not {right.shown}" if right.constant is not None else f"{right.shown} is {other}"
+            )
+        else:
+            label = (
+                f"{left.shown} and {right.shown}"
+                if right.constant is not None
+                else f"{right.shown} is {other}, not {left.shown}"
+            )
+        self._mismatch(f"{what} compares {one} with {other}", one, other, label, hint)
 
     def _mismatch(self, message: str, expected: str, given: str, label: str, hint: str) -> None:
         self._sources.add(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from typedflow.compiler import constants, diagnostics, interfaces, references
+from typedflow.compiler import constants, diagnostics, interfaces, references, schedules
 from typedflow.compiler.promises import some_of
 from typedflow.compiler.report import Report, cut, short
 from typedflow.compiler.result import Result
@@ -51,12 +51,14 @@ def compile_launch_plan(
                 given=name,
                 hint="keep one of them",
             )
+    free = _interface(interface.message, defaults, fixed)
+    if template.HasField("schedule"):
+        schedules.check(template.schedule, free, fixed, plan, report)
     if len(report):
         return Result(None, report.diagnostics())
     made.default_inputs.CopyFrom(_in_order(defaults, interface))
     made.fixed_inputs.CopyFrom(_in_order(fixed, interface))
-    result = CompiledLaunchPlan(launch_plan=made, interface=_interface(interface.message, defaults, fixed))
-    return Result(result)
+    return Result(CompiledLaunchPlan(launch_plan=made, interface=free))
 
 
 def _given(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from typedflow import identifiers
-from typedflow.compiler import diagnostics, interfaces, references, terms
+from typedflow.compiler import diagnostics, images, interfaces, references, terms
 from typedflow.compiler.report import Report, cut, short
 from typedflow.compiler.result import Result
 from typedflow.pb.diagnostics_pb2 import Diagnostic
 from typedflow.pb.identifiers_pb2 import ENTITY_KIND_TASK
-from typedflow.pb.tasks_pb2 import TaskTemplate
+from typedflow.pb.tasks_pb2 import PythonTarget, TaskTemplate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,26 @@ def check(template: TaskTemplate, types: interfaces.Types) -> CheckedTask:
     made.id.CopyFrom(references.check(template.id, ENTITY_KIND_TASK, report))
     interface = interfaces.check(template.interface, owner, types, report)
     made.interface.CopyFrom(interface.message)
-    _check_target(template, owner, report)
+    _check_target(template, interface, owner, report)
     if template.HasField("options"):
         made.options.CopyFrom(terms.check(template.options, interface.inputs, owner, report))
     return CheckedTask(made, interface, report.diagnostics())
 
 
-def _check_target(template: TaskTemplate, owner: str, report: Report) -> None:
-    target = template.python
-    if template.WhichOneof("target") is None or not target.module or not target.qualname:
+def _check_target(template: TaskTemplate, interface: interfaces.Checked, owner: str, report: Report) -> None:
+    match template.WhichOneof("target"):
+        case "container":
+            images.check(template.container, interface, owner, report)
+        case _:
+            _check_function(template.python, owner, report)
+
+
+def _check_function(target: PythonTarget, owner: str, report: Report) -> None:
+    if not target.module or not target.qualname:
         report.add(
             diagnostics.MISSING_TARGET,
-            f"{owner} names no function to run",
-            expected="a module and a qualified name",
+            f"{owner} names nothing to run",
+            expected="a function's module and qualified name, or an image",
             given=f"{target.module}:{target.qualname}".strip(":"),
         )
         return

@@ -10,7 +10,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from typedflow.compiler import diagnostics
+from typedflow.compiler import diagnostics, images
 from typedflow.compiler.promises import some_of
 from typedflow.compiler.report import HEAD, cut
 from typedflow.pb.tasks_pb2 import ResourceQuantities, TaskOptions
@@ -46,7 +46,7 @@ def check(
         _resources(made, owner, report, at)
     _ranges(made, owner, report, at)
     _environment(made, owner, report, at)
-    if made.image and (len(made.image) > 512 or not made.image.isprintable() or " " in made.image):
+    if made.image and not images.is_reference(made.image):
         _invalid(
             f"the image of {owner} is not an image reference",
             "as in `registry/train@sha256:...`",

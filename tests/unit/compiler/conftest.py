@@ -1,18 +1,26 @@
-"""Builds raw templates, as any gRPC client may send them, and one that is broken in each way that has a code."""
+"""Builds raw templates, as any gRPC client may send them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from typedflow import compiler, identifiers, literal_types, literals
-from typedflow.compiler import diagnostics
 from typedflow.pb.diagnostics_pb2 import Diagnostic
 from typedflow.pb.identifiers_pb2 import Identifier
 from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan, LaunchPlanTemplate
 from typedflow.pb.literals_pb2 import Literal
 from typedflow.pb.tasks_pb2 import TaskOptions, TaskTemplate
 from typedflow.pb.types_pb2 import Column, LiteralType
-from typedflow.pb.workflows_pb2 import BindingValue, CompiledWorkflow, PathStep, Promise, WorkflowTemplate
+from typedflow.pb.workflows_pb2 import (
+    BindingValue,
+    Comparison,
+    CompiledWorkflow,
+    Condition,
+    Operator,
+    PathStep,
+    Promise,
+    WorkflowTemplate,
+)
 
 SOURCE = """\
 @workflow
@@ -21,31 +29,20 @@ def training(trees: int = 100, seed: int = 7) -> float:
     raw = ingest_raw(seed=seed)
     model = train(df=raw, trees=trees)
     return evaluate(model=model, df=df)
-"""
-"""Where the nodes of `Build.training` stand."""
 
-INT, FLOAT, STRING, BOOL, NONE = (
-    literal_types.INT,
-    literal_types.FLOAT,
-    literal_types.STRING,
-    literal_types.BOOL,
-    literal_types.NONE,
-)
+@workflow
+def sizes(trees: int) -> None:
+    size = conditional("size").if_(trees > 10).then(big(n=trees)).else_().then(0)
+    report(n=size)
+    paint(color="gren")
+"""
+"""Where the nodes of `Build.training`, and of those that break it, stand."""
+
+INT, FLOAT = literal_types.INT, literal_types.FLOAT
 RAW = literal_types.frame([Column(name="mean_radius", dtype="double")])
 TUMOURS = literal_types.frame(
     [Column(name="mean_radius", dtype="double"), Column(name="target", dtype="int64")]
 )
-CONFIG = literal_types.record("Config", {"learning_rate": FLOAT, "layers": literal_types.list_of(INT)})
-
-
-def nested(depth: int, inner: LiteralType = INT) -> LiteralType:
-    """A list of lists, so many levels deep; without limits that `list_of` may have."""
-    result = LiteralType()
-    current = result
-    for _ in range(depth):
-        current = current.list.element
-    current.CopyFrom(inner)
-    return result
 
 
 class Build:
@@ -150,6 +147,85 @@ class Build:
             )  # a deep one can be copied, but not encoded
         return made
 
+    # Control flow
+
+    def add_map(
+        self, node_id: str, bindings: Mapping[str, BindingValue], *, task: str = "", over: Sequence[str] = ()
+    ):
+        made = self.add_node(node_id, bindings)
+        made.map.task.name = f"pipeline.{task or node_id}"
+        made.map.over.extend(over)
+        return made
+
+    def add_branch(self, node_id: str, outputs: Mapping[str, LiteralType], *, after: Sequence[str] = ()):
+        """One without cases; `case` adds them."""
+        made = self.template.nodes.add(id=node_id, after=after)
+        made.branch.SetInParent()
+        for name, type_ in outputs.items():
+            made.branch.outputs.add(name=name).type.CopyFrom(type_)
+        return made
+
+    @staticmethod
+    def case(
+        branch, condition: Condition | None, gives: Mapping[str, BindingValue] | None = None, fail: str = ""
+    ):
+        made = branch.branch.cases.add(condition=condition)
+        if fail:
+            made.fail = fail
+            return made
+        made.outputs.SetInParent()
+        for variable, value in (gives or {}).items():
+            made.outputs.bindings.add(variable=variable, value=value)
+        return made
+
+    @staticmethod
+    def put(node, branch: str, case: int):
+        """Puts a node into a case."""
+        node.section.branch.node, node.section.branch.case = branch, case
+        return node
+
+    @staticmethod
+    def compare(left: BindingValue, sign: str, right: BindingValue) -> Condition:
+        signs = ["==", "!=", "<", "<=", ">", ">="]
+        operator = Operator.Name(signs.index(sign) + 1)
+        return Condition(comparison=Comparison(operator=operator, left=left, right=right))
+
+    def add_gate(self, node_id: str, bindings: Mapping[str, BindingValue] | None = None):
+        made = self.template.nodes.add(id=node_id)
+        made.gate.SetInParent()
+        for variable, value in (bindings or {}).items():
+            made.inputs.add(variable=variable, value=value)
+        return made
+
+    def add_launch(self, node_id: str, bindings: Mapping[str, BindingValue] | None = None, *, plan: str):
+        made = self.template.nodes.add(id=node_id)
+        made.launch_plan.launch_plan.name = f"pipeline.{plan}"
+        for variable, value in (bindings or {}).items():
+            made.inputs.add(variable=variable, value=value)
+        return made
+
+    def add_call(self, node_id: str, bindings: Mapping[str, BindingValue] | None = None, *, workflow: str):
+        made = self.template.nodes.add(id=node_id)
+        made.workflow.workflow.name = f"pipeline.{workflow}"
+        for variable, value in (bindings or {}).items():
+            made.inputs.add(variable=variable, value=value)
+        return made
+
+    def know_plan(
+        self, name: str, defaults: Mapping[str, Literal], fixed: Mapping[str, Literal]
+    ) -> CompiledLaunchPlan:
+        """Makes a launch plan of this workflow as it is now known."""
+        template = LaunchPlanTemplate(
+            id=identifiers.launch_plan(f"pipeline.{name}"),
+            workflow=self.template.id,
+            default_inputs=literals.as_map(defaults),
+            fixed_inputs=literals.as_map(fixed),
+        )
+        made = compiler.compile_launch_plan(template, self.compiled()).value
+        assert made is not None
+        self.launch_plans[template.id.name] = made
+        return made
+
     def add_output(self, name: str, type_: LiteralType, value: BindingValue) -> None:
         self.template.interface.outputs.add(name=name).type.CopyFrom(type_)
         self.template.outputs.add(variable=name, value=value)
@@ -175,6 +251,21 @@ class Build:
         made.list.elements.extend(elements)
         if not elements:
             made.list.SetInParent()
+        return made
+
+    @staticmethod
+    def dict(**values: BindingValue) -> BindingValue:
+        made = BindingValue()
+        made.dict.keys.extend(values)
+        made.dict.values.extend(values.values())
+        return made
+
+    @staticmethod
+    def record(**fields: BindingValue) -> BindingValue:
+        made = BindingValue()
+        made.record.SetInParent()
+        for name, value in fields.items():
+            made.record.fields.add(name=name, value=value)
         return made
 
     # The workflow of the documentation
@@ -204,246 +295,6 @@ class Build:
         return self.template.nodes[2]
 
 
-def ambiguous_union_binding() -> Build:
-    build = Build.training()
-    optional = literal_types.list_of(literal_types.optional(INT))
-    either = literal_types.list_of(literal_types.union(INT, STRING))
-    build.add_task("merge", {"values": literal_types.union(optional, either)}, {})
-    build.add_node("merge", {"values": Build.many(Build.given("seed"), Build.value(literals.from_str("x")))})
-    return build
-
-
-def cycle_detected() -> Build:
-    build = Build.training()
-    build.template.nodes[0].after.append("evaluate")
-    return build
-
-
-def duplicate_node_id() -> Build:
-    build = Build.training()
-    build.add_node("train", {"df": Build.of("ingest")}, at=(5, 13))
-    return build
-
-
-def duplicate_variable() -> Build:
-    build = Build.training()
-    build.add_input("seed", INT)
-    return build
-
-
-def field_not_found() -> Build:
-    build = Build.training()
-    build.add_input("config", CONFIG)
-    build.add_task("tune", {"rate": FLOAT}, {})
-    build.add_node("tune", {"rate": Build.given("config", "learning_rat")})
-    return build
-
-
-def graph_too_large() -> Build:
-    build = Build()
-    build.add_task("ingest", {}, {})
-    build.add_node("ingest")
-    build.template.nodes.extend([build.template.nodes[0]] * 100_000)
-    return build
-
-
-def illegal_enum_value() -> Build:
-    build = Build.training()
-    build.template.failure_policy = 17  # type: ignore[assignment]
-    return build
-
-
-def incompatible_union_binding() -> Build:
-    build = Build.training()
-    lists = literal_types.union(literal_types.list_of(STRING), literal_types.list_of(BOOL))
-    build.add_task("merge", {"values": lists}, {})
-    build.add_node("merge", {"values": Build.many(Build.given("seed"), Build.value(literals.from_str("x")))})
-    return build
-
-
-def invalid_name() -> Build:
-    build = Build.training()
-    build.add_node("my node", {"df": Build.of("ingest")}, task="train", at=(5, 13))
-    return build
-
-
-def invalid_resource() -> Build:
-    build = Build.training()
-    build.train.task.overrides.resources.requests.memory = "16 GB"
-    return build
-
-
-def invalid_value() -> Build:
-    build = Build.training()
-    build.train.inputs[1].value.literal.string = "many"
-    return build
-
-
-def mismatching_types() -> Build:
-    build = Build.training()
-    build.train.inputs[0].value.promise.node = "ingest_raw"
-    return build
-
-
-def missing_annotation() -> Build:
-    build = Build.training()
-    build.template.interface.inputs[1].ClearField("type")
-    build.template.interface.inputs[1].ClearField("default")
-    return build
-
-
-def missing_target() -> Build:
-    build = Build.training()
-    build.tasks["pipeline.train"].ClearField("python")
-    return build
-
-
-def nesting_too_deep() -> Build:
-    build = Build.training()
-    build.add_input("deep", nested(25))
-    return build
-
-
-def no_nodes_found() -> Build:
-    build = Build()
-    build.add_input("seed", INT)
-    build.add_output("o0", INT, Build.given("seed"))
-    return build
-
-
-def node_reference_not_found() -> Build:
-    build = Build.training()
-    build.template.nodes[3].inputs[1].value.promise.node = "ingset"
-    return build
-
-
-def parameter_bound_more_than_once() -> Build:
-    build = Build.training()
-    build.train.inputs.add(variable="df", value=Build.of("ingest"))
-    return build
-
-
-def parameter_not_bound() -> Build:
-    build = Build.training()
-    del build.train.inputs[0]
-    return build
-
-
-def task_reference_not_found() -> Build:
-    build = Build.training()
-    build.train.task.task.name = "pipeline.trian"
-    return build
-
-
-def too_many_mistakes() -> Build:
-    build = Build()
-    build.add_task("ingest", {"seed": INT}, {})
-    for i in range(1_001):
-        build.add_node(f"n{i}", task="ingest")
-    return build
-
-
-def unreachable_nodes() -> Build:
-    build = Build.training()
-    build.template.nodes[0].after.append("ingest_raw")
-    build.template.nodes[1].after.append("ingest")
-    return build
-
-
-def unsupported_type() -> Build:
-    build = Build.training()
-    variants = [STRING, INT, STRING]
-    type_ = LiteralType()
-    type_.union.variants.extend(variants)
-    build.add_input("either", type_)
-    return build
-
-
-def variable_name_not_found() -> Build:
-    build = Build.training()
-    build.train.inputs[1].variable = "tree"
-    return build
-
-
-def plan(build: Build, workflow: bool = True) -> tuple[Diagnostic, ...]:
-    template = LaunchPlanTemplate(
-        id=identifiers.launch_plan("pipeline.nightly"),
-        workflow=identifiers.workflow("pipeline.training"),
-        default_inputs=literals.as_map({"trees": literals.from_int(300), "tres": literals.from_int(1)}),
-        fixed_inputs=literals.as_map({"trees": literals.from_int(7)}),
-    )
-    return compiler.compile_launch_plan(template, build.compiled() if workflow else None).diagnostics
-
-
-def promise_used_as_value() -> tuple[Diagnostic, ...]:
-    position = Build.training().train.position
-    made = diagnostics.make(
-        diagnostics.PROMISE_USED_AS_VALUE,
-        "the result of `ingest_raw` is used as a number, but no task has run yet",
-        workflow="pipeline.training",
-        position=position,
-        hint="compute with it in a task",
-    )
-    return (made,)
-
-
-def workflow_body_raised() -> tuple[Diagnostic, ...]:
-    made = diagnostics.make(
-        diagnostics.WORKFLOW_BODY_RAISED,
-        "the body of workflow `training` raised ValueError: unknown region",
-        workflow="pipeline.training",
-        position=Build.training().train.position,
-        hint="it runs before any task does: keep what wires, and put the rest in tasks",
-    )
-    return (made,)
-
-
-WORKFLOWS = (
-    ambiguous_union_binding,
-    cycle_detected,
-    duplicate_node_id,
-    duplicate_variable,
-    field_not_found,
-    graph_too_large,
-    illegal_enum_value,
-    incompatible_union_binding,
-    invalid_name,
-    invalid_resource,
-    invalid_value,
-    mismatching_types,
-    missing_annotation,
-    missing_target,
-    nesting_too_deep,
-    no_nodes_found,
-    node_reference_not_found,
-    parameter_bound_more_than_once,
-    parameter_not_bound,
-    task_reference_not_found,
-    too_many_mistakes,
-    unreachable_nodes,
-    unsupported_type,
-    variable_name_not_found,
-)
-
-
-def found_in(broken: Callable[[], Build]) -> Callable[[], tuple[Diagnostic, ...]]:
-    return lambda: broken().compile().diagnostics
-
-
-def code_of(broken: Callable[[], Build]) -> str:
-    return "".join(word.capitalize() for word in broken.__name__.split("_"))
-
-
-BROKEN: dict[str, Callable[[], tuple[Diagnostic, ...]]] = {
-    **{code_of(broken): found_in(broken) for broken in WORKFLOWS},
-    diagnostics.FIXED_INPUT_OVERRIDDEN: lambda: plan(Build.training()),
-    diagnostics.PROMISE_USED_AS_VALUE: promise_used_as_value,
-    diagnostics.UNKNOWN_INPUT: lambda: plan(Build.training()),
-    diagnostics.WORKFLOW_BODY_RAISED: workflow_body_raised,
-    diagnostics.WORKFLOW_REFERENCE_NOT_FOUND: lambda: plan(Build.training(), workflow=False),
-}
-
-
 @pytest.fixture
 def build() -> type[Build]:
     """The class: `build()` is an empty workflow, `build.training()` that of the documentation."""
@@ -453,12 +304,6 @@ def build() -> type[Build]:
 @pytest.fixture
 def training() -> Build:
     return Build.training()
-
-
-@pytest.fixture
-def broken() -> dict[str, Callable[[], tuple[Diagnostic, ...]]]:
-    """By code, a template's mistakes, among them one of that code."""
-    return BROKEN
 
 
 @pytest.fixture
