@@ -4,15 +4,18 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa_pandas
+import pandera.polars as pa_polars
 import pandera.pyarrow as pa_arrow
+import polars as pl
 import pyarrow as pa
 import pytest
 from pandera.typing import DataFrame, Series
+from pandera.typing import polars as polars_typing
 from pandera.typing.pyarrow import Table
 
 from typedflow import errors, literal_types, type_engine
@@ -72,6 +75,40 @@ class ArrowTumours(pa_arrow.DataFrameModel):
     target: int
 
 
+class ArrowOwn(pa_arrow.DataFrameModel):
+    target: int
+
+    class Config:
+        strict = "filter"
+
+
+class PolarsTumours(pa_polars.DataFrameModel):
+    mean_radius: float = pa_polars.Field(ge=0)
+    target: int = pa_polars.Field(isin=[0, 1])
+
+
+class PolarsOwn(pa_polars.DataFrameModel):
+    target: int
+
+    class Config:
+        strict = "filter"
+
+
+class PolarsStrict(pa_polars.DataFrameModel):
+    target: int
+
+    class Config:
+        strict = True
+
+
+class PolarsRich(pa_polars.DataFrameModel):
+    when: Annotated[pl.Datetime, "us", "UTC"]
+    grade: Annotated[pl.Enum, ["lo", "hi"]] = pa_polars.Field(nullable=True)
+    sizes: Annotated[pl.List, pl.Int8]
+    name: str | None
+
+
+PolarsFrame: Any = polars_typing.DataFrame
 COLUMNS: dict[str, Any] = {"mean_radius": [1.0, 2.0], "target": [0, 1]}
 GOOD = pd.DataFrame(COLUMNS)
 
@@ -98,7 +135,10 @@ def refused(annotation: Any, value: Any, data: Data) -> str:
         (DataFrame[Strict], "strict dataframe[target: int]"),
         (DataFrame[Own], "dataframe[target: int]"),
         (DataFrame[Patterned], "dataframe"),
+        (PolarsFrame[PolarsTumours], "dataframe[mean_radius: float, target: int]"),
+        (PolarsFrame[PolarsStrict], "strict dataframe[target: int]"),
     ],
+    ids=repr,
 )
 def test_a_models_columns_are_in_the_type(annotation: Any, text: str) -> None:
     assert literal_types.text(ENGINE.converter(annotation).type) == text
@@ -116,10 +156,21 @@ def test_a_columns_dtype_nullability_and_presence_are_in_the_type() -> None:
     ]
 
 
+def test_polars_dtypes_are_in_the_type() -> None:
+    columns = ENGINE.converter(PolarsFrame[PolarsRich]).type.frame.columns
+    assert [(each.name, each.dtype, each.nullable, each.optional) for each in columns] == [
+        ("when", "timestamp[us, tz=UTC]", False, False),
+        ("grade", "dictionary<string, ordered>", True, False),
+        ("sizes", "list<int8>", False, False),
+        ("name", "string", False, True),
+    ]
+
+
 def test_a_value_of_a_model_is_assignable_to_it_and_to_a_part_of_it(data: Data) -> None:
     for annotation, value in [
         (DataFrame[Tumours], GOOD),
         (Table[ArrowTumours], pa.table(COLUMNS)),
+        (PolarsFrame[PolarsTumours], pl.DataFrame(COLUMNS)),
     ]:
         actual = types_pb2.LiteralType(frame=publish(annotation, value, data).frame.type)
         for target in (DataFrame[Tumours], Table[ArrowTumours], DataFrame[Own], pd.DataFrame):
@@ -194,6 +245,66 @@ def test_t5_checks_that_the_source_has_done_do_not_run_again(data: Data) -> None
     assert receive(DataFrame[Tumours], literal, data)["target"].tolist() == [0, 7]
 
 
+FLAVOURS: dict[str, tuple[Any, Any, Any, Any, Any]] = {
+    # the library's frame, the model, the model that filters, what makes a frame, and what makes a list of a column
+    "pandas": (pd.DataFrame, DataFrame[Tumours], DataFrame[Own], pd.DataFrame, lambda f, c: f[c].tolist()),
+    "polars": (pl.DataFrame, PolarsFrame[PolarsTumours], PolarsFrame[PolarsOwn], pl.DataFrame, lambda f, c: list(f[c])),
+    "pyarrow": (pa.Table, Table[ArrowTumours], Table[ArrowOwn], pa.table, lambda f, c: f[c].to_pylist()),
+}  # fmt: skip
+BAD = {"mean_radius": [-1.0, 2.0], "target": [0, 1]}
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_t5_every_flavour_checks_where_the_frame_is_made(flavour: str, data: Data) -> None:
+    _, model, _, made, column = FLAVOURS[flavour]
+    text = refused(model, made(BAD), data)
+    assert "outputs.o0: the frame does not fit" in text
+    assert "mean_radius  greater_than_or_equal_to(0)  -1.0" in text
+    assert "target" in refused(model, made({"mean_radius": [1.0]}), data)
+    assert column(receive(model, publish(model, made(COLUMNS), data), data), "target") == [0, 1]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_t5_every_flavour_checks_at_the_consumer_only_what_the_source_has_not_checked(
+    flavour: str, data: Data
+) -> None:
+    plain, model, _, made, column = FLAVOURS[flavour]
+    literal = publish(plain, made(BAD), data)
+    with pytest.raises(errors.ConversionError, match="does not fit") as caught:
+        receive(model, literal, data)
+    assert caught.value.where == "inputs.df"
+    literal.frame.type.schema.CopyFrom(ENGINE.converter(model).type.frame.schema)
+    assert column(receive(model, literal, data), "mean_radius") == [-1.0, 2.0]
+    for other, (_, another, _, _, _) in FLAVOURS.items():
+        if other != flavour:  # the checks of another library's model are others
+            with pytest.raises(errors.ConversionError, match="does not fit"):
+                receive(another, literal, data)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_t5_every_flavour_that_filters_reads_its_own_columns_only(flavour: str, data: Data) -> None:
+    plain, model, own, made, column = FLAVOURS[flavour]
+    for annotation in (plain, model):
+        received = receive(own, publish(annotation, made(COLUMNS), data), data)
+        names = getattr(received, "column_names", None) or list(received.columns)
+        assert names == ["target"]
+        assert column(received, "target") == [0, 1]
+    narrow = publish(own, made(COLUMNS), data)
+    assert [each.name for each in narrow.frame.type.columns] == ["target"]
+    assert receive(pa.Table, narrow, data).column_names == ["target"]
+
+
+def test_t5_a_pandas_index_is_no_column_to_a_strict_or_filtering_model_of_another_library(data: Data) -> None:
+    indexed = pd.DataFrame({"target": [0, 1]}, index=pd.Index([7, 8], name="id"))
+    strict = publish(DataFrame[Strict], indexed, data)
+    source, target = (ENGINE.converter(each).type for each in (DataFrame[Strict], PolarsFrame[PolarsStrict]))
+    assert literal_types.is_assignable(source, target) is None
+    assert receive(PolarsFrame[PolarsStrict], strict, data).columns == ["target"]
+    assert receive(PolarsFrame[PolarsOwn], strict, data).columns == ["target"]
+    assert receive(Table[ArrowOwn], strict, data).column_names == ["target"]
+    assert receive(pl.DataFrame, strict, data).columns == ["target", "id"]
+
+
 def test_the_digest_of_a_schema_tells_all_that_it_checks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,7 +357,7 @@ def test_the_digest_of_a_schema_is_the_same_in_every_process() -> None:
 
 
 def test_a_bare_pandera_frame_is_refused() -> None:
-    for annotation in (DataFrame, Table):
+    for annotation in (DataFrame, Table, PolarsFrame):
         with pytest.raises(errors.DefinitionError, match="must name a model") as caught:
             ENGINE.converter(annotation)
         assert caught.value.code == "UnsupportedType"
