@@ -1,16 +1,16 @@
 """Inputs on a command line: options made from an interface, `--input NAME=VALUE`, and files of values.
 
-What is typed is read by the input's type, so that a mistake is told before anything is sent. A file or a frame is given
-as a path. Values leave here as `Client.launch` takes them.
+What is typed is read by the input's type, so that a mistake is told before anything is sent. Files and folders, frames
+and arrays are given as paths. Values leave here as `Client.launch` takes them: plain, or as what it uploads.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-import re
-import sys
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,18 +18,36 @@ from typing import TYPE_CHECKING
 import click
 
 from typedflow import errors, literal_types, literals, spelling
+from typedflow.cli import input_files
 from typedflow.type_engine import File
 
 if TYPE_CHECKING:
     from typedflow.pb.interface_pb2 import Interface, Variable
-    from typedflow.pb.types_pb2 import LiteralType
+    from typedflow.pb.literals_pb2 import Literal
+    from typedflow.pb.types_pb2 import EnumType, LiteralType
 
     ParamType = click.ParamType["Given"]
 else:
     ParamType = click.ParamType  # not generic in older releases of click
 
 
-_EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")
+_TEXTS = frozenset(
+    t.simple
+    for t in (
+        literal_types.STRING,
+        literal_types.DATETIME,
+        literal_types.DATE,
+        literal_types.DURATION,
+        literal_types.DECIMAL,
+        literal_types.BYTES,
+    )
+)
+"""Simple types whose values are texts in JSON, so that what is typed is one already."""
+
+_PATHS = frozenset({"file", "directory", "frame", "array"})
+"""Kinds of types whose values are given as paths."""
+
+_MOST_CHOICES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +60,9 @@ class Given:
 class Value(ParamType):  # type: ignore[explicit-any]  # in how click declares it
     """The value of an input, read by its type."""
 
-    def __init__(self, type_: LiteralType) -> None:
+    def __init__(self, name: str, type_: LiteralType) -> None:
         self._type = type_
+        self._input = name
         self.name = literal_types.text(type_)
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Given:
@@ -51,13 +70,20 @@ class Value(ParamType):  # type: ignore[explicit-any]  # in how click declares i
         if isinstance(value, Given):
             return value
         try:
-            return Given(from_text(str(value), self._type))
+            return Given(from_text(str(value), self._type, self._input))
         except errors.ConversionError as error:
-            self.fail(error.message, param, ctx)
+            inner = "" if error.where in ("", self._input) else f"{error.where}: "
+            self.fail(f"{inner}{error.message}{f' ({error.hint})' if error.hint else ''}", param, ctx)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
-        """The type as Python prints it."""
-        return self.name
+        """The type as Python prints it; of an enum, and of one that may be None, the values that there are."""
+        variants = [v for v in self._type.union.variants if v != literal_types.NONE] or [self._type]
+        if len(variants) != 1 or not variants[0].HasField("enum"):
+            return self.name
+        listed = [_shown(literals.to_json(each)) for each in _members(variants[0].enum)]
+        if len(variants[0].enum.members) > _MOST_CHOICES:
+            listed.append("...")
+        return f"[{'|'.join([*listed, *(['null'] if self._type.HasField('union') else [])])}]"
 
 
 def options(interface: Interface, taken: Iterable[str] = ()) -> list[click.Option]:
@@ -122,18 +148,22 @@ def parse(
 
 
 def from_text(text: str, type_: LiteralType, path: str = "") -> object:
-    """What a text means as a value of a type: itself for a string, a path for a file, otherwise JSON.
+    """What a text means as a value of a type: itself where values are texts, a path for a file, otherwise JSON.
 
     Raises:
         ConversionError: it is no such value.
     """
     match type_.WhichOneof("type"):
-        case "file" | "frame":
-            return _file(text, type_, path)
+        case kind if kind in _PATHS:
+            return _from_path(text, type_, path)
         case "union":
             return _variant(text, type_, path)
-        case "simple" if type_ in (literal_types.STRING, literal_types.DATETIME):
+        case "custom":
+            return from_text(text, type_.custom.representation, path)
+        case "simple" if type_.simple in _TEXTS:
             plain: object = text
+        case "enum" if any(literals.to_json(each) == text for each in _members(type_.enum)):
+            plain = text
         case _:
             plain = _json(text, type_)
     literals.from_json(plain, type_, path)
@@ -141,72 +171,125 @@ def from_text(text: str, type_: LiteralType, path: str = "") -> object:
 
 
 def from_plain(value: object, type_: LiteralType, path: str) -> object:
-    """What a plain value of a file means: a text is the path of a file or a frame, otherwise itself."""
-    if isinstance(value, str) and (_is_file(type_) or any(map(_is_file, type_.union.variants))):
+    """What a value of a file means: a text is the path where the type has paths, otherwise the value itself."""
+    outside = any(map(_is_path, [type_, *type_.union.variants]))
+    if isinstance(value, str) and outside:
         return from_text(value, type_, path)
-    if value is None and any(map(_is_file, type_.union.variants)):
+    if value is None and outside and literal_types.NONE in type_.union.variants:
         return None
     literals.from_json(value, type_, path)
-    return value
+    return _as_json(value)
+
+
+def _as_json(value: object) -> object:
+    """What fits its type as it is, as JSON has it: YAML and TOML have dates, and numbers that are none."""
+    match value:
+        case dict():
+            return {name: _as_json(each) for name, each in value.items()}
+        case list():
+            return [_as_json(each) for each in value]
+        case dt.date():
+            return value.isoformat()
+        case bytes():
+            return b64encode(value).decode("ascii")
+        case float() if not math.isfinite(value):
+            return literals.to_json(literals.from_float(value))
+        case _:
+            return value
 
 
 def _option(variable: Variable, names: set[str]) -> click.Option:
     notes = "[required]"
     if variable.HasField("default"):
-        shown = literals.to_json(variable.default, variable.type)
-        notes = f"[default: {shown if isinstance(shown, str) and shown else json.dumps(shown)}]"
+        notes = f"[default: {_shown(literals.to_json(variable.default, variable.type))}]"
     help_ = f"{variable.description}  {notes}".strip()
     name = dashed(variable.name)
     if variable.type == literal_types.BOOL and f"no-{name}" not in names:
         return click.Option([f"--{name}/--no-{name}", variable.name], default=None, help=help_)
-    return click.Option([f"--{name}", variable.name], type=Value(variable.type), help=help_)
+    return click.Option([f"--{name}", variable.name], type=Value(variable.name, variable.type), help=help_)
+
+
+def _shown(plain: object) -> str:
+    """A plain value as it would be typed."""
+    return plain if isinstance(plain, str) and plain else json.dumps(plain)
+
+
+def _members(of: EnumType) -> Iterator[Literal]:
+    """The first values of an enum, as they travel."""
+    return (literals.from_member(literal_types.member_value(each)) for each in of.members[:_MOST_CHOICES])
 
 
 def _json(text: str, type_: LiteralType) -> object:
     """The JSON in a text; the text itself where it is none, which then fits only what takes texts."""
-    if type_ == literal_types.BOOL:
+    if type_.simple == literal_types.BOOL.simple:
         return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
             text.lower(), text
         )
     try:
-        return json.loads(text, parse_constant=str)
+        return input_files.json_value(text)
     except (ValueError, RecursionError):
         return text
 
 
 def _variant(text: str, type_: LiteralType, path: str) -> object:
-    """JSON where that fits the union, else a file of it, else the text."""
+    """A path where the union has one, else JSON where that fits, else the text."""
     variants = type_.union.variants
     if text.lower() in ("null", "none") and literal_types.NONE in variants:
         return None
-    for variant in filter(_is_file, variants):
+    for variant in filter(_is_path, variants):
         return from_text(text, variant, path)
     plain = _json(text, type_)
     try:
         literals.from_json(plain, type_, path)
-    except errors.ConversionError:
-        if plain == text or literal_types.STRING not in variants:
+        return plain
+    except errors.ConversionError as error:
+        if plain == text:
             raise
-        return text
-    return plain
+        as_json = error
+    try:
+        literals.from_json(text, type_, path)
+    except errors.ConversionError:
+        raise as_json from None
+    return text
 
 
-def _is_file(type_: LiteralType) -> bool:
-    return type_.WhichOneof("type") in ("file", "frame")
+def _is_path(type_: LiteralType) -> bool:
+    return type_.WhichOneof("type") in _PATHS
 
 
-def _file(text: str, type_: LiteralType, path: str) -> object:
-    """A file as a path, a frame as a table that is read from one."""
-    if type_.HasField("file") and "://" in text:
+def _from_path(text: str, type_: LiteralType, path: str) -> object:
+    """A file or a folder as what names it, a frame or an array as what is read from a file."""
+    kind = type_.WhichOneof("type")
+    if kind == "file" and "://" in text:
         return File(text)
     found = Path(text).expanduser()
+    if kind == "directory":
+        if not found.is_dir():
+            raise errors.ConversionError(f"there is no folder `{text}`", where=path)
+        from typedflow.type_engine import directories  # noqa: PLC0415 - few inputs are folders
+
+        return directories.Directory(found)
     if not found.is_file():
         raise errors.ConversionError(
-            f"there is no file `{text}`", where=path, hint="an input that is a file or a frame takes a path"
+            f"there is no file `{text}`", where=path, hint="an input that is kept in a file takes its path"
         )
-    if type_.HasField("file"):
+    if kind == "file":
         return File(found)
-    return _frame(found, path)
+    return _frame(found, path) if kind == "frame" else _array(found, path)
+
+
+def _array(path: Path, where: str) -> object:
+    import numpy as np
+
+    try:
+        found: object = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise errors.ConversionError(f"`{path}` can't be read as an array: {error}", where=where) from None
+    if not isinstance(found, np.ndarray):
+        raise errors.ConversionError(
+            f"`{path}` is an archive of arrays", where=where, hint="give a file that ends in .npy"
+        )
+    return found
 
 
 def _frame(path: Path, where: str) -> object:
@@ -259,68 +342,27 @@ def _variable(name: str, variables: Mapping[str, Variable], where: str) -> Varia
 
 
 def _read_file(file: str, variables: Mapping[str, Variable]) -> dict[str, object]:
+    """The values in a file. Raises all that is wrong with it at once."""
+    where = input_files.place(file)
     values: dict[str, object] = {}
-    for name, value in _parsed(file).items():
-        variable = _variable(name, variables, file)
-        values[variable.name] = from_plain(value, variable.type, f"{file}: {name}")
+    wrong: list[errors.UsageError] = []
+    for name, value in input_files.read(file).items():
+        try:
+            variable = _variable(name, variables, where)
+            if variable.name in values:
+                raise errors.UsageError(f"input `{variable.name}` is given twice", where=where)
+            values[variable.name] = None  # so that it is known to be given, even if it is wrong
+            values[variable.name] = from_plain(value, variable.type, f"{where}: {name}")
+        except errors.UsageError as error:
+            wrong.append(error)
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        raise errors.ConversionError.of([problem for error in wrong for problem in _problems(error)])
     return values
 
 
-def _parsed(file: str) -> dict[str, object]:
-    """The table or object in a file; `-` is standard input, which is JSON or YAML."""
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
-        found = _loaded(text, Path(file).suffix)
-    except (OSError, ValueError, RecursionError) as error:
-        what = error.strerror if isinstance(error, OSError) else error
-        raise errors.UsageError(
-            f"inputs can't be read: {what}",
-            where=file,
-            hint="give a file of YAML, JSON or TOML, or - for standard input",
-        ) from None
-    if not isinstance(found, dict) or not _is_plain(found):
-        raise errors.UsageError(
-            "inputs must be an object of values by name",
-            where=file,
-            hint='as in {"trees": 200}; in YAML a name such as `on` or `1` needs quotes',
-        )
-    return found
-
-
-def _loaded(text: str, suffix: str) -> object:
-    """Raises ValueError, or RecursionError."""
-    if suffix == ".toml":
-        return tomllib.loads(text)
-    if suffix in (".yaml", ".yml"):
-        return _yaml(text)
-    try:
-        return json.loads(text)
-    except ValueError:
-        if suffix == ".json":
-            raise
-        return _yaml(text)
-
-
-def _yaml(text: str) -> object:
-    """Raises ValueError."""
-    import yaml  # few runs have a file of inputs
-
-    class Loader(yaml.SafeLoader):
-        """PyYAML's own takes `1e-4` for a text, which is how learning rates are written."""
-
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, [*"-+0123456789"])
-    try:
-        return yaml.load(text, Loader)  # noqa: S506 - it is a safe one
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f": line {mark.line + 1} column {mark.column + 1}" if mark else ""
-        raise ValueError(f"{error.problem}{place}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
-
-
-def _is_plain(value: object) -> bool:
-    """Whether every name in it is a text, which only YAML does not see to."""
-    if isinstance(value, dict):
-        return all(isinstance(name, str) and _is_plain(each) for name, each in value.items())
-    return all(map(_is_plain, value)) if isinstance(value, list) else True
+def _problems(error: errors.UsageError) -> Sequence[tuple[str, str]]:
+    if isinstance(error, errors.ConversionError) and len(error.problems) > 1:
+        return error.problems
+    return [(error.where, f"{error.message} ({error.hint})" if error.hint else error.message)]

@@ -1,18 +1,23 @@
 """What people type for an input, and what it means."""
 
+import datetime as dt
+import io
 import json
 
 import click
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from typedflow import errors, literal_types, literals
-from typedflow.cli import inputs
+from typedflow.cli import input_files, inputs
 from typedflow.pb import interface_pb2, types_pb2
 from typedflow.type_engine import File
+from typedflow.type_engine.directories import Directory
 
 CONFIG = literal_types.record("Config", {"width": literal_types.INT, "deep": literal_types.BOOL})
+COLOR = literal_types.enum("Color", {"RED": "red", "GREEN": "green"})
 INTERFACE = interface_pb2.Interface(
     inputs=[
         interface_pb2.Variable(name="n_trees", type=literal_types.INT, description="how many"),
@@ -59,6 +64,23 @@ def parse(*arguments: str, pairs: tuple[str, ...] = (), file: str = "") -> dict[
         ("4", literal_types.optional(literal_types.STRING), "4"),
         ("a b", literal_types.optional(literal_types.STRING), "a b"),
         ("4", literal_types.union(literal_types.INT, literal_types.STRING), 4),
+        ("2024-05-01", literal_types.DATE, "2024-05-01"),
+        ("2024-05-01", literal_types.optional(literal_types.DATE), "2024-05-01"),
+        ("PT1H30M", literal_types.DURATION, "PT1H30M"),
+        ("12.50", literal_types.DECIMAL, "12.50"),
+        ("12.50", literal_types.optional(literal_types.DECIMAL), "12.50"),
+        ("1234", literal_types.BYTES, "1234"),
+        ("green", COLOR, "green"),
+        ("green", literal_types.optional(COLOR), "green"),
+        ("none", literal_types.optional(COLOR), None),
+        ("2", literal_types.choice("a", 2), 2),
+        ("2", literal_types.choice("2", 2), "2"),
+        ('{"b": 1, "a": 2}', literal_types.dict_of(literal_types.INT), {"b": 1, "a": 2}),
+        ('[1, "x"]', literal_types.tuple_of(literal_types.INT, literal_types.STRING), [1, "x"]),
+        ("[1, 2]", literal_types.stream_of(literal_types.INT), [1, 2]),
+        ("3", literal_types.custom("x.Y", literal_types.INT), 3),
+        ("3", literal_types.sensitive(literal_types.STRING), "3"),
+        ("yes", literal_types.sensitive(literal_types.BOOL), True),
     ],
     ids=named,
 )
@@ -80,6 +102,14 @@ def test_a_text_is_read_by_the_type_of_its_input(text, type_, value):
             "[" * 100_000, literal_types.list_of(literal_types.INT), r"expected list\[int\]", id="deep"
         ),
         ("/there/is/none", literal_types.file(), "there is no file"),
+        ("/there/is/none", literal_types.directory(), "there is no folder"),
+        (__file__, literal_types.array(), "can't be read as an array"),
+        ("gren", COLOR, 'did you mean "green"'),
+        ("12,50", literal_types.DECIMAL, "is no decimal number"),
+        ("1.5x", literal_types.optional(literal_types.DECIMAL), "is no decimal number"),
+        ("1h", literal_types.DURATION, "is no ISO 8601 duration"),
+        ('{"a": 1, "a": 2}', literal_types.dict_of(literal_types.INT), r"expected dict\[str, int\]"),
+        ("pw", literal_types.sensitive(literal_types.INT), "what came is Sensitive and not shown"),
     ],
     ids=named,
 )
@@ -110,6 +140,17 @@ def test_an_input_that_is_a_frame_takes_the_path_of_one(tmp_path):
     assert getattr(taken, "column_names", None) == ["a", "b"]
     with pytest.raises(errors.ConversionError, match="not read as a frame"):
         inputs.from_text(__file__, literal_types.frame())
+
+
+def test_an_input_that_is_a_folder_takes_the_path_of_one(tmp_path):
+    taken = inputs.from_text(str(tmp_path), literal_types.optional(literal_types.directory()))
+    assert isinstance(taken, Directory)
+
+
+def test_an_input_that_is_an_array_takes_the_path_of_one(tmp_path):
+    path = tmp_path / "rows.npy"
+    np.save(path, np.arange(3))
+    assert getattr(inputs.from_text(str(path), literal_types.array()), "shape", None) == (3,)
 
 
 def test_dashes_and_underscores_are_alike():
@@ -147,7 +188,7 @@ def test_a_file_of_inputs_may_be_yaml(tmp_path, name):
 
 @pytest.mark.parametrize("text", ["1e-4", "-1E5", "1.5e3", "2.e-3", "+1e2"])
 def test_a_number_with_an_exponent_is_one_in_yaml_too(text):
-    assert inputs._yaml(f"rate: {text}") == {"rate": float(text)}
+    assert input_files._yaml(f"rate: {text}") == {"rate": float(text)}
 
 
 @pytest.mark.parametrize(
@@ -215,7 +256,157 @@ def test_a_file_that_can_not_be_read_is_told_with_its_name_and_line(tmp_path, na
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(errors.UsageError) as refused:
-        inputs._parsed(str(path))
+        input_files.read(str(path))
     assert refused.value.where == str(path)
     assert place in refused.value.message
     assert "<unicode" not in refused.value.message
+
+
+def test_the_help_of_an_option_has_its_type_or_its_choices_and_its_default():
+    day = literals.from_date(dt.date(2024, 5, 1))
+    interface = interface_pb2.Interface(
+        inputs=[
+            interface_pb2.Variable(name="color", type=COLOR, default=literals.from_str("red")),
+            interface_pb2.Variable(name="size", type=literal_types.optional(literal_types.choice(1, "a"))),
+            interface_pb2.Variable(name="day", type=literal_types.DATE, default=day),
+            interface_pb2.Variable(name="wait", type=literal_types.dict_of(literal_types.INT)),
+            interface_pb2.Variable(
+                name="key",
+                type=literal_types.sensitive(literal_types.STRING),
+                default=literals.from_str("pw"),
+                description="of the door",
+            ),
+        ]
+    )
+    context = click.Context(click.Command("launch"))
+    assert [option.get_help_record(context) for option in inputs.options(interface)] == [
+        ("--color [red|green]", "[default: red]"),
+        ("--size [1|a|null]", "[required]"),
+        ("--day date", "[default: 2024-05-01]"),
+        ("--wait dict[str, int]", "[required]"),
+        ("--key Sensitive[str]", "of the door  [default: ***]"),
+    ]
+
+
+def test_of_many_choices_help_shows_the_first():
+    many = literal_types.choice(*range(100))
+    option = inputs.options(interface_pb2.Interface(inputs=[interface_pb2.Variable(name="n", type=many)]))[0]
+    record = option.get_help_record(click.Context(click.Command("launch")))
+    assert record is not None
+    assert record[0] == "--n [0|1|2|3|4|5|6|7|8|9|10|11|...]"
+
+
+def test_what_is_wrong_inside_an_option_is_told_with_its_place():
+    config = interface_pb2.Interface(inputs=[interface_pb2.Variable(name="config", type=CONFIG)])
+    context = click.Context(click.Command("launch"), info_name="launch")
+    with pytest.raises(click.BadParameter) as refused:
+        inputs.parse(context, config, ["--config", '{"width": "x", "deep": true}'], subject="training")
+    assert refused.value.message == 'config.width: expected int, got "x" (str)'
+    with pytest.raises(click.BadParameter) as refused:
+        inputs.parse(context, config, ["--config", "{}"], subject="training")
+    assert "config.width: missing: expected int" in refused.value.message
+    assert "config.deep: missing: expected bool" in refused.value.message
+
+
+def test_all_that_is_wrong_with_a_file_is_told_at_once(tmp_path):
+    path = tmp_path / "inputs.yaml"
+    path.write_text("n_trees: x\nseed: 2.5\nsead: 1\n", "utf-8")
+    with pytest.raises(errors.UsageError) as refused:
+        parse(file=str(path))
+    told = str(refused.value)
+    assert f'{path}: n_trees: expected int, got "x" (str)' in told
+    assert f"{path}: seed: expected int, got 2.5 (float)" in told
+    assert "there is no input `sead` (did you mean `seed`?)" in told
+
+
+TIMES = interface_pb2.Interface(
+    inputs=[
+        interface_pb2.Variable(name="day", type=literal_types.DATE),
+        interface_pb2.Variable(name="starts", type=literal_types.list_of(literal_types.DATETIME)),
+        interface_pb2.Variable(name="rate", type=literal_types.FLOAT),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "inputs.yaml",
+            "day: 2024-05-01\nstarts: [2024-05-01T12:00:00+02:00, '2024-05-01T00:00:00Z']\nrate: .inf\n",
+        ),
+        (
+            "inputs.toml",
+            "day = 2024-05-01\nstarts = [2024-05-01T12:00:00+02:00, '2024-05-01T00:00:00Z']\nrate = inf\n",
+        ),
+        (
+            "inputs.json",
+            '{"day": "2024-05-01", "starts": ["2024-05-01T12:00:00+02:00", "2024-05-01T00:00:00Z"], "rate": Infinity}',
+        ),
+    ],
+)
+def test_dates_of_yaml_and_toml_are_those_of_json(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text, "utf-8")
+    context = click.Context(click.Command("launch"), info_name="launch")
+    assert inputs.parse(context, TIMES, [], subject="x", file=str(path)) == {
+        "day": "2024-05-01",
+        "starts": ["2024-05-01T12:00:00+02:00", "2024-05-01T00:00:00Z"],
+        "rate": "Infinity",
+    }
+
+
+@pytest.mark.parametrize("text", ["starts: [2024-05-01T12:00:00]", "starts: [2024-05-01 12:00:00]"])
+def test_t1_a_naive_datetime_of_yaml_is_refused(tmp_path, text):
+    path = tmp_path / "inputs.yaml"
+    path.write_text(text, "utf-8")
+    context = click.Context(click.Command("launch"), info_name="launch")
+    with pytest.raises(errors.ConversionError, match=r"starts\[0\]: .*2024-05-01T12:00:00 has no time zone"):
+        inputs.parse(context, TIMES, [], subject="x", file=str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("x.yaml", "seed: 1\nseed: 2\n", "`seed` is there twice: line 2 column 1"),
+        ("x.yaml", "a:\n  b: 1\n  'b': 2\n", "`b` is there twice: line 3 column 3"),
+        ("x.json", '{"a": {"b": 1, "b": 2}}', "`b` is there twice in one object"),
+        ("x.toml", "a = 1\na = 2\n", "line 2"),
+        ("x.yaml", "a: &a [*a]", "an alias stands for what it is in itself"),
+        ("x.yaml", "a: {1: 2}", "the name 1 is no text: in YAML a name such as `on` or `1` needs quotes"),
+        ("x.yaml", "a: " + "[" * 5000, "nested too deep"),
+        ("x.json", '{"a": ' + "[" * 100_000, "nested too deep"),
+        (
+            "x.yaml",
+            "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+            + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)),
+            "its aliases stand for more than 10,000,000 values",
+        ),
+    ],
+    ids=range(9),
+)
+def test_what_a_file_says_twice_or_endlessly_is_refused(tmp_path, name, text, message):
+    path = tmp_path / name
+    path.write_text(text, "utf-8")
+    with pytest.raises(errors.UsageError) as refused:
+        input_files.read(str(path))
+    assert message in refused.value.message
+
+
+def test_what_is_merged_into_an_object_of_yaml_may_be_given_anew(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: *a\n", "utf-8")
+    assert input_files.read(str(path))["b"] == {"x": 3, "y": 2}
+
+
+@pytest.mark.parametrize("text", ['{"n_trees": 1}', "n_trees: 1\n"])
+def test_inputs_may_come_on_standard_input(monkeypatch, text):
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert parse(file="-") == {"n_trees": 1}
+
+
+def test_a_mistake_on_standard_input_says_so(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n_trees: [1"))
+    with pytest.raises(errors.UsageError) as refused:
+        parse(file="-")
+    assert refused.value.where == "standard input"
