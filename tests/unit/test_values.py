@@ -4,21 +4,21 @@
 docs/hashing.md says.
 """
 
-import json
 import math
 import struct
+import sys
+from collections.abc import Callable
 
+import pytest
 from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typedflow import hashing, literal_types, literals
+from tests import strategies
+from typedflow import errors, hashing, literal_types, literals
 from typedflow.pb.literals_pb2 import (
-    Blob,
-    Datetime,
+    Dict,
     FieldValue,
-    File,
-    Frame,
     List,
     Literal,
     Literals,
@@ -26,104 +26,12 @@ from typedflow.pb.literals_pb2 import (
     Record,
     Union,
 )
-from typedflow.pb.types_pb2 import Column, LiteralType
+from typedflow.pb.types_pb2 import LiteralType
 
-# Types. Few names and formats, so that generated types are alike in many ways.
-
-SIMPLE = [
-    literal_types.NONE,
-    literal_types.BOOL,
-    literal_types.INT,
-    literal_types.FLOAT,
-    literal_types.STRING,
-    literal_types.DATETIME,
-]
-NAMES = ["a", "b", "c"]
-columns = st.lists(
-    st.builds(
-        Column,
-        name=st.sampled_from(NAMES),
-        dtype=st.sampled_from(["int64", "double", "string"]),
-        nullable=st.booleans(),
-        optional=st.booleans(),
-    ),
-    max_size=3,
-    unique_by=lambda c: c.name,
-)
-frames = st.builds(literal_types.frame, columns, st.booleans())
-files = st.sampled_from(["", "csv", "json"]).map(literal_types.file)
-
-
-def unions(variants: st.SearchStrategy[LiteralType]) -> st.SearchStrategy[LiteralType]:
-    apart = variants.filter(lambda t: not t.HasField("union"))
-    several = st.lists(apart, min_size=2, max_size=3, unique_by=literal_types.structure)
-    return several.map(lambda ts: literal_types.union(*ts))
-
-
-def records(fields: st.SearchStrategy[LiteralType]) -> st.SearchStrategy[LiteralType]:
-    named = st.dictionaries(st.sampled_from(NAMES), fields, max_size=3)
-    return st.builds(literal_types.record, st.sampled_from(["", "Config", "Other"]), named)
-
-
-def nested(leaves: st.SearchStrategy[LiteralType]) -> st.SearchStrategy[LiteralType]:
-    return st.recursive(
-        leaves, lambda t: st.one_of(t.map(literal_types.list_of), unions(t), records(t)), max_leaves=6
-    )
-
-
-types = nested(st.one_of(st.sampled_from(SIMPLE), files, frames))
-plain_types = nested(st.sampled_from(SIMPLE))
-
-
-# Values. Small ones are drawn often, so that equal values are.
-
-nans = st.sampled_from([0x7FF8000000000000, 0x7FF8000000000001, 0xFFF8000000000000]).map(
-    lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0]
-)
-floats = st.one_of(st.sampled_from([0.0, -0.0, 1.0, math.inf, -math.inf]), nans, st.floats(allow_nan=False))
-ints = st.one_of(st.sampled_from([0, 1, -1, 2**63 - 1, -(2**63)]), st.integers(-(2**63), 2**63 - 1))
-strings = st.one_of(st.sampled_from(["", "a", "NaN", "ü"]), st.text(st.characters(exclude_categories=["Cs"])))
-offsets = st.sampled_from([0, 3600, -19800])
-seconds = st.sampled_from([0, 1_700_000_000, -1])
-moments = st.builds(
-    Datetime,
-    epoch_microseconds=st.one_of(seconds.map(lambda s: s * 10**6), st.integers(0, 2**50)),
-    offset_seconds=offsets,
-)
-contents = st.sampled_from(["b3:" + "0" * 64, "b3:" + "1" * 64])
-places = st.builds(
-    Blob, uri=st.sampled_from(["file:///x", "s3://y"]), digest=contents, size=st.integers(0, 9)
-)
-
-
-@st.composite
-def values(draw: st.DrawFn, t: LiteralType) -> Literal:
-    match t.WhichOneof("type"):
-        case "simple":
-            return draw(SIMPLE_VALUES[t.simple])
-        case "list":
-            return literals.from_list(literals.pack(draw(st.lists(values(t.list.element), max_size=4))))
-        case "union":
-            place = draw(st.integers(0, len(t.union.variants) - 1))
-            return Literal(union=Union(variant=place, value=draw(values(t.union.variants[place]))))
-        case "record":
-            return literals.from_record({f.name: draw(values(f.type)) for f in t.record.fields})
-        case "file":
-            kind = t.file.format or draw(st.sampled_from(["", "csv"]))
-            return Literal(file=File(content=draw(contents), blob=draw(places), format=kind))
-        case _:
-            return Literal(frame=Frame(content=draw(contents), blob=draw(places), type=t.frame))
-
-
-SIMPLE_VALUES = {
-    literal_types.NONE.simple: st.builds(literals.from_none),
-    literal_types.BOOL.simple: st.booleans().map(literals.from_bool),
-    literal_types.INT.simple: ints.map(literals.from_int),
-    literal_types.FLOAT.simple: floats.map(literals.from_float),
-    literal_types.STRING.simple: strings.map(literals.from_str),
-    literal_types.DATETIME.simple: moments.map(lambda at: Literal(datetime=at)),
-}
-typed = types.flatmap(lambda t: st.tuples(st.just(t), values(t)))
+types = strategies.literal_types_strategy()
+typed = strategies.typed(types)
+literals_of = strategies.literals_of
+wider = strategies.wider
 
 
 def bits(literal: Literal | List) -> bytes:
@@ -131,10 +39,17 @@ def bits(literal: Literal | List) -> bytes:
     return literal.SerializeToString(deterministic=True)
 
 
+KEPT_ELSEWHERE = ("file", "directory", "frame", "array", "stream")
+
+
 def meaning(literal: Literal) -> object:
-    match literal.WhichOneof("value"):
+    kind = literal.WhichOneof("value")
+    match kind:
         case "list":
             return ("list", *map(meaning, literals.elements(literal.list)))
+        case "dict":
+            values = map(meaning, literals.elements(literal.dict.values))
+            return ("dict", *zip(literal.dict.keys, values, strict=True))
         case "record":
             return ("record", *((f.name, meaning(f.value)) for f in literal.record.fields))
         case "union":
@@ -142,11 +57,9 @@ def meaning(literal: Literal) -> object:
         case "float":
             nan = math.isnan(literal.float)
             return ("float", "nan" if nan else struct.pack("<d", literal.float))
-        case "file":
-            return ("file", literal.file.content)
-        case "frame":
-            return ("frame", literal.frame.content)
-        case kind:
+        case _ if kind in KEPT_ELSEWHERE:
+            return (kind, getattr(literal, kind).content)
+        case _:
             return (kind, bits(literal))
 
 
@@ -156,15 +69,16 @@ def naive_digest(v: Literal) -> bytes:  # noqa: C901 - the document's table
 
     def part(v: Literal) -> bytes:
         kind = v.WhichOneof("value")
-        if kind == "string" and len(v.string.encode()) <= 65_536:
-            return b"s" + text(v.string)
-        if kind in ("none", "boolean", "integer", "float", "datetime"):
+        if kind in ("string", "bytes", "decimal") and len(whole(v)) <= 65_537:
+            content = whole(v)[1:]
+            return whole(v)[:1] + struct.pack("<Q", len(content)) + content
+        if kind in ("none", "boolean", "integer", "float", "datetime", "date", "duration"):
             return whole(v)
         if kind == "union" and not part(v.union.value).startswith(b"#"):
             return whole(v)
         return b"#" + naive_digest(v)
 
-    def whole(v: Literal) -> bytes:
+    def whole(v: Literal) -> bytes:  # noqa: C901, PLR0911 - a case for each row
         match v.WhichOneof("value"):
             case "none":
                 return b"n"
@@ -177,20 +91,31 @@ def naive_digest(v: Literal) -> bytes:  # noqa: C901 - the document's table
             case "datetime":
                 at = v.datetime
                 return b"d" + struct.pack("<qi", at.epoch_microseconds, at.offset_seconds) + text(at.zone)
+            case "date":
+                return b"c" + struct.pack("<i", v.date)
+            case "duration":
+                return b"t" + struct.pack("<q", v.duration)
             case "string":
                 return b"s" + v.string.encode()
+            case "bytes":
+                return b"y" + v.bytes
+            case "decimal":
+                return b"m" + v.decimal.encode()
             case "list":
                 parts = [part(e) for e in literals.elements(v.list)]
                 return b"l" + struct.pack("<Q", len(parts)) + b"".join(parts)
+            case "dict":
+                values = map(part, literals.elements(v.dict.values))
+                parts = [text(k) + each for k, each in zip(v.dict.keys, values, strict=True)]
+                return b"k" + struct.pack("<Q", len(parts)) + b"".join(parts)
             case "record":
                 parts = [text(f.name) + part(f.value) for f in v.record.fields]
                 return b"r" + struct.pack("<Q", len(parts)) + b"".join(parts)
             case "union":
                 return b"u" + struct.pack("<I", v.union.variant) + part(v.union.value)
-            case "file":
-                return b"F" + v.file.content.encode()
-            case _:
-                return b"T" + v.frame.content.encode()
+            case kind:
+                tag = {"file": b"F", "directory": b"D", "frame": b"T", "array": b"A", "stream": b"S"}
+                return tag[str(kind)] + getattr(v, str(kind)).content.encode()
 
     if v.HasField("offloaded"):
         return bytes.fromhex(v.offloaded.content.removeprefix("b3:"))
@@ -209,7 +134,7 @@ def test_t6_the_elements_of_a_packed_list_are_what_was_packed(elements: list[Lit
         assert bits(literals.element(packed, i)) == bits(elements[i])
 
 
-@given(types.flatmap(lambda t: st.lists(st.lists(values(t), max_size=4), max_size=4)))
+@given(types.flatmap(lambda t: st.lists(st.lists(literals_of(t), max_size=4), max_size=4)))
 def test_t6_lists_of_lists_are_split_where_they_were_joined(pieces: list[list[Literal]]):
     packed = [literals.pack(piece) for piece in pieces]
     joined = literals.join(packed)
@@ -218,23 +143,28 @@ def test_t6_lists_of_lists_are_split_where_they_were_joined(pieces: list[list[Li
     assert [bits(piece) for piece in literals.split(whole, map(len, pieces))] == [bits(p) for p in packed]
 
 
-columnar = st.recursive(
-    st.sampled_from(SIMPLE), lambda t: st.one_of(t.map(literal_types.list_of), records(t)), max_leaves=4
+# A list of anything else may be in single literals, and those are kept as they are.
+columnar = strategies.literal_types_strategy(
+    strategies.PLAIN.filter(lambda t: not t.HasField("enum")), streams=False
 )
 
 
-@given(columnar.flatmap(lambda t: st.lists(values(literal_types.list_of(t)), min_size=1, max_size=4)))
+@given(columnar.flatmap(lambda t: st.lists(literals_of(literal_types.list_of(t)), min_size=1, max_size=4)))
 def test_t6_packing_does_not_depend_on_how_the_elements_were_packed(elements: list[Literal]):
     assert bits(literals.pack([unpacked(e) for e in elements])) == bits(literals.pack(elements))
 
 
 def unpacked(literal: Literal) -> Literal:
     """The same value with every list in it as single literals."""
+
+    def loose(of: List) -> List:
+        return List(literals=Literals(values=map(unpacked, literals.elements(of))))
+
     match literal.WhichOneof("value"):
         case "list":
-            return Literal(
-                list=List(literals=Literals(values=map(unpacked, literals.elements(literal.list))))
-            )
+            return Literal(list=loose(literal.list))
+        case "dict":
+            return Literal(dict=Dict(keys=literal.dict.keys, values=loose(literal.dict.values)))
         case "record":
             fields = [FieldValue(name=f.name, value=unpacked(f.value)) for f in literal.record.fields]
             return Literal(record=Record(fields=fields))
@@ -247,37 +177,57 @@ def unpacked(literal: Literal) -> Literal:
 # Digests
 
 
+SIMPLE_KINDS = [
+    *("none", "boolean", "integer", "float", "string", "datetime", "bytes", "date", "duration", "decimal"),
+]
+
+
 def is_of(literal: Literal, t: LiteralType) -> bool:
     """Whether a value is of a type, element by element."""
+    kind = literal.WhichOneof("value")
     match t.WhichOneof("type"):
         case "simple":
-            return (
-                literal.WhichOneof("value")
-                == (["none", "boolean", "integer", "float", "string", "datetime"][t.simple - 1])
-            )
+            return kind == SIMPLE_KINDS[t.simple - 1]
         case "list":
-            return literal.HasField("list") and all(
-                is_of(each, t.list.element) for each in literals.elements(literal.list)
+            return kind == "list" and all(is_of(e, t.list.element) for e in literals.elements(literal.list))
+        case "stream" if kind == "list":
+            return all(is_of(e, t.stream.element) for e in literals.elements(literal.list))
+        case "dict":
+            return kind == "dict" and all(
+                is_of(e, t.dict.value) for e in literals.elements(literal.dict.values)
             )
         case "union":
             return (
-                literal.HasField("union")
+                kind == "union"
                 and literal.union.variant < len(t.union.variants)
                 and is_of(literal.union.value, t.union.variants[literal.union.variant])
             )
         case "record":
+            given = {f.name: f.value for f in literal.record.fields}
+            declared = {f.name: f for f in t.record.fields}
             return (
-                literal.HasField("record")
-                and [f.name for f in literal.record.fields] == [f.name for f in t.record.fields]
-                and all(
-                    is_of(f.value, declared.type)
-                    for f, declared in zip(literal.record.fields, t.record.fields, strict=True)
-                )
+                kind == "record"
+                and list(given) == [name for name in declared if name in given]
+                and all(name in given or f.optional for name, f in declared.items())
+                and all(is_of(value, declared[name].type) for name, value in given.items())
             )
+        case "enum":
+            travelling = [literals.from_member(literal_types.member_value(m)) for m in t.enum.members]
+            return meaning(literal) in map(meaning, travelling)
+        case "custom":
+            return is_of(literal, t.custom.representation)
         case "file":
-            return literal.HasField("file") and t.file.format in ("", literal.file.format)
-        case _:
-            return literal.HasField("frame")
+            return kind == "file" and t.file.format in ("", literal.file.format)
+        case "directory":
+            return kind == "directory" and t.directory.format in ("", literal.directory.format)
+        case "array":
+            return (
+                kind == "array"
+                and t.array.dtype in ("", literal.array.dtype)
+                and (not t.array.HasField("dimensions") or t.array.dimensions == len(literal.array.shape))
+            )
+        case wanted:
+            return kind == wanted is not None
 
 
 @given(typed, types)
@@ -295,7 +245,7 @@ def test_a_digest_is_what_the_document_says(pair: tuple[LiteralType, Literal]):
     assert hashing.of_literal(pair[1]) == "b3:" + naive_digest(pair[1]).hex()
 
 
-@given(types.flatmap(lambda t: st.tuples(values(t), values(t))))
+@given(types.flatmap(lambda t: st.tuples(literals_of(t), literals_of(t))))
 def test_c3_digests_are_equal_exactly_when_the_values_are(pair: tuple[Literal, Literal]):
     one, other = pair
     assert (hashing.of_literal(one) == hashing.of_literal(other)) == (meaning(one) == meaning(other))
@@ -320,13 +270,16 @@ def test_c3_offloading_any_part_that_may_be_large_leaves_no_trace_in_a_digest(
 ):
     def offloaded(literal: Literal) -> Literal:
         kind = literal.WhichOneof("value")
-        large = kind in ("list", "record", "file", "frame")
+        large = kind in ("list", "dict", "record", *KEPT_ELSEWHERE)
         if large and data.draw(st.booleans()):
             return Literal(offloaded=Offloaded(content=hashing.of_literal(literal)))
         match kind:
             case "list":
                 elements = [offloaded(e) for e in literals.elements(literal.list)]
                 return literals.from_list(literals.pack(elements))
+            case "dict":
+                values = list(map(offloaded, literals.elements(literal.dict.values)))
+                return literals.from_dict(dict(zip(literal.dict.keys, values, strict=True)))
             case "record":
                 return literals.from_record({f.name: offloaded(f.value) for f in literal.record.fields})
             case "union":
@@ -347,32 +300,6 @@ def test_types_have_one_digest_exactly_when_they_are_equal(one: LiteralType, oth
 # Assignability
 
 
-@st.composite
-def wider(draw: st.DrawFn, t: LiteralType) -> LiteralType:
-    """A type that takes every value of `t`."""
-    match t.WhichOneof("type"):
-        case "list":
-            made = literal_types.list_of(draw(wider(t.list.element)))
-        case "record":
-            kept = (
-                draw(st.lists(st.sampled_from(t.record.fields), unique_by=lambda f: f.name))
-                if t.record.fields
-                else []
-            )
-            made = literal_types.record("Wider", {f.name: f.type for f in kept})
-        case "file":
-            made = draw(st.sampled_from([t, literal_types.file()]))
-        case "frame" if not t.frame.strict and t.frame.columns:
-            kept_columns = draw(st.lists(st.sampled_from(t.frame.columns), unique_by=lambda c: c.name))
-            made = literal_types.frame(kept_columns)
-        case _:
-            made = t
-    more = draw(st.lists(types.filter(lambda m: not m.HasField("union")), max_size=2))
-    variants = [*(made.union.variants if made.HasField("union") else [made]), *more]
-    apart = {literal_types.structure(v): v for v in draw(st.permutations(variants))}
-    return literal_types.union(*apart.values())
-
-
 @given(types)
 def test_t5_every_type_is_assignable_to_itself(t: LiteralType):
     assert literal_types.is_assignable(t, t) is None
@@ -384,6 +311,7 @@ def test_t5_what_is_assignable_converts_without_error(pair: tuple[LiteralType, L
     target = data.draw(wider(source))
     assert literal_types.is_assignable(source, target) is None
     converted = literals.convert(literal, source, target)
+    assert literals.misfit(converted, target, "x") == ""
     assert bits(literals.constant(converted, target, "")) == bits(converted)
     if literal_types.equal(source, target):
         assert converted is literal
@@ -397,6 +325,7 @@ def test_t5_what_happens_to_be_assignable_converts_too(
     for target in targets:
         if literal_types.is_assignable(source, target) is None:
             converted = literals.convert(literal, source, target)
+            assert literals.misfit(converted, target, "x") == ""
             assert bits(literals.constant(converted, target, "")) == bits(converted)
 
 
@@ -423,17 +352,140 @@ def test_a_value_is_a_constant_of_its_own_type_as_it_is(pair: tuple[LiteralType,
     assert bits(literals.constant(literal, t, "")) == bits(literal)
 
 
-# JSON
+@given(types, types)
+def test_t5_every_refusal_has_a_reason_and_always_the_same(source: LiteralType, target: LiteralType):
+    mismatch = literal_types.is_assignable(source, target)
+    again = [LiteralType.FromString(t.SerializeToString()) for t in (source, target)]
+    assert literal_types.is_assignable(*again) == mismatch
+    assert mismatch is None or mismatch.reason
 
 
-@given(plain_types.flatmap(lambda t: st.tuples(st.just(t), values(t))))
-def test_plain_json_reads_back_as_the_same_value(pair: tuple[LiteralType, Literal]):
-    t, literal = pair
-    written = json.dumps(literals.to_json(literal, t), allow_nan=False)
-    read = literals.from_json(json.loads(written), t, "x")
-    assert meaning(read) == meaning(literal)
+@given(types, st.data())
+def test_t5_what_is_sensitive_stays_so(t: LiteralType, data: st.DataObject):
+    target = data.draw(wider(literal_types.sensitive(t)))
+    assert target.sensitive
+    refused = literal_types.is_assignable(literal_types.sensitive(t), literal_types.bare(t))
+    assert refused is not None
+    assert literal_types.is_assignable(t, literal_types.sensitive(t)) is None
 
 
-@given(typed)
-def test_every_value_has_plain_json_even_without_its_type(pair: tuple[LiteralType, Literal]):
-    json.dumps(literals.to_json(pair[1]), allow_nan=False)
+@given(types)
+def test_a_type_without_its_marks_has_none_and_is_else_the_same(t: LiteralType):
+    bare = literal_types.bare(t)
+    assert not literal_types.has_sensitive(bare)
+    assert literal_types.has_sensitive(literal_types.list_of(literal_types.sensitive(t)))
+    assert literal_types.is_assignable(bare, literal_types.sensitive(t)) is None
+
+
+# What is said
+
+
+@given(typed, types)
+def test_nothing_is_said_of_a_sensitive_value_that_does_not_fit(
+    pair: tuple[LiteralType, Literal], other: LiteralType
+):
+    secret = literal_types.sensitive(other)
+    said = f"expected {literal_types.brief(secret)}, got a sensitive value that is none"
+    assert literals.misfit(pair[1], secret, "x") in ("", f"x: {said}")
+    result = attempt(literals.constant, pair[1], secret, "x")
+    if isinstance(result, errors.ConversionError):
+        assert (result.message, result.where, result.hint) == (said, "x", "")
+
+
+def attempt(of: Callable[..., object], *arguments: object) -> object:
+    try:
+        return of(*arguments)
+    except errors.ConversionError as error:
+        return error
+
+
+# Cost, counted and not timed
+
+
+def calls(of: Callable[[], object]) -> int:
+    """How many functions are called, Python's and C's."""
+    count = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        of()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def numbers_and_none(count: int) -> Literal:
+    present = literals.integers(range(count))
+    return literals.from_list(literals.unions([0, 1] * count, [present, literals.nones(count)]))
+
+
+def dicts(count: int) -> Literal:
+    return literals.from_list(literals.dicts([1] * count, ["a"] * count, literals.integers(range(count))))
+
+
+def nested(count: int) -> Literal:
+    return literals.from_list(literals.join([literals.integers([i, i]) for i in range(count)]))
+
+
+def loose(count: int) -> Literal:
+    return literals.from_list(
+        literals.pack([literals.from_int(i) for i in range(count)] + [literals.from_none()])
+    )
+
+
+OPTIONAL = literal_types.optional(literal_types.INT)
+LONG = {
+    "unions": (numbers_and_none, literal_types.list_of(OPTIONAL)),
+    "dicts": (dicts, literal_types.list_of(literal_types.dict_of(literal_types.INT))),
+    "lists": (nested, literal_types.list_of(literal_types.list_of(literal_types.INT))),
+    "literals": (loose, literal_types.list_of(literal_types.INT)),
+}
+WORK: dict[str, Callable[[Literal, LiteralType], object]] = {
+    "misfit": lambda value, t: literals.misfit(value, t, "x"),
+    "constant": lambda value, t: attempt(literals.constant, value, t, "x"),
+    "constant of another type": lambda value, t: attempt(
+        literals.constant, value, literal_types.list_of(literal_types.optional(t.list.element)), "x"
+    ),
+    "convert": lambda value, t: literals.convert(
+        value, t, literal_types.list_of(literal_types.union(literal_types.STRING, t.list.element))
+    ),
+    "elements": lambda value, _: list(literals.elements(value.list)),
+    "pack": lambda value, _: literals.pack(list(literals.elements(value.list))),
+    "split": lambda value, _: list(literals.split(value.list, [1] * literals.length(value.list))),
+    "digest": lambda value, _: hashing.of_literal(value),
+}
+
+
+@pytest.mark.parametrize("work", WORK)
+@pytest.mark.parametrize("kind", LONG)
+def test_twice_the_elements_are_at_most_twice_the_work(work: str, kind: str):
+    make, t = LONG[kind]
+    do = WORK[work]
+    short, long = make(1_000), make(2_000)
+    do(short, t)
+    assert calls(lambda: do(long, t)) <= 2.1 * calls(lambda: do(short, t)) + 100
+
+
+def test_unions_in_unions_are_gone_into_once_for_each_variant():
+    def tower(levels: int, innermost: LiteralType) -> LiteralType:
+        t = innermost
+        for _ in range(levels):
+            t = literal_types.union(literal_types.list_of(t), literal_types.STRING)
+        return t
+
+    def value(levels: int) -> Literal:
+        made = literals.from_none()
+        for _ in range(levels):
+            made = Literal(union=Union(variant=0, value=literals.from_list(literals.pack([made]))))
+        return made
+
+    low, high = (
+        calls(lambda levels=levels: attempt(literals.constant, value(levels), tower(levels, OPTIONAL), "x"))
+        for levels in (5, 10)
+    )
+    assert high <= 5 * low

@@ -66,14 +66,16 @@ def _pack_datetimes(found: Sequence[Literal]) -> List:
 
 
 def _pack_unions(found: Sequence[Literal]) -> List:
-    variants = [e.union.variant for e in found]
-    highest = max(variants)
-    if highest >= MOST_VARIANTS:
-        return List(literals=Literals(values=found))
-    values: list[list[Literal]] = [[] for _ in range(highest + 1)]
-    for variant, e in zip(variants, found, strict=True):
-        values[variant].append(e.union.value)
-    return List(unions=Unions(variants=variants, columns=map(pack, values)))
+    variants: list[int] = []
+    values: list[list[Literal]] = [[] for _ in range(MOST_VARIANTS)]
+    for e in found:
+        each = e.union
+        variant = each.variant
+        if variant >= MOST_VARIANTS:
+            return List(literals=Literals(values=found))
+        variants.append(variant)
+        values[variant].append(each.value)
+    return List(unions=Unions(variants=variants, columns=map(pack, values[: max(variants) + 1])))
 
 
 def _pack_dicts(found: Sequence[Literal]) -> List:
