@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from typedflow.authoring.workflow import WorkflowFunction, workflow
     from typedflow.client import Client
     from typedflow.errors import NonRecoverable, TypedflowError
+    from typedflow.type_engine.columns import Columns
+    from typedflow.type_engine.directories import Directory
     from typedflow.type_engine.files import File, Format
     from typedflow.type_engine.pickles import Pickle
     from typedflow.type_engine.shared import register_transformer
@@ -48,8 +50,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Cache",
     "Client",
+    "Columns",
     "ContainerTask",
     "Cron",
+    "Directory",
     "ExecutionError",
     "File",
     "FixedRate",
@@ -85,8 +89,10 @@ __all__ = [
 _PLACES = {
     "Cache": "authoring.options",
     "Client": "client",
+    "Columns": "type_engine.columns",
     "ContainerTask": "authoring.container",
     "Cron": "authoring.schedule",
+    "Directory": "type_engine.directories",
     "ExecutionError": "authoring.failure",
     "File": "type_engine.files",
     "FixedRate": "authoring.schedule",
