@@ -97,8 +97,9 @@ def literal(
         return converter.to_literal(value, "", type_engine.NO_DATA)
     except errors.ConversionError as error:
         part = f" at `{error.where.lstrip('.')}`" if error.where else ""
+        is_enum = converter.type.WhichOneof("type") == "enum" and not error.where
         trace.mistake(
-            error.code,
+            diagnostics.ILLEGAL_ENUM_VALUE if is_enum else error.code,
             f"{place.what} does not take this value{part}: {error.message}",
             place,
             expected=literal_types.text(converter.type),
@@ -186,8 +187,8 @@ def _bind_value(
 def _bind_parts(
     trace: Notes, target: workflows_pb2.BindingValue, value: Any, annotation: Any, place: Place
 ) -> None:
-    apart = hints.apart(annotation, value)
-    if apart is None:
+    ways = hints.apart(annotation, value)
+    if not ways:
         listable = isinstance(value, tuple)
         trace.mistake(
             diagnostics.MISMATCHING_TYPES,
@@ -198,6 +199,7 @@ def _bind_parts(
             hint="give one of its parts, or write list(...)" if listable else "",
         )
         return
+    apart = next((way for way in ways if len(ways) > 1 and _fits(way)), ways[0])
     match apart.kind:
         case "list":
             target.list.SetInParent()
@@ -212,6 +214,26 @@ def _bind_parts(
                 field = target.record.fields.add(name=part.name)
                 at = f"[{part.name}]" if part.name.isdecimal() else f".{part.name}"
                 _bind_part(trace, field.value, part, place.inside(at))
+
+
+def _fits(parts: hints.Parts) -> bool:
+    """Whether every part is of its annotation, as far as that can be told without a word on what is not."""
+    return all(_part_fits(part.value, part.annotation) for part in parts.parts)
+
+
+def _part_fits(value: Any, annotation: Any) -> bool:
+    if annotation is hints.UNKNOWN:
+        return False
+    converter = signature.types().converter(annotation)
+    if isinstance(value, Promise):
+        return literal_types.is_assignable(value.typedflow_type, converter.type) is None
+    if holds_promise(value):
+        return any(map(_fits, hints.apart(annotation, value)))
+    try:
+        converter.to_literal(value, "", type_engine.NO_DATA)
+    except errors.ConversionError:
+        return False
+    return True
 
 
 def _bind_part(trace: Notes, target: workflows_pb2.BindingValue, part: hints.Part, place: Place) -> None:

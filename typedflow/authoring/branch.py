@@ -75,6 +75,7 @@ class _Branch:
     def __init__(self, tracing: trace.Trace, name: str) -> None:
         self.tracing = tracing
         self.node, self.place = tracing.begin(trace.Call(name=name), name, f"conditional `{name}`")
+        self.node.branch.SetInParent()
         tracing.nodes.append(self.node)
         self.outside = tracing.scope
         self.inside = tracing.scope

@@ -80,7 +80,7 @@ def wait_for_input(
     node, _ = _begin(tracing, name, "wait_for_input", after)
     node.gate.signal.type.CopyFrom(found)
     node.gate.signal.prompt = prompt
-    node.gate.timeout_ms = _span("wait_for_input(timeout=...)", timeout)
+    node.gate.timeout_ms = milliseconds("wait_for_input(timeout=...)", timeout)
     return _done(tracing, node, found, type_)
 
 
@@ -114,7 +114,7 @@ def approve(
     node, place = _begin(tracing, name, "approve", after)
     gate = node.gate
     gate.approval.prompt = prompt
-    gate.timeout_ms = _span("approve(timeout=...)", timeout)
+    gate.timeout_ms = milliseconds("approve(timeout=...)", timeout)
     if isinstance(value, Promise):
         type_, annotation = value.typedflow_type, value.typedflow_annotation
     else:
@@ -157,7 +157,7 @@ def sleep(duration: timedelta, *, name: str = "", after: Sequence[object] = ()) 
             hint="give it a timedelta; it must be known before the workflow runs",
         )
     node, _ = _begin(tracing, name, "sleep", after)
-    node.gate.sleep.duration_ms = _span("sleep(...)", duration)
+    node.gate.sleep.duration_ms = milliseconds("sleep(...)", duration)
     tracing.nodes.append(node)
     return Nothing(tracing, node.id, [node.id])
 
@@ -168,14 +168,6 @@ def _begin(
     named = called.node_name(name, function) if name or function != "sleep" else ""
     first = tuple(each for result in after for each in promise.of_result(result))
     return tracing.begin(trace.Call(name=named, after=first), function, f"{function} `{named or function}`")
-
-
-def _span(what: str, value: timedelta | None) -> int:
-    try:
-        return milliseconds(what, value)
-    except errors.DefinitionError as error:
-        error.where = error.where or definitions.place(source.caller())
-        raise
 
 
 def _kind(value: object) -> tuple[types_pb2.LiteralType, Any]:

@@ -54,13 +54,10 @@ def at(annotation: Any, step: workflows_pb2.PathStep) -> Any:
             return UNKNOWN
 
 
-def apart(annotation: Any, value: Any) -> Parts | None:
-    """A list, tuple, dict or record by its annotation, or by the one of an Optional's that it fits; None for others."""
-    for variant in _variants(annotation):
-        parts = _apart(variant, value)
-        if parts is not None:
-            return parts
-    return None
+def apart(annotation: Any, value: Any) -> list[Parts]:
+    """A list, tuple, dict or record taken apart by its annotation, or by each of a union's that it may be."""
+    found = (_apart(variant, value) for variant in _variants(annotation))
+    return [parts for parts in found if parts is not None]
 
 
 def list_of(annotation: Any) -> Any:

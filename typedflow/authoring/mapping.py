@@ -137,9 +137,13 @@ class MapTask(Generic[R]):
 
 def _fits(value: list[Any], parameter: signature.Parameter) -> bool:
     """Whether a list is one value of the parameter, as far as that can be told here."""
-    apart = hints.apart(parameter.annotation, value)
-    if apart is not None:
-        return all(isinstance(part.value, list) == _is_list(part.annotation) for part in apart.parts[:1])
+    ways = hints.apart(parameter.annotation, value)
+    if ways:
+        return any(
+            isinstance(part.value, list) == _is_list(part.annotation)
+            for way in ways
+            for part in way.parts[:1]
+        )
     if binding.holds_promise(value):
         return False
     try:
@@ -150,7 +154,7 @@ def _fits(value: list[Any], parameter: signature.Parameter) -> bool:
 
 
 def _is_list(annotation: Any) -> bool:
-    return hints.apart(annotation, []) is not None
+    return bool(hints.apart(annotation, []))
 
 
 @overload

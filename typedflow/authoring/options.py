@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from typedflow import errors
+from typedflow.authoring import definitions, source
 from typedflow.compiler import diagnostics
 from typedflow.pb import tasks_pb2
 
@@ -52,6 +53,7 @@ class Cache:
         if isinstance(self.ignored_inputs, str):
             raise errors.DefinitionError(
                 f"Cache(ignored_inputs={self.ignored_inputs!r}) is a text, not names",
+                where=definitions.place(source.caller()),
                 code=diagnostics.INVALID_VALUE,
                 hint=f"write ignored_inputs=({self.ignored_inputs!r},)",
             )
@@ -247,6 +249,7 @@ def _quantity(name: str, value: Quantity) -> str:
     if isinstance(value, bool) or not _QUANTITY.match(text):
         raise errors.DefinitionError(
             f"Resources({name}={value!r}) is not a quantity",
+            where=definitions.place(source.caller()),
             code=diagnostics.INVALID_RESOURCE,
             hint="write a number, or one with a suffix, as in '500m', '16Gi'",
         )
@@ -260,6 +263,7 @@ def _gpu(value: str | int) -> tuple[str, str]:
     if isinstance(value, bool) or not count.isdigit() or int(count) < 1:
         raise errors.DefinitionError(
             f"Resources(gpu={value!r}) is not a number of GPUs",
+            where=definitions.place(source.caller()),
             code=diagnostics.INVALID_RESOURCE,
             hint="write a number, as in '1', or a model and a number, as in 'A100:2'",
         )
@@ -276,4 +280,5 @@ def milliseconds(name: str, value: timedelta | None) -> int:
 
 
 def _invalid(message: str) -> errors.DefinitionError:
-    return errors.DefinitionError(message, code=diagnostics.INVALID_VALUE)
+    where = definitions.place(source.caller())
+    return errors.DefinitionError(message, where=where, code=diagnostics.INVALID_VALUE)

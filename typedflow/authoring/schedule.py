@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from typedflow import errors
+from typedflow.authoring import definitions, source
 from typedflow.authoring.options import milliseconds
 from typedflow.compiler import diagnostics
 from typedflow.pb import launch_plans_pb2
@@ -69,4 +70,5 @@ class FixedRate:
 
 
 def _invalid(message: str) -> errors.DefinitionError:
-    return errors.DefinitionError(message, code=diagnostics.INVALID_SCHEDULE)
+    where = definitions.place(source.caller())
+    return errors.DefinitionError(message, where=where, code=diagnostics.INVALID_SCHEDULE)

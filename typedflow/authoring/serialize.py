@@ -61,6 +61,9 @@ def check(paths: Sequence[str | Path]) -> tuple[Entities, list[diagnostics_pb2.D
     mistakes.extend(diagnostics.unique(_not_importable(each) for each in tasks if not _is_importable(each)))
     for each in entities.workflows.values():
         mistakes.extend(_mistakes_of(each))
+    for task in entities.tasks.values():
+        if isinstance(task, ContainerTask):  # whatever else a task says has been checked where it is written
+            mistakes.extend(compiler.compile_task(task.template()).diagnostics)
     for plan in entities.launch_plans.values():
         mistakes.extend(_mistakes_of_plan(plan))
     mistakes[:] = diagnostics.unique(mistakes)

@@ -66,9 +66,14 @@ def _at(frame: FrameType) -> identifiers_pb2.SourcePosition:
 
 
 def _outside(frame: FrameType | None) -> FrameType | None:
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame is not None and (frame.f_code.co_filename.startswith(_HERE) or _is_generated(frame.f_code)):
         frame = frame.f_back
     return frame
+
+
+def _is_generated(code: CodeType) -> bool:
+    """Whether this is a dataclass's `__init__`; what is run as `python -c` is also of a file `<string>`."""
+    return code.co_filename == "<string>" and code.co_name == "__init__"
 
 
 def definition(function: FunctionType) -> identifiers_pb2.SourcePosition:

@@ -205,20 +205,16 @@ def task(
         42
     """
     scope = sys._getframe(1).f_locals
-    try:
-        message = options.message(
-            cache=cache,
-            resources=resources,
-            retries=retries,
-            timeout=timeout,
-            interruptible=interruptible,
-            image=image,
-            environment=environment,
-            secrets=secrets,
-        )
-    except errors.DefinitionError as error:
-        error.where = error.where or definitions.place(source.caller())
-        raise
+    message = options.message(
+        cache=cache,
+        resources=resources,
+        retries=retries,
+        timeout=timeout,
+        interruptible=interruptible,
+        image=image,
+        environment=environment,
+        secrets=secrets,
+    )
 
     def make(made_of: Callable[P, R]) -> Task[P, R]:
         if not isinstance(made_of, FunctionType):

@@ -26,12 +26,14 @@ class Traced:
         template: with references that leave project, domain and version open.
         called: the tasks, workflows and launch plans that its nodes call, by the key of their identifiers.
         mistakes: what the trace found wrong; the compiler finds the rest.
+        ended: the body came to its end; where it did not, nodes are missing.
         raised: what the author's code raised in the body.
     """
 
     template: workflows_pb2.WorkflowTemplate
     called: Mapping[resolver.Key, Called[..., Any]]
     mistakes: list[diagnostics_pb2.Diagnostic]
+    ended: bool = True
     raised: BaseException | None = None
 
 
@@ -78,6 +80,8 @@ def compiled(traced: Traced) -> workflows_pb2.CompiledWorkflow:
     result = compiler.compile_workflow(traced.template, resolver.LocalResolver(traced.called))
     # What the trace could not write down it has told; the compiler sees only that there is nothing.
     told = {each.code for each in traced.mistakes}
+    if told & _UNFINISHED or not traced.ended:
+        told |= _OF_BRANCHES
     found = (*traced.mistakes, *(each for each in result.diagnostics if not _is_echo(each, told)))
     if found or result.value is None:
         raise errors.CompileError(found) from traced.raised
@@ -91,18 +95,17 @@ def _is_echo(diagnostic: diagnostics_pb2.Diagnostic, told: set[str]) -> bool:
     match diagnostic.code:
         case diagnostics.PARAMETER_NOT_BOUND:
             return diagnostic.message.endswith("is bound to nothing")
-        case diagnostics.FIELD_NOT_FOUND:
-            return diagnostics.FIELD_NOT_FOUND in told
         case diagnostics.NO_NODES_FOUND:
             return True
+        case diagnostics.FIELD_NOT_FOUND as code:
+            return code in told
         case code:
-            unfinished = told & {diagnostics.BRANCH_HAS_NO_DEFAULT, diagnostics.BRANCH_HAS_NO_CONDITION}
-            return bool(unfinished) and code in _OF_BRANCHES
+            return code in told and code in _OF_BRANCHES
 
 
+_UNFINISHED = {diagnostics.BRANCH_HAS_NO_CONDITION, diagnostics.BRANCH_HAS_NO_DEFAULT}
 _OF_BRANCHES = {
-    diagnostics.BRANCH_HAS_NO_CONDITION,
-    diagnostics.BRANCH_HAS_NO_DEFAULT,
+    *_UNFINISHED,
     diagnostics.MISMATCHING_BRANCH_OUTPUTS,
     diagnostics.NODE_OUT_OF_SCOPE,
 }

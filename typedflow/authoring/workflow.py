@@ -97,6 +97,7 @@ def _trace(workflow: WorkflowFunction[..., Any]) -> Traced:
         for name, parameter in read.parameters.items()
     }
     raised: BaseException | None = None
+    ended = False
     values: Sequence[Any] = [tracing.gap(output) for output in read.outputs]
     try:
         with context.entered(tracing), tracing.entering(workflow, workflow.short_name, template.position):
@@ -109,6 +110,7 @@ def _trace(workflow: WorkflowFunction[..., Any]) -> Traced:
         raised = error
         tracing.mistakes.append(_mistake_of(error, workflow))
     else:
+        ended = True
         tracing.mistakes.extend(tracing.unfinished.values())
     if workflow.on_failure is not None:
         failure.wire(tracing, workflow.on_failure, inputs, whole)
@@ -118,7 +120,7 @@ def _trace(workflow: WorkflowFunction[..., Any]) -> Traced:
         binding.bind(tracing, bound.value, value, output, place)
         template.outputs.append(bound)
     template.nodes.extend(tracing.nodes)
-    return Traced(template, tracing.called, tracing.mistakes, raised)
+    return Traced(template, tracing.called, tracing.mistakes, ended, raised)
 
 
 def _mistake_of(error: BaseException, workflow: WorkflowFunction[..., Any]) -> diagnostics_pb2.Diagnostic:
