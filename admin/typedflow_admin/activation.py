@@ -102,7 +102,6 @@ class LaunchPlans:
                 raise errors.StateConflict(
                     f"version `{row.version}` of launch plan `{row.name}` is not active, `{active.version}` is",
                     hint="name that one, or none",
-                    code="NotActive",
                 )
             transaction.entities.deactivate([row.key])
             return DeactivateLaunchPlanResponse(deactivated=names.identifier(active))

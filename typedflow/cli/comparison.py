@@ -1,11 +1,11 @@
 """What became of an interface, as people read it and as programs do; what an activation would break.
 
 ```
-error[BreakingChange]: version `v3` of launch plan `pipeline.training` breaks what the active version `v1` promises
+error[BreakingChange]: version `v3` of launch plan `training` breaks what the active version `v1` promises
   breaking    input `df`: column `target` is missing
               was: dataframe[mean_radius: float]
               is:  dataframe[mean_radius: float, target: int]
-  affected    nightly.all v1
+  affected    workflow nightly.all v1
    = help: ...
 ```
 """
@@ -66,11 +66,12 @@ def lines(comparison: InterfaceComparison) -> Iterator[str]:
         if each.old_type and each.new_type and each.old_type != each.new_type:
             yield output.printable(f"{indent}was: {each.old_type}")
             yield output.printable(f"{indent}is:  {each.new_type}")
-    if comparison.affected_count:
-        shown = [f"{each.name} {each.version}" for each in comparison.affected[:_SHOWN]]
-        rest = comparison.affected_count - len(shown)
-        listed = ", ".join(shown) + (f" and {rest} more" if rest else "")
-        yield output.printable(f"  {'affected'.ljust(_WIDTH)}  {listed}")
+    label = "affected"
+    for each in comparison.affected[:_SHOWN]:
+        yield output.printable(f"  {label.ljust(_WIDTH)}  {kind(each)} {each.name} {each.version}")
+        label = ""
+    if (rest := comparison.affected_count - _SHOWN) > 0:
+        yield f"{indent}and {rest} more"
 
 
 def record(comparison: InterfaceComparison) -> dict[str, object]:
