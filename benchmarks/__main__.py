@@ -9,12 +9,13 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import compiling, embedded, importing, local_runs, measure
+from benchmarks import compiling, conversion, embedded, importing, local_runs, measure
 
 PARTS = {
     "importing": importing.figures,
     "local_runs": local_runs.figures,
     "compiling": compiling.figures,
+    "conversion": conversion.figures,
     "embedded": embedded.figures,
 }
 

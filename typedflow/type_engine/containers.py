@@ -7,9 +7,10 @@ in their order.
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args
 
 from typedflow import errors, literal_types
 from typedflow.pb import literals_pb2
@@ -36,9 +37,12 @@ def dict_converter(annotation: Any, engine: TypeEngine) -> conversion.Converter:
         raise _untyped("a dict must say what it holds", "annotate it, as in `dict[str, int]`")
     key, value = arguments
     if key is not str:
-        message = f"the keys of {alternatives.text(annotation)} are {alternatives.text(key)}, and only str travels"
+        message = (
+            f"the keys of {alternatives.text(annotation)} are {alternatives.text(key)}, and only str travels"
+        )
         raise _untyped(message, "make the keys str, or use a list of a dataclass that has the key as a field")
-    return DictConverter(engine.converter(value))
+    of = engine.converter(value)
+    return of.keyed() or DictConverter(of)
 
 
 class SequenceConverter(conversion.Converter):
@@ -47,20 +51,22 @@ class SequenceConverter(conversion.Converter):
     Other sequences are refused, since they are not what would come back.
     """
 
-    def __init__(self, element: conversion.Converter, made: type[list[Any]] | type[tuple[Any, ...]]) -> None:
+    def __init__(self, element: conversion.Converter, made: type[list[Any] | tuple[Any, ...]]) -> None:
         self.element = element
-        self.kind = made
+        self.kind = self._sequence = made
         self.type = literal_types.list_of(element.type)
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         self._check(value, path)
-        return literals_pb2.Literal(list=self.element.to_column(value, lambda i: f"{path}[{i}]", data))
+        made = literals_pb2.Literal()
+        made.list.CopyFrom(self.element.to_column(value, lambda i: f"{path}[{i}]", data))
+        return made
 
     def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> Any:
         if literal.WhichOneof("value") != "list":
             raise conversion.mismatch(path, self.type, literal)
         elements = self.element.from_column(literal.list, lambda i: f"{path}[{i}]", data)
-        return elements if self.kind is list else tuple(elements)
+        return elements if self._sequence is list else tuple(elements)
 
     def is_exact(self, value: Any) -> bool:
         return type(value) is self.kind and all(map(self.element.is_exact, value))
@@ -82,7 +88,7 @@ class SequenceConverter(conversion.Converter):
             return super().from_column(column, place, data)
         lengths = column.lists.lengths
         elements = iter(self.element.from_column(column.lists.elements, _nested(place, lengths), data))
-        return [self.kind(itertools.islice(elements, length)) for length in lengths]
+        return [self._sequence(itertools.islice(elements, length)) for length in lengths]
 
     def _check(self, value: Any, path: str) -> None:
         if type(value) is self.kind:
@@ -91,7 +97,7 @@ class SequenceConverter(conversion.Converter):
         if hasattr(value, "tolist"):
             hint = "write .tolist()"
         elif hasattr(value, "__iter__") and not isinstance(value, (str, bytes)):
-            hint = f"write {self.kind.__name__}(...)"
+            hint = f"write {self._sequence.__name__}(...)"
         raise conversion.misfit(path, self.type, value, hint=hint)
 
 
@@ -121,7 +127,11 @@ class DictConverter(conversion.Converter):
         return dict(zip(keys, values, strict=True))
 
     def is_exact(self, value: Any) -> bool:
-        return type(value) is dict and set(map(type, value)) <= {str} and all(map(self.value.is_exact, value.values()))
+        return (
+            type(value) is dict
+            and set(map(type, value)) <= {str}
+            and all(map(self.value.is_exact, value.values()))
+        )
 
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         if not values:
@@ -165,14 +175,18 @@ class DictConverter(conversion.Converter):
     def _surrogates(self, path: str, keys: Sequence[str]) -> errors.ConversionError:
         odd = next(key for key in keys if not key.isprintable())
         reason = f"the key {odd!r:.60} has lone surrogates, which no encoding can write"
-        return errors.ConversionError(reason, where=path, hint="decode the bytes that it came from with their encoding")
+        return errors.ConversionError(
+            reason, where=path, hint="decode the bytes that it came from with their encoding"
+        )
 
 
 def _nested(place: Place, lengths: Sequence[int]) -> Place:
     """Where the elements of lists that are laid one after another come from."""
 
+    split = _splitter(lengths)
+
     def inner(i: int) -> str:
-        outer, rest = _split(lengths, i)
+        outer, rest = split(i)
         return f"{place(outer)}[{rest}]"
 
     return inner
@@ -180,18 +194,23 @@ def _nested(place: Place, lengths: Sequence[int]) -> Place:
 
 def _at_keys(place: Place, lengths: Sequence[int], keys: Sequence[str]) -> Place:
     """Where the values of dicts that are laid one after another come from."""
-    return lambda i: place(_split(lengths, i)[0]) + conversion.key_step(keys[i])
+    split = _splitter(lengths)
+    return lambda i: place(split(i)[0]) + conversion.key_step(keys[i])
 
 
 def _at_key(path: str, keys: Sequence[str]) -> Place:
     return lambda i: path + conversion.key_step(keys[i])
 
 
-def _split(lengths: Sequence[int], i: int) -> tuple[int, int]:
-    """In which of the pieces an element is, and where in there."""
-    ends = list(itertools.accumulate(lengths))
-    outer = bisect.bisect_right(ends, i)
-    return outer, i - ends[outer] + lengths[outer]
+def _splitter(lengths: Sequence[int]) -> Callable[[int], tuple[int, int]]:
+    """Says in which of the pieces an element is, and where in there; counts when it is first asked."""
+    ends = functools.cache(lambda: list(itertools.accumulate(lengths)))
+
+    def split(i: int) -> tuple[int, int]:
+        outer = bisect.bisect_right(ends(), i)
+        return outer, i - ends()[outer] + lengths[outer]
+
+    return split
 
 
 def _untyped(message: str, hint: str) -> errors.DefinitionError:

@@ -17,6 +17,8 @@ from typedflow.type_engine.data import Data
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
+Class = type[Any]
+
 Place = Callable[[int], str]
 """The path of a list's element by its index: made only when there is something to say about it."""
 
@@ -31,7 +33,7 @@ class Converter(ABC):
     """
 
     type: types_pb2.LiteralType
-    kind: type | None = None
+    kind: Class | None = None
     whole: bool = False
 
     @abstractmethod
@@ -59,6 +61,10 @@ class Converter(ABC):
     def is_exact(self, value: Any) -> bool:
         """Whether the value is of this very type: nothing about it needs conversion. Chooses a union's variant."""
         return type(value) is self.kind
+
+    def keyed(self) -> Converter | None:
+        """The converter of a dict of such values where that is more than one value for each key."""
+        return None
 
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         """Many values as one packed list."""

@@ -75,12 +75,16 @@ class DataclassConverter(records.ClassConverter):
         i, name = next(
             (i, name) for i, value in enumerate(values) for name in self.fields if not hasattr(value, name)
         )
-        return errors.ConversionError("this field has no value", where=f"{place(i)}.{name}", hint="it was deleted")
+        return errors.ConversionError(
+            "this field has no value", where=f"{place(i)}.{name}", hint="it was deleted"
+        )
 
 
 def _places(cls: type) -> tuple[str, ...]:
     """The arguments that a class takes by their places, where its own `__init__` says so."""
     init = cls.__init__  # type: ignore[misc]  # of the class, whose fields it takes
-    if not isinstance(init, FunctionType) or cls.__new__ is not object.__new__:
+    if not isinstance(init, FunctionType) or "__new__" in {
+        name for base in cls.__mro__[:-1] for name in vars(base)
+    }:
         return ()
     return init.__code__.co_varnames[1 : init.__code__.co_argcount]

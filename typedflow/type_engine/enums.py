@@ -7,7 +7,7 @@ What travels is the member's own value; what comes back is the very member. A va
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from typedflow import errors, literal_types, literals, spelling
@@ -63,7 +63,9 @@ def _check_values(whole: str, values: Mapping[str, Any]) -> None:
 class MemberConverter(conversion.Converter):
     """One of a closed set of objects, each of which travels as a value of its own."""
 
-    def __init__(self, of: types_pb2.LiteralType, objects: Sequence[Any], cls: type[enum.Enum] | None) -> None:
+    def __init__(
+        self, of: types_pb2.LiteralType, objects: Sequence[Any], cls: type[enum.Enum] | None
+    ) -> None:
         self.type = of
         self.kind, self.whole = cls, cls is not None
         self._values = [literal_types.member_value(member) for member in of.enum.members]
@@ -72,15 +74,15 @@ class MemberConverter(conversion.Converter):
         # The members of a class are there as long as it is, so that they are known by their identity.
         self._by_id = dict(zip(map(id, objects), self._values, strict=True)) if cls else {}
         kinds = set(map(type, self._values))
-        self._column = _COLUMNS.get(kinds.pop()) if len(kinds) == 1 else None
-        self._by_value = dict(zip(self._values, objects, strict=True)) if self._column in _HASHED else None
+        self._packed = _COLUMNS.get(kinds.pop()) if len(kinds) == 1 else None
+        self._by_value = dict(zip(self._values, objects, strict=True))
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         return literals.from_member(self._value(value, path))
 
     def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> Any:
         kind = literal.WhichOneof("value")
-        if kind not in _KINDS:
+        if kind is None or kind not in _KINDS:
             raise conversion.mismatch(path, self.type, literal)
         return self._object(getattr(literal, kind), path)
 
@@ -90,21 +92,17 @@ class MemberConverter(conversion.Converter):
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         if not values:
             return literals_pb2.List(nones=0)
-        found = list(map(self._by_id.get, map(id, values))) if self._by_id else [None]
+        found: list[Any] = list(map(self._by_id.get, map(id, values)))
         if None in found:
             found = [self._value(value, place(i)) for i, value in enumerate(values)]
-        match self._column:
-            case "strings":
-                return literals_pb2.List(strings=literals_pb2.Strings(values=found))
-            case "integers":
-                return literals_pb2.List(integers=literals_pb2.Integers(values=found))
-            case _:
-                return literals.pack([literals.from_member(each) for each in found])
+        if self._packed is None:
+            return literals.pack([literals.from_member(each) for each in found])
+        return self._packed[1](found)
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
-        if self._by_value is None or column.WhichOneof("column") != self._column:
+        if self._packed is None or column.WhichOneof("column") != self._packed[0]:
             return super().from_column(column, place, data)
-        values = getattr(column, self._column).values[:]
+        values = getattr(column, self._packed[0]).values[:]
         try:
             return list(map(self._by_value.__getitem__, values))
         except KeyError:
@@ -146,6 +144,10 @@ class MemberConverter(conversion.Converter):
         return f"did you mean {near!r}?" if near else ""
 
 
-_COLUMNS = {str: "strings", int: "integers", bool: "booleans", float: "floats", bytes: "bytes"}
+# The column of members that are all of one kind, and what packs it; floats go by their bits, and are few.
+_COLUMNS: dict[type, tuple[str, Callable[[list[Any]], literals_pb2.List]]] = {
+    str: ("strings", literals.strings),
+    int: ("integers", literals.integers),
+    bytes: ("bytes", literals.blocks),
+}
 _KINDS = frozenset({"string", "integer", "boolean", "float", "bytes"})
-_HASHED = frozenset({"strings", "integers", "bytes"})

@@ -5,6 +5,7 @@ Must never guess what a type variable stands for: what is left open is refused w
 
 from __future__ import annotations
 
+import inspect
 import typing
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
@@ -86,14 +87,14 @@ def _owners(cls: Any, known: Mapping[Any, Any]) -> dict[str, Any]:
     """The class in which each field was declared last."""
     # A TypedDict's bases are not in its method resolution order, so all known classes are looked at, nearest last.
     order = [*reversed(list(known)), *reversed(cls.__mro__)]
-    return {name: each for each in order for name in each.__dict__.get("__annotations__", ())}
+    return {name: each for each in order for name in inspect.get_annotations(each)}
 
 
 def _filled(hint: Any, arguments: Mapping[Any, Any]) -> Any:
     """The annotation with type variables replaced by what they stand for, where that is known."""
-    if hint in arguments if isinstance(hint, typing.TypeVar) else False:
-        return arguments[hint]
+    if isinstance(hint, typing.TypeVar):
+        return arguments.get(hint, hint)
     parameters = getattr(hint, "__parameters__", ())
-    if isinstance(hint, type) and get_origin(hint) is None or not parameters:
+    if (isinstance(hint, type) and get_origin(hint) is None) or not parameters:
         return hint  # a generic class without arguments says nothing of ours
     return hint[tuple(arguments.get(parameter, parameter) for parameter in parameters)]

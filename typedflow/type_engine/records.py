@@ -30,7 +30,9 @@ class FieldsConverter(conversion.Converter):
     def __init__(self, fields: Mapping[str, conversion.Converter], of: types_pb2.LiteralType) -> None:
         self.fields = dict(fields)
         self.type = of
-        self._may_lack = frozenset(each.name for each in of.record.fields if each.has_default or each.optional)
+        self._may_lack = frozenset(
+            each.name for each in of.record.fields if each.has_default or each.optional
+        )
 
     @abstractmethod
     def _made(self, cells: Mapping[str, Sequence[Any]], count: int, place: Place) -> list[Any]:
@@ -91,7 +93,9 @@ class RecordConverter(FieldsConverter):
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         cells = self._cells((value,), lambda _: path)
         fields = [
-            literals_pb2.FieldValue(name=name, value=converter.to_literal(cell[0], path + self._step(name), data))
+            literals_pb2.FieldValue(
+                name=name, value=converter.to_literal(cell[0], path + self._step(name), data)
+            )
             for (name, converter), cell in zip(self.fields.items(), cells, strict=True)
         ]
         return literals_pb2.Literal(record=literals_pb2.Record(fields=fields))
@@ -100,7 +104,9 @@ class RecordConverter(FieldsConverter):
         if not values:
             return literals_pb2.List(nones=0)
         columns = [
-            literals_pb2.RecordColumn(name=name, values=converter.to_column(cells, self._within(place, name), data))
+            literals_pb2.RecordColumn(
+                name=name, values=converter.to_column(cells, self._within(place, name), data)
+            )
             for (name, converter), cells in zip(self.fields.items(), self._cells(values, place), strict=True)
         ]
         return literals_pb2.List(records=literals_pb2.Records(length=len(values), columns=columns))

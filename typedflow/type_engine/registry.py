@@ -43,6 +43,7 @@ class TypeEngine:
         self._origins: dict[Any, Factory] = {}
         self._predicates: list[tuple[Callable[[Any], bool], Factory]] = []
         self._markers: dict[Factory, frozenset[str]] = {}
+        self._last: list[tuple[Callable[[Any], bool], Factory]] = []
         self._marked: dict[str, Factory] = {}
         self._transformers = custom.Transformers()
         self._made: dict[Any, Converter] = {}
@@ -71,6 +72,10 @@ class TypeEngine:
         """Gives converters to the annotations for which `accepts` is true and which nothing else takes."""
         self._predicates.append((accepts, factory))
 
+    def register_last(self, accepts: Callable[[Any], bool], factory: Factory) -> None:
+        """The same for what has no transformer either, and may be given one."""
+        self._last.append((accepts, factory))
+
     def register_marker(self, qualified: str, factory: Factory) -> None:
         """Gives every `Annotated[T, marker]` a converter, whatever `T` is, by the marker's qualified name."""
         self._marked[qualified] = factory
@@ -92,7 +97,7 @@ class TypeEngine:
             self._made.clear()  # what was made before keeps its converters; what is asked for again is made anew
 
     def takes(self, annotation: Any) -> bool:
-        """Whether the annotation is supported by itself; plug-ins are not looked for."""
+        """Whether the annotation is taken by something that no transformer can replace, or was given one."""
         if self._find(annotation) is None:
             return False
         try:
@@ -155,6 +160,8 @@ class TypeEngine:
             if taking_all is not None:
                 return taking_all, whole
         factory = self._find(annotation) or self._transformers.find(annotation)
+        if factory is None:
+            factory = next((factory for accepts, factory in self._last if accepts(annotation)), None)
         if factory is None:
             raise _unsupported(annotation)
         understood = self._markers.get(factory, frozenset())

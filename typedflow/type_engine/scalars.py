@@ -36,6 +36,17 @@ class NoneConverter(conversion.Converter):
         if literal.WhichOneof("value") != "none":
             raise conversion.mismatch(path, self.type, literal)
 
+    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+        if not set(map(type, values)) <= {NoneType}:
+            i = next(i for i, value in enumerate(values) if value is not None)
+            raise conversion.misfit(place(i), self.type, values[i])
+        return literals_pb2.List(nones=len(values))
+
+    def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
+        if column.WhichOneof("column") == "nones":
+            return [None] * column.nones
+        return super().from_column(column, place, data)
+
 
 class BoolConverter(conversion.Converter):
     """True and False, not 1 and 0."""
@@ -56,7 +67,9 @@ class BoolConverter(conversion.Converter):
             return literals_pb2.List(nones=0)
         if set(map(type, values)) != {bool}:
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
-        return literals_pb2.List(booleans=literals_pb2.Booleans(values=values))
+        column = literals_pb2.List()
+        column.booleans.values.extend(values)  # a message made apart would be copied
+        return column
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") == "booleans":
@@ -94,7 +107,9 @@ class IntConverter(conversion.Converter):
         if set(map(type, values)) != {int}:
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         try:
-            return literals_pb2.List(integers=literals_pb2.Integers(values=values))
+            column = literals_pb2.List()
+            column.integers.values.extend(values)  # a message made apart would be copied
+            return column
         except ValueError:
             i = next(i for i, value in enumerate(values) if not _LEAST <= value <= _MOST)
             raise self._out_of_range(place(i), values[i]) from None
@@ -140,7 +155,9 @@ class FloatConverter(conversion.Converter):
             return literals_pb2.List(nones=0)
         if set(map(type, values)) != {float}:
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
-        return literals_pb2.List(floats=literals_pb2.Floats(values=values))
+        column = literals_pb2.List()
+        column.floats.values.extend(values)  # a message made apart would be copied
+        return column
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") == "floats":
@@ -191,7 +208,9 @@ class StringConverter(conversion.Converter):
         if set(map(type, values)) != {str}:
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         try:
-            return literals_pb2.List(strings=literals_pb2.Strings(values=values))
+            column = literals_pb2.List()
+            column.strings.values.extend(values)  # a message made apart would be copied
+            return column
         except UnicodeEncodeError:
             for i, value in enumerate(values):
                 self.to_literal(value, place(i), data)
@@ -236,7 +255,9 @@ class BytesConverter(conversion.Converter):
             return literals_pb2.List(nones=0)
         if set(map(type, values)) != {bytes}:
             raise conversion.first(values, lambda value: type(value) is bytes, self._misfit, place)
-        return literals_pb2.List(bytes=literals_pb2.Blocks(values=values))
+        column = literals_pb2.List()
+        column.bytes.values.extend(values)  # a message made apart would be copied
+        return column
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") == "bytes":
@@ -273,7 +294,9 @@ class DecimalConverter(conversion.Converter):
             return literals_pb2.List(nones=0)
         if set(map(type, values)) != {decimal.Decimal}:
             raise conversion.first(values, self.is_exact, self._misfit, place)
-        return literals_pb2.List(decimals=literals_pb2.Decimals(values=list(map(str, values))))
+        column = literals_pb2.List()
+        column.decimals.values.extend(list(map(str, values)))
+        return column
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") != "decimals":

@@ -6,10 +6,10 @@ Must never import a library of frames, nor the families of files and of frames: 
 
 from __future__ import annotations
 
-import collections.abc as abc
 import datetime as dt
 import decimal
 import types
+from collections import abc
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from typedflow.type_engine import (
@@ -44,20 +44,27 @@ _SCALARS: dict[Any, Converter] = {
     dt.timedelta: times.DurationConverter(),
 }
 
+_ORIGINS: dict[Any, registry.Factory] = {
+    list: containers.list_converter,
+    abc.Sequence: containers.list_converter,
+    abc.MutableSequence: containers.list_converter,
+    dict: containers.dict_converter,
+    abc.Mapping: containers.dict_converter,
+    abc.MutableMapping: containers.dict_converter,
+    tuple: tuples.tuple_converter,
+    Union: unions.union_converter,
+    types.UnionType: unions.union_converter,
+    Literal: enums.literal_converter,
+}
+
 
 def standard() -> registry.TypeEngine:
     """A fresh registry of all types that typedflow supports by itself."""
     engine = registry.TypeEngine()
     for annotation in _SCALARS:
         engine.register(annotation, _scalar)
-    for origin in (list, abc.Sequence, abc.MutableSequence):
-        engine.register_origin(origin, containers.list_converter)
-    for origin in (dict, abc.Mapping, abc.MutableMapping):
-        engine.register_origin(origin, containers.dict_converter)
-    engine.register_origin(tuple, tuples.tuple_converter)
-    for origin in (Union, types.UnionType):
-        engine.register_origin(origin, unions.union_converter)
-    engine.register_origin(Literal, enums.literal_converter)
+    for origin, factory in _ORIGINS.items():
+        engine.register_origin(origin, factory)
     families.register(engine)
     engine.register_predicate(enums.is_enum, enums.enum_converter)
     engine.register_predicate(named_tuples.is_named_tuple, named_tuples.named_tuple_converter)
@@ -78,6 +85,6 @@ def _is_model(annotation: Any) -> bool:
 
 
 def _model(annotation: Any, engine: registry.TypeEngine) -> Converter:
-    from typedflow.type_engine import pydantic_models
+    from typedflow.type_engine import pydantic_models  # noqa: PLC0415 - it loads pydantic
 
     return pydantic_models.model_converter(annotation, engine)

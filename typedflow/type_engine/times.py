@@ -57,17 +57,18 @@ class DatetimeConverter(conversion.Converter):
         if set(map(type, values)) != {dt.datetime}:
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         zones = {id(zone): zone for zone in map(_TZINFO, values)}
-        if len(zones) == 1 and _fixed(zone := next(iter(zones.values()))) is not None:
+        if len(zones) == 1 and _fixed(next(iter(zones.values()))) is not None:
             offset, name = self._zone(values[0], place(0))
             offsets, names = [offset], [name]
         else:
             pairs = [self._zone(self._native(value, place(i)), place(i)) for i, value in enumerate(values)]
             offsets, names = _once([offset for offset, _ in pairs]), _once([name for _, name in pairs])
         spans = map(operator.sub, values, itertools.repeat(_EPOCH))
-        column = literals_pb2.Datetimes(
-            epoch_microseconds=_microseconds(spans), offset_seconds=offsets, zones=names
-        )
-        return literals_pb2.List(datetimes=column)
+        column = literals_pb2.List()
+        column.datetimes.epoch_microseconds.extend(_microseconds(spans))
+        column.datetimes.offset_seconds.extend(offsets)
+        column.datetimes.zones.extend(names)
+        return column
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") != "datetimes":
@@ -91,7 +92,9 @@ class DatetimeConverter(conversion.Converter):
                 hint = "round it, as in value.floor('us')"
                 raise conversion.misfit(path, self.type, value, "it has nanoseconds", hint)
             if not isinstance(value, dt.datetime):
-                hint = "write datetime.combine(...) with a time and a zone" if isinstance(value, dt.date) else ""
+                hint = (
+                    "write datetime.combine(...) with a time and a zone" if isinstance(value, dt.date) else ""
+                )
                 raise conversion.misfit(path, self.type, value, hint=hint)
             if not hasattr(value, "to_pydatetime") or value != value:  # noqa: PLR0124 - NaT
                 raise conversion.misfit(path, self.type, value)
@@ -111,7 +114,9 @@ class DatetimeConverter(conversion.Converter):
             raise conversion.misfit(path, self.type, value, reason)
         name = _name(value.tzinfo)
         if not name and _fixed(value.tzinfo) is None:
-            reason = f"its time zone is a {conversion.class_name(value.tzinfo)}, which has no name to travel under"
+            reason = (
+                f"its time zone is a {conversion.class_name(value.tzinfo)}, which has no name to travel under"
+            )
             hint = 'use zoneinfo.ZoneInfo("Europe/Berlin"), or a fixed offset: datetime.timezone(...)'
             raise conversion.misfit(path, self.type, value, reason, hint)
         return seconds, name
@@ -268,7 +273,7 @@ class DurationConverter(conversion.Converter):
 
     def _exact(self, value: dt.timedelta, path: str) -> int:
         try:
-            return literals.microseconds(value)
+            return literals.from_duration(value).duration
         except errors.ConversionError:
             reason = "it has more microseconds than 64 bits hold"
             raise conversion.misfit(path, self.type, value, reason) from None

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def tuple_converter(annotation: Any, engine: TypeEngine) -> conversion.Converter:
     """The converter of `tuple[A, B]`, `tuple[()]` or `tuple[T, ...]`."""
     if annotation is tuple or annotation is typing.Tuple:  # noqa: UP006 - as authors may write it
-        message, hint = "a tuple must say what it holds", "annotate it, as in `tuple[int, str]` or `tuple[int, ...]`"
+        message, hint = (
+            "a tuple must say what it holds",
+            "annotate it, as in `tuple[int, str]` or `tuple[int, ...]`",
+        )
         raise errors.DefinitionError(message, hint=hint, code="UnsupportedType")
     arguments = get_args(annotation)
     if len(arguments) == 2 and arguments[1] is Ellipsis:

@@ -6,6 +6,7 @@ never choose by what a value looks like: it is the exact variant, else the first
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
@@ -85,10 +86,10 @@ class UnionConverter(conversion.Converter):
         except KeyError:
             tags = bytes([self._choose(value, place, i, data) for i, value in enumerate(values)])
         column = _unions(tags)
-        for tag, variant in enumerate(self.variants[: max(tags) + 1]):
+        for tag, variant in enumerate(self.variants[: _highest(tags) + 1]):
             chosen = list(itertools.compress(values, tags.translate(_only(tag))))
-            column.columns.append(variant.to_column(chosen, _within(place, tags, tag), data))
-        return literals_pb2.List(unions=column)
+            column.unions.columns.add().CopyFrom(variant.to_column(chosen, _within(place, tags, tag), data))
+        return column
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") != "unions":
@@ -104,7 +105,9 @@ class UnionConverter(conversion.Converter):
             for tag, each in enumerate(found.columns)
         ]
         if [tags.count(tag) for tag in range(len(cells))] != list(map(len, cells)):
-            raise errors.ConversionError("a list of a union whose columns contradict its variants", where=place(0))
+            raise errors.ConversionError(
+                "a list of a union whose columns contradict its variants", where=place(0)
+            )
         return _merged(tags, cells, self.variants)
 
     def _exact(self, value: Any) -> int | None:
@@ -162,13 +165,16 @@ def _merged(
 # A tag is below 128, so that in the packed field it is one byte: the field's bytes are the tags.
 
 
-def _unions(tags: bytes) -> literals_pb2.Unions:
+def _unions(tags: bytes) -> literals_pb2.List:
+    """A list of a union that has the tags, and no columns yet."""
     size, head = len(tags), bytearray(b"\x0a")
     while size >= 128:
         head.append(size & 127 | 128)
         size >>= 7
     head.append(size)
-    return literals_pb2.Unions.FromString(bytes(head) + tags)
+    column = literals_pb2.List()
+    column.unions.MergeFromString(bytes(head) + tags)
+    return column
 
 
 def _tags(of: literals_pb2.Unions) -> bytes | None:
@@ -177,7 +183,11 @@ def _tags(of: literals_pb2.Unions) -> bytes | None:
     if not count:
         return b""
     tags = literals_pb2.Unions(variants=of.variants).SerializeToString()[-count:]
-    return tags if max(tags) < min(most, _MOST_VARIANTS) else None
+    return tags if _highest(tags) < min(most, _MOST_VARIANTS) else None
+
+
+def _highest(tags: bytes) -> int:
+    return next(tag for tag in range(255, -1, -1) if tag in tags)
 
 
 def _only(tag: int) -> bytes:
@@ -188,10 +198,8 @@ def _only(tag: int) -> bytes:
 def _within(place: Place, tags: bytes, tag: int) -> Place:
     """Where the values of one variant are among all."""
 
-    def outer(i: int) -> str:
-        return place(next(itertools.islice((at for at, each in enumerate(tags) if each == tag), i, None)))
-
-    return outer
+    mine = functools.cache(lambda: [i for i, each in enumerate(tags) if each == tag])
+    return lambda i: place(mine()[i])
 
 
 def _tagged(tag: int, literal: literals_pb2.Literal) -> literals_pb2.Literal:
