@@ -225,15 +225,15 @@ class _Workflow:
                 reference, kind = node.map.task, calls.TASK
             case _:
                 reference, kind = node.task.task, calls.TASK
-        if kind is calls.WORKFLOW and self._calls.is_own(reference):
+        call = self._calls.call(reference, kind)
+        if call is None and kind is calls.WORKFLOW and self._calls.is_own(reference):
             self._report.add(
                 diagnostics.CYCLE_DETECTED,
-                f"{self._owner} calls itself",
+                f"{self._owner} is a part of itself",
                 at=number,
-                hint="call another workflow, or launch a launch plan of it in a case of a conditional",
+                hint="launch it in place of calling it: a launch plan's execution is its own",
             )
             return None
-        call = self._calls.call(reference, kind)
         if call is None:
             self._calls.missing(reference, kind, node.id, number)
             return None

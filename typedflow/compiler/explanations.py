@@ -198,7 +198,7 @@ EXPLANATIONS: Final = (
     ),
     Explanation(
         diagnostics.NO_ENTRY_NODE_FOUND,
-        "Every node of a workflow waits for another one, so that none can be the first.",
+        "No node can be the first: every node waits for another one, or runs only after a failure.",
         "Take one of the edges out that the cycles name.",
         "# a workflow of two nodes that wait for each other",
     ),

@@ -1,7 +1,7 @@
 """Where a variable's value comes from, worked out once per graph so that binding a node's inputs is a few lookups.
 
-A promise knows the place of its output and whether its value needs a conversion; a list knows which variant of a union
-it is.
+A promise knows the place of its output and whether its value needs a conversion; a list, a dict or a record knows which
+variant of a union it is.
 """
 
 from __future__ import annotations
@@ -47,12 +47,30 @@ class Promised:
 class Listed:
     """A list made of other values."""
 
-    elements: tuple[Source, ...]
+    parts: tuple[Source, ...]
     # Of the union that the variable is; -1: it is a list.
     variant: int
 
 
-Source: TypeAlias = Constant | Promised | Listed
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A dict made of other values, likewise."""
+
+    keys: tuple[str, ...]
+    parts: tuple[Source, ...]
+    variant: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fielded:
+    """A record made of other values, likewise; its fields are in the type's order."""
+
+    names: tuple[str, ...]
+    parts: tuple[Source, ...]
+    variant: int
+
+
+Source: TypeAlias = Constant | Promised | Listed | Keyed | Fielded
 Given: TypeAlias = "Callable[[int], LiteralMap | None]"
 Load: TypeAlias = "Callable[[literals_pb2.Literal], literals_pb2.Literal]"
 
@@ -107,11 +125,25 @@ class Binder:
         match value.WhichOneof("value"):
             case "promise":
                 return self._promised(value, target)
-            case "list":
-                variant, element = self._list_variant(value.list.elements, target)
-                return Listed(tuple(self._source(each, element) for each in value.list.elements), variant)
+            case "list" | "dict" | "record":
+                return self._made(value, target)
             case _:
                 return Constant(value.literal)
+
+    def _made(self, value: BindingValue, target: LiteralType) -> Source:
+        """A container, as the variant of a union that the compiler decided for: the first that takes its promises."""
+        variant, type_ = self._variant(value, target)
+        if value.HasField("list"):
+            inner = _part(type_, literal_types.children(type_)[0])
+            return Listed(tuple(self._source(each, inner) for each in value.list.elements), variant)
+        if value.HasField("dict"):
+            inner = _part(type_, type_.dict.value)
+            parts = tuple(self._source(each, inner) for each in value.dict.values)
+            return Keyed(tuple(value.dict.keys), parts, variant)
+        given = {each.name: each.value for each in value.record.fields}
+        fields = [each for each in type_.record.fields if each.name in given]
+        parts = tuple(self._source(given[each.name], _part(type_, each.type)) for each in fields)
+        return Fielded(tuple(each.name for each in fields), parts, variant)
 
     def _promised(self, value: BindingValue, target: LiteralType) -> Promised:
         promise = value.promise
@@ -129,16 +161,15 @@ class Binder:
             same = self._same.setdefault(key, literal_types.equal(source, target)) if known is None else known
         return Promised(node, position, promise.variable, path, source, None if same else target)
 
-    def _list_variant(self, elements: Sequence[BindingValue], target: LiteralType) -> tuple[int, LiteralType]:
-        """The variant of a union that a list is for (the first that takes all elements), and its elements' type."""
+    def _variant(self, value: BindingValue, target: LiteralType) -> tuple[int, LiteralType]:
         if target.WhichOneof("type") != "union":
-            return -1, target.list.element
-        for variant, type_ in enumerate(target.union.variants):
-            if type_.WhichOneof("type") == "list" and all(
-                self._fits(each, type_.list.element) for each in elements
-            ):
-                return variant, type_.list.element
-        raise ValueError(f"no variant of {literal_types.text(target)} takes the list that is bound to it")
+            return -1, target
+        for variant, type_ in enumerate(literal_types.variants(target)):
+            wanted = _wanted(value, type_)
+            if wanted is not None and all(self._fits(each, inner) for each, inner in wanted):
+                return variant, type_
+        kind = value.WhichOneof("value")
+        raise ValueError(f"no variant of {literal_types.text(target)} takes the {kind} that is bound to it")
 
     def _fits(self, value: BindingValue, target: LiteralType) -> bool:
         if value.WhichOneof("value") != "promise":
@@ -149,25 +180,50 @@ class Binder:
         return literal_types.is_assignable(source, target) is None
 
 
+def _wanted(value: BindingValue, type_: LiteralType) -> list[tuple[BindingValue, LiteralType]] | None:
+    """The parts of a container with the types that they would have in a container of the type; None: it is of none."""
+    match value.WhichOneof("value"), type_.WhichOneof("type"):
+        case "list", "list" | "stream":
+            inner, parts = literal_types.children(type_)[0], value.list.elements
+        case "dict", "dict":
+            inner, parts = type_.dict.value, value.dict.values
+        case "record", "record":
+            given = {each.name: each.value for each in value.record.fields}
+            fields = {each.name: each for each in type_.record.fields}
+            required = (n for n, each in fields.items() if not each.optional and not each.has_default)
+            if not fields.keys() >= given.keys() or not all(name in given for name in required):
+                return None
+            return [(each, _part(type_, fields[name].type)) for name, each in given.items()]
+        case _:
+            return None
+    empty = inner.WhichOneof("type") is None
+    return None if empty and parts else [(each, _part(type_, inner)) for each in parts]
+
+
+def _part(whole: LiteralType, part: LiteralType) -> LiteralType:
+    """A part of what is sensitive is, too."""
+    return literal_types.sensitive(part) if whole.sensitive else part
+
+
 def type_at(type_: LiteralType, path: Iterable[PathStep]) -> LiteralType:
     """The type that a path leads to; the compiler has checked that it does."""
     for step in path:
-        if step.WhichOneof("step") == "field":
-            type_ = next(field.type for field in type_.record.fields if field.name == step.field)
-        else:
-            type_ = type_.list.element
+        found = literal_types.at(type_, step)
+        if found is None:
+            raise ValueError(f"a path leads nowhere in {literal_types.text(type_)}")
+        type_ = found
     return type_
 
 
 def can_fail(source: Source) -> bool:
-    """Whether taking the value may fail at run time: an index may be beyond the list's end."""
+    """Whether taking the value may fail at run time: an index may be beyond the list's end, a key may be missing."""
     match source:
         case Promised():
             return bool(source.path)
-        case Listed():
-            return any(can_fail(each) for each in source.elements)
         case Constant():
             return False
+        case _:
+            return any(map(can_fail, source.parts))
 
 
 def resolve(bound: Sequence[Bound], given: Given, load: Load | None) -> LiteralMap:
@@ -194,15 +250,25 @@ def _value(source: Source, given: Given, load: Load | None) -> literals_pb2.Lite
     match source:
         case Promised():
             return _promised_value(source, given(source.node), load)
-        case Listed():
-            packed = literals_pb2.Literal(
-                list=literals.pack([_value(each, given, load) for each in source.elements])
-            )
-            if source.variant < 0:
-                return packed
-            return literals_pb2.Literal(union=literals_pb2.Union(variant=source.variant, value=packed))
         case Constant():
             return source.literal
+        case _:
+            made = _assembled(source, [_value(each, given, load) for each in source.parts])
+            if source.variant < 0:
+                return made
+            return literals_pb2.Literal(union=literals_pb2.Union(variant=source.variant, value=made))
+
+
+def _assembled(
+    source: Listed | Keyed | Fielded, parts: Sequence[literals_pb2.Literal]
+) -> literals_pb2.Literal:
+    match source:
+        case Listed():
+            return literals_pb2.Literal(list=literals.pack(parts))
+        case Keyed():
+            return literals_pb2.Literal(dict=literals_pb2.Dict(keys=source.keys, values=literals.pack(parts)))
+        case Fielded():
+            return literals.from_record(dict(zip(source.names, parts, strict=True)))
 
 
 def _promised_value(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from typedflow import task_options
+from typedflow import errors, task_options
 from typedflow.engine import bindings
 from typedflow.pb import workflows_pb2
 
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 
 class Graph:
-    """Nodes by integer, in the compiled (topological) order."""
+    """Nodes by integer, in the compiled (topological) order.
+
+    Raises Unimplemented for a workflow that has nodes of a kind that can be checked and registered, but not yet run.
+    """
 
     def __init__(self, compiled: CompiledWorkflow) -> None:
+        _check_kinds(compiled)
         self.workflow: WorkflowTemplate = compiled.workflow
         nodes = list(compiled.workflow.nodes)
         self.fail_fast: bool = (
@@ -108,5 +112,45 @@ def _promised(value: BindingValue) -> Iterator[str]:
         case "list":
             for element in value.list.elements:
                 yield from _promised(element)
+        case "dict":
+            for element in value.dict.values:
+                yield from _promised(element)
+        case "record":
+            for field in value.record.fields:
+                yield from _promised(field.value)
         case _:
             pass
+
+
+_KINDS = {
+    "map": "a map",
+    "branch": "a conditional",
+    "gate": "a gate",
+    "launch_plan": "the launch of another execution",
+    "workflow": "a workflow of which only the interface is known",
+}
+
+
+def _check_kinds(compiled: CompiledWorkflow) -> None:
+    name = compiled.workflow.id.name
+    for node in compiled.workflow.nodes:
+        kind = _KINDS.get(node.WhichOneof("target") or "")
+        if kind is None and node.HasField("section"):
+            kind = (
+                "run when the execution has failed"
+                if node.section.HasField("failure")
+                else "in a conditional"
+            )
+        if kind is not None:
+            raise _unimplemented(f"node `{node.id}` of workflow `{name}` is {kind}", name)
+    for task in compiled.tasks:
+        if task.HasField("container"):
+            raise _unimplemented(f"task `{task.id.name}` of workflow `{name}` runs an image", name)
+
+
+def _unimplemented(message: str, workflow: str) -> errors.Unimplemented:
+    return errors.Unimplemented(
+        f"{message}, which this release checks and registers, but can't run yet",
+        where=workflow,
+        hint="call tasks only, until a later release runs it",
+    )
