@@ -156,9 +156,7 @@ class FrameConverter(conversion.Converter):
     def _select(self, value: Any) -> Any:
         """A frame's own columns; those that are missing are told later."""
         assert self._own is not None
-        return value.select(
-            self._own(value.schema.names if hasattr(value.schema, "names") else value.columns)
-        )
+        return value.select(self._own(value.schema.names))
 
     _class: tuple[str, str]
     """Module and name of the library's frames."""
@@ -202,6 +200,10 @@ class PolarsConverter(FrameConverter):
     """polars frames: on memory that is mapped from the stored file where types allow. A pandas index is columns."""
 
     _class = "polars", "DataFrame"
+
+    def _select(self, value: Any) -> Any:
+        assert self._own is not None
+        return value.select(self._own(value.columns))
 
     def _to_table(self, value: Any, path: str) -> Any:
         return polars_arrow.to_table(value, path)
