@@ -1,10 +1,10 @@
-"""Types: how they print, when they are equal, and what may be given for what."""
+"""What may be given for what; and of what may not, why, where and what to do."""
 
 import pytest
 
-from typedflow import errors, literal_types
-from typedflow.literal_types import BOOL, DATETIME, FLOAT, INT, NONE, STRING
-from typedflow.pb.types_pb2 import Column, FrameSchema, LiteralType
+from typedflow import literal_types
+from typedflow.literal_types import BOOL, BYTES, DATE, DATETIME, DECIMAL, DURATION, FLOAT, INT, NONE, STRING
+from typedflow.pb.types_pb2 import Column, LiteralType
 
 CONFIG = literal_types.record("Config", {"width": INT, "name": STRING})
 TUMOURS = literal_types.frame(
@@ -13,86 +13,13 @@ TUMOURS = literal_types.frame(
 RAW = literal_types.frame([Column(name="mean_radius", dtype="double")])
 ANY_FRAME = literal_types.frame()
 EMPTY_LIST = literal_types.list_of(LiteralType())
-
-
-PRINTED = [
-    (INT, "int"),
-    (NONE, "None"),
-    (DATETIME, "datetime"),
-    (literal_types.list_of(FLOAT), "list[float]"),
-    (literal_types.optional(INT), "int | None"),
-    (literal_types.list_of(literal_types.optional(STRING)), "list[str | None]"),
-    (literal_types.union(INT, literal_types.list_of(BOOL)), "int | list[bool]"),
-    (TUMOURS, "dataframe[mean_radius: float, target: int]"),
-    (ANY_FRAME, "dataframe"),
-    (literal_types.frame(strict=True), "strict dataframe[]"),
-    (
-        literal_types.frame(
-            [
-                Column(name="when", dtype="timestamp[us, tz=UTC]", nullable=True),
-                Column(name="label", dtype="string", optional=True),
-                Column(name="rest"),
-            ]
-        ),
-        "dataframe[when: timestamp[us, tz=UTC] | None, label?: str, rest: Any]",
-    ),
-    (literal_types.file(), "File"),
-    (literal_types.file("csv"), "File[csv]"),
-    (CONFIG, "Config"),
-    (literal_types.record("", {"a": INT, "b": CONFIG}), "record{a: int, b: Config}"),
-    (EMPTY_LIST, "list[Never]"),
-]
-
-
-@pytest.mark.parametrize(("t", "printed"), PRINTED, ids=[printed for _, printed in PRINTED])
-def test_types_print_as_python_does(t: LiteralType, printed: str):
-    assert literal_types.text(t) == printed
-
-
-def test_optional_of_an_optional_is_the_same_type():
-    once = literal_types.optional(INT)
-    assert literal_types.optional(once) is once
-    assert literal_types.optional(NONE) is NONE
-
-
-def test_unions_in_a_union_are_taken_apart():
-    made = literal_types.union(literal_types.optional(INT), STRING)
-    assert literal_types.text(made) == "int | None | str"
-
-
-def test_t4_only_a_repeated_variant_is_an_error():
-    alike = literal_types.record("Other", {"width": INT, "name": STRING})
-    with pytest.raises(errors.DefinitionError, match="`Config` and `Other` have the same structure"):
-        literal_types.union(CONFIG, alike)
-    with pytest.raises(errors.DefinitionError):
-        literal_types.union(INT, STRING, INT)
-    literal_types.union(literal_types.list_of(INT), literal_types.list_of(FLOAT))
-
-
-def test_equality_is_of_structure_only():
-    renamed = literal_types.record("Other", {"width": INT, "name": STRING}, defaults=["width"])
-    assert literal_types.equal(CONFIG, renamed)
-    assert not literal_types.equal(CONFIG, literal_types.record("Config", {"name": STRING, "width": INT}))
-    assert not literal_types.equal(literal_types.union(INT, STRING), literal_types.union(STRING, INT))
-    named = literal_types.frame(TUMOURS.frame.columns, schema=FrameSchema(name="Tumours"))
-    checked = literal_types.frame(TUMOURS.frame.columns, schema=FrameSchema(name="Tumours", digest="b3:1"))
-    assert literal_types.equal(TUMOURS, named)
-    assert not literal_types.equal(TUMOURS, checked)
-
-
-def test_depth_counts_lists_unions_and_records():
-    assert literal_types.depth(INT) == 0
-    assert literal_types.depth(TUMOURS) == 0
-    assert literal_types.depth(literal_types.list_of(literal_types.optional(CONFIG))) == 3
-
-
-def test_the_depth_of_a_type_that_is_nested_thousands_of_levels_deep_can_be_told():
-    t = LiteralType()
-    innermost = t
-    for _ in range(5_000):
-        innermost = innermost.list.element
-    innermost.CopyFrom(INT)
-    assert literal_types.depth(t) == 5_000
+EMPTY_DICT = literal_types.dict_of(LiteralType())
+COLOR = literal_types.enum("Color", {"RED": "red", "GREEN": "green"})
+LEVEL = literal_types.enum("Level", {"LOW": 1, "HIGH": 2})
+PAIR = literal_types.tuple_of(INT, STRING)
+SECRET = literal_types.sensitive(STRING)
+MOLECULE = literal_types.custom("chemistry.Molecule", STRING)
+PARTIAL = literal_types.record("Partial", {"width": INT, "name": STRING}, optional=["name"])
 
 
 ACCEPTED = [
@@ -105,6 +32,39 @@ ACCEPTED = [
     (EMPTY_LIST, literal_types.optional(literal_types.list_of(INT))),
     (CONFIG, literal_types.record("Narrow", {"name": STRING})),
     (literal_types.file("csv"), literal_types.file()),
+    (EMPTY_DICT, literal_types.dict_of(CONFIG)),
+    (literal_types.dict_of(INT), literal_types.dict_of(literal_types.optional(INT))),
+    (literal_types.list_of(INT), literal_types.stream_of(literal_types.optional(INT))),
+    (EMPTY_LIST, literal_types.stream_of(INT)),
+    (literal_types.stream_of(CONFIG), literal_types.stream_of(CONFIG)),
+    (PAIR, literal_types.tuple_of(INT, STRING)),
+    (COLOR, literal_types.choice("green", "blue", "red")),
+    (COLOR, STRING),
+    (LEVEL, INT),
+    (literal_types.choice(True), BOOL),
+    (literal_types.choice(b"a"), BYTES),
+    (COLOR, literal_types.optional(STRING)),
+    (literal_types.choice("green"), literal_types.union(INT, COLOR)),
+    (CONFIG, PARTIAL),
+    (literal_types.record("Width", {"width": INT}), PARTIAL),
+    (literal_types.directory("csv"), literal_types.directory()),
+    (literal_types.array("float64", 2), literal_types.array("float64")),
+    (literal_types.array("float64", 2), literal_types.array(dimensions=2)),
+    (literal_types.array("float64", 2), literal_types.array()),
+    (MOLECULE, literal_types.optional(MOLECULE)),
+    (STRING, SECRET),
+    (SECRET, literal_types.optional(SECRET)),
+    (SECRET, literal_types.sensitive(literal_types.optional(STRING))),
+    (
+        literal_types.sensitive(literal_types.optional(STRING)),
+        literal_types.sensitive(literal_types.optional(STRING)),
+    ),
+    (
+        literal_types.sensitive(literal_types.union(STRING, INT)),
+        literal_types.union(SECRET, literal_types.sensitive(INT)),
+    ),
+    (literal_types.list_of(SECRET), literal_types.sensitive(literal_types.list_of(STRING))),
+    (literal_types.list_of(STRING), literal_types.list_of(SECRET)),
     (TUMOURS, RAW),
     (TUMOURS, ANY_FRAME),
     (TUMOURS, literal_types.frame([Column(name="target")])),
@@ -238,6 +198,124 @@ REFUSED = [
         "[]",
         "",
     ),
+    (BYTES, STRING, "bytes is not str", "", ""),
+    (DATETIME, DATE, "datetime is not date", "", ""),
+    (DURATION, INT, "timedelta is not int", "", ""),
+    (FLOAT, DECIMAL, "float is not Decimal", "", ""),
+    (STRING, COLOR, "str is not Color", "", "make the upstream give Color"),
+    (COLOR, literal_types.choice("red"), "it may be 'green', which Literal['red'] is not", "", ""),
+    (
+        literal_types.choice(*range(20)),
+        literal_types.choice(0),
+        "it may be 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 9 more, which",
+        "",
+        "",
+    ),
+    (LEVEL, FLOAT, "its value 1 is not float", "", ""),
+    (literal_types.choice(True), INT, "its value True is not int", "", ""),
+    (literal_types.choice("a", 1), STRING, "its value 1 is not str", "", ""),
+    (literal_types.dict_of(INT), literal_types.dict_of(STRING), "int is not str", "[]", ""),
+    (literal_types.dict_of(INT), EMPTY_DICT, "int is not Never", "[]", ""),
+    (literal_types.dict_of(INT), CONFIG, "dict[str, int] is not Config", "", ""),
+    (PAIR, literal_types.tuple_of(INT), "it has 2 elements, not 1", "", ""),
+    (literal_types.tuple_of(INT), PAIR, "it has 1 element, not 2", "", ""),
+    (PAIR, literal_types.tuple_of(INT, INT), "it is str, not int", "[1]", ""),
+    (
+        PAIR,
+        literal_types.tuple_of(literal_types.optional(INT), STRING),
+        "it is int, not int | None",
+        "[0]",
+        "fields of records need equal types",
+    ),
+    (PAIR, CONFIG, "tuple[int, str] is a tuple, and Config has named fields", "", ""),
+    (CONFIG, PAIR, "Config is no tuple, and tuple[int, str] is one", "", ""),
+    (literal_types.list_of(INT), PAIR, "list[int] is not tuple[int, str]", "", ""),
+    (PARTIAL, CONFIG, "it may be missing", ".name", "NotRequired"),
+    (
+        literal_types.directory(),
+        literal_types.directory("csv"),
+        "a directory of any format is",
+        "",
+        "Directory, Format",
+    ),
+    (literal_types.file(), literal_types.directory(), "File is not Directory", "", "give a Directory"),
+    (
+        literal_types.directory(),
+        literal_types.file(),
+        "Directory is not File",
+        "",
+        "make the input a Directory",
+    ),
+    (
+        literal_types.array(),
+        literal_types.array("int8"),
+        "its element type is not known",
+        "",
+        "as ndarray[int8]",
+    ),
+    (
+        literal_types.array("int8"),
+        literal_types.array("int16"),
+        "its elements are `int8`, not `int16`",
+        "",
+        "",
+    ),
+    (
+        literal_types.array("int8"),
+        literal_types.array("int8", 0),
+        "how many axes it has is not known",
+        "",
+        "0d]",
+    ),
+    (literal_types.array("int8", 1), literal_types.array("int8", 2), "it has 1 axis, not 2", "", ""),
+    (
+        literal_types.stream_of(INT),
+        literal_types.stream_of(literal_types.optional(INT)),
+        "its elements are int, not int | None",
+        "[]",
+        "elements of iterators need equal types",
+    ),
+    (
+        literal_types.stream_of(literal_types.list_of(INT)),
+        literal_types.stream_of(literal_types.list_of(STRING)),
+        "int is not str",
+        "[][]",
+        "",
+    ),
+    (
+        literal_types.stream_of(INT),
+        literal_types.list_of(INT),
+        "Iterator[int] is not list[int]",
+        "",
+        "Iterator[int]",
+    ),
+    (MOLECULE, STRING, "chemistry.Molecule is not str", "", "make the input chemistry.Molecule"),
+    (STRING, MOLECULE, "str is not chemistry.Molecule", "", ""),
+    (MOLECULE, literal_types.custom("x.Y", STRING), "chemistry.Molecule is not x.Y", "", ""),
+    (
+        MOLECULE,
+        literal_types.custom("chemistry.Molecule", BYTES),
+        "its chemistry.Molecule travels as str, not as bytes",
+        "",
+        "same version",
+    ),
+    (SECRET, STRING, "it is sensitive, and str is not", "", "`Annotated[str, Sensitive]`"),
+    (literal_types.list_of(SECRET), literal_types.list_of(STRING), "it is sensitive", "[]", "Sensitive"),
+    (SECRET, literal_types.optional(STRING), "Sensitive[str] is none of str | None", "", "Sensitive"),
+    (
+        literal_types.sensitive(literal_types.optional(STRING)),
+        literal_types.optional(SECRET),
+        "it may be Sensitive[None], which is none of Sensitive[str] | None",
+        "",
+        "Sensitive",
+    ),
+    (
+        literal_types.record("A", {"a": STRING}),
+        literal_types.record("B", {"a": SECRET}),
+        "it is str, not",
+        ".a",
+        "equal",
+    ),
 ]
 
 
@@ -285,3 +363,12 @@ def test_unions_nested_to_the_limit_are_compared_in_linear_steps():
 
     assert literal_types.is_assignable(nested(INT), nested(literal_types.optional(INT))) is None
     assert literal_types.is_assignable(nested(literal_types.optional(INT)), nested(INT)) is not None
+
+
+def test_assignability_is_not_transitive():
+    wide = literal_types.record("Wide", {"a": INT, "b": INT})
+    narrow = literal_types.record("Narrow", {"a": INT})
+    other = literal_types.record("Other", {"a": INT, "b": STRING}, optional=["b"])
+    assert literal_types.is_assignable(wide, narrow) is None
+    assert literal_types.is_assignable(narrow, other) is None
+    assert literal_types.is_assignable(wide, other) is not None
