@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.e2e import machines
+from tests.e2e import machines, terminals
 from typedflow import settings
 
 STEPS = """
@@ -78,40 +78,10 @@ MISWIRED = (
 )
 
 
-class Terminal:
-    """Runs commands on a machine."""
-
-    def __init__(self, machine: machines.Machine) -> None:
-        self.machine = machine
-
-    def run(
-        self, *arguments: str, code: int = 0, stdin: str = "", **variables: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Runs one to its end and expects its exit code."""
-        done = subprocess.run(
-            [sys.executable, "-c", "from typedflow import cli; cli.main()", *arguments],
-            env={**os.environ, "TYPEDFLOW_HOME": str(self.machine.home), **variables},
-            cwd=self.machine.folder,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=machines.PATIENCE_S,
-            check=False,
-        )
-        assert done.returncode == code, (done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr or "ValueError: no " in done.stderr
-        return done
-
-    def read(self, *arguments: str, code: int = 0) -> object:
-        """What a command prints as JSON."""
-        found: object = json.loads(self.run(*arguments, "-o", "json", code=code).stdout)
-        return found
-
-
 @pytest.fixture
 def terminal(machine):
     """A terminal on a machine without a server."""
-    return Terminal(machine)
+    return terminals.Terminal(machine)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +89,7 @@ def served(tmp_path_factory):
     """A terminal on a machine with a server that knows STEPS."""
     machine = machines.Machine(tmp_path_factory.mktemp("cli"))
     machine.up()
-    made = Terminal(machine)
+    made = terminals.Terminal(machine)
     made.run("register", str(machine.write("steps", STEPS)), "--version", "v1")
     yield made
     machine.close()
