@@ -17,7 +17,7 @@ from typedflow.engine.actions import (
     StopAttempt,
     StopReason,
 )
-from typedflow.engine.graph import Graph
+from typedflow.engine.graph import Graph, check_runnable
 from typedflow.engine.pending import pending
 from typedflow.engine.state import State
 from typedflow.engine.status import execution_status, node_execution
@@ -33,6 +33,7 @@ __all__ = [
     "State",
     "StopAttempt",
     "StopReason",
+    "check_runnable",
     "execution_status",
     "inputs",
     "node_execution",

@@ -27,7 +27,7 @@ class Graph:
     """
 
     def __init__(self, compiled: CompiledWorkflow) -> None:
-        _check_kinds(compiled)
+        check_runnable(compiled)
         self.workflow: WorkflowTemplate = compiled.workflow
         nodes = list(compiled.workflow.nodes)
         self.fail_fast: bool = (
@@ -131,7 +131,8 @@ _KINDS = {
 }
 
 
-def _check_kinds(compiled: CompiledWorkflow) -> None:
+def check_runnable(compiled: CompiledWorkflow) -> None:
+    """Raises Unimplemented for a workflow that has nodes of a kind that can be checked and registered, but not yet run."""
     name = compiled.workflow.id.name
     for node in compiled.workflow.nodes:
         kind = _KINDS.get(node.WhichOneof("target") or "")
