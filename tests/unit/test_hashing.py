@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,7 @@ from typedflow import errors, hashing, identifiers, literal_types, literals
 from typedflow.literal_types import FLOAT, INT, STRING
 from typedflow.pb.catalog_pb2 import KeyManifest
 from typedflow.pb.interface_pb2 import Interface, Variable
-from typedflow.pb.literals_pb2 import File, Literal, LiteralMap, Offloaded, Union
+from typedflow.pb.literals_pb2 import File, List, Literal, LiteralMap, Literals, Offloaded, Union
 from typedflow.pb.tasks_pb2 import (
     CachePolicy,
     Code,
@@ -134,6 +135,41 @@ def test_a_long_str_inside_another_value_may_be_offloaded(length: int):
     for whole, replaced in zip(*inside, strict=True):
         same = hashing.of_literal(whole) == hashing.of_literal(replaced)
         assert same == (length > 65_536)
+
+
+def test_long_bytes_and_decimals_may_be_offloaded_as_a_long_str_may():
+    for value in (literals.from_bytes(b"x" * 65_537), Literal(decimal="1" * 65_537)):
+        offloaded = Literal(offloaded=Offloaded(content=hashing.of_literal(value)))
+        whole, replaced = (literals.from_list(literals.pack([v, v])) for v in (value, offloaded))
+        assert hashing.of_literal(whole) == hashing.of_literal(replaced)
+
+
+def test_the_content_of_a_stream_does_not_depend_on_its_pieces():
+    def content(*pieces: List) -> str:
+        made = hashing.Elements()
+        for piece in pieces:
+            made.add(piece)
+        return made.digest()
+
+    numbers, more = literals.integers([1, 2]), literals.integers([3])
+    loose = List(literals=Literals(values=literals.elements(numbers)))
+    whole = content(literals.integers([1, 2, 3]))
+    assert whole == content(numbers, more) == content(literals.empty(), loose, more)
+    assert whole != content(more, numbers)
+    assert content() != hashing.of_literal(literals.from_list(literals.empty()))
+
+
+def test_none_without_bytes_of_its_own_is_hashed_without_a_value_for_each():
+    names = [(name, literals.nones(2**20)) for name in ("a", "b")]
+    many = literals.from_list(literals.records(2**20, names))
+    few = literals.from_list(literals.records(2, [("a", literals.nones(2)), ("b", literals.nones(2))]))
+    tracemalloc.start()
+    hashing.of_literal(many)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 128 * 2**20
+    loose = List(literals=Literals(values=literals.elements(few.list)))
+    assert hashing.of_literal(few) == hashing.of_literal(literals.from_list(loose))
 
 
 def test_c3_where_a_file_is_does_not_count():
