@@ -14,7 +14,7 @@ from functools import partial
 
 from blake3 import blake3
 
-from typedflow import errors, identifiers
+from typedflow import engine, errors, identifiers, interface
 from typedflow.dataplane import offload
 from typedflow.dataplane.objects import ObjectStore
 from typedflow.pb.errors_pb2 import ExecutionError
@@ -82,6 +82,7 @@ class Executions:
             NotFound: no such launch plan.
             ConversionError: inputs that are unknown, fixed, missing or mistyped, all of them.
             VersionConflict: the id is another launch's.
+            Unimplemented: it has nodes of a kind that can't run yet.
         """
         if request.id and (problem := identifiers.check_label(request.id)):
             raise errors.UsageError(problem, where="id", code="InvalidName")
@@ -210,6 +211,7 @@ class Executions:
         """The rows of a new launch, and its first inbox row."""
         plan = CompiledLaunchPlan.FromString(plan_row.template)
         workflow = CompiledWorkflow.FromString(workflow_row.template)
+        engine.check_runnable(workflow)
         plain = launch_plans.parse_json(request.inputs_json)
         bound = launch_plans.bind(plan, workflow, request.inputs, plain)
         launch_plans.check_nodes(workflow, request.overwrite_cache)
@@ -272,7 +274,8 @@ def new_id(clock_us: int) -> str:
 
 
 def to_message(execution: store.ExecutionRow, launch: store.LaunchRow) -> Execution:
-    """The rows as the message that clients see."""
+    """The rows as the message that clients see, without what is Sensitive."""
+    variables = Interface.FromString(launch.interface)
     message = Execution(
         id=execution.id,
         project=execution.project,
@@ -292,8 +295,8 @@ def to_message(execution: store.ExecutionRow, launch: store.LaunchRow) -> Execut
             version=launch.workflow_version,
         ),
         phase=Phase.ValueType(execution.phase),
-        inputs=LiteralMap.FromString(launch.inputs),
-        interface=Interface.FromString(launch.interface),
+        inputs=interface.redacted(LiteralMap.FromString(launch.inputs), variables.inputs),
+        interface=variables,
         principal=launch.principal,
         created_at_us=execution.created_at_us,
         started_at_us=execution.started_at_us,
@@ -301,7 +304,8 @@ def to_message(execution: store.ExecutionRow, launch: store.LaunchRow) -> Execut
         revision=execution.revision,
     )
     if execution.outputs is not None:
-        message.outputs.CopyFrom(LiteralMap.FromString(execution.outputs))
+        outputs = LiteralMap.FromString(execution.outputs)
+        message.outputs.CopyFrom(interface.redacted(outputs, variables.outputs))
     if execution.error is not None:
         message.error.CopyFrom(ExecutionError.FromString(execution.error))
     return message

@@ -39,6 +39,90 @@ def numbers(*values: int) -> Literal:
     return literals.from_list(literals.integers(values))
 
 
+# Types and values
+
+
+NAMES = st.sampled_from(["a", "b", "$type", "value", "a.b"])
+SIMPLE = [NONE, BOOL, INT, FLOAT, STRING, DATETIME, BYTES, DATE, DURATION, DECIMAL]
+MEMBERS: list[literal_types.EnumValue]
+MEMBERS = ["a", "NaN", "YQ==", "", 0, 1, True, 0.0, -0.0, 1.0, math.nan, b"a", b""]
+ENUMS = st.lists(st.sampled_from(MEMBERS), min_size=1, max_size=6, unique_by=literal_types.value_key).map(
+    lambda members: literal_types.choice(*members)
+)
+
+
+def nested(inner: st.SearchStrategy[LiteralType]) -> st.SearchStrategy[LiteralType]:
+    several = st.lists(
+        inner.filter(lambda t: not t.HasField("union")),
+        min_size=2,
+        max_size=4,
+        unique_by=literal_types.structure,
+    )
+    return st.one_of(
+        several.map(lambda variants: literal_types.union(*variants)),
+        inner.map(literal_types.list_of),
+        inner.map(literal_types.dict_of),
+        inner.map(literal_types.stream_of),
+        inner.map(lambda t: literal_types.custom("x.Y", t)),
+        st.lists(inner, max_size=3).map(lambda ts: literal_types.tuple_of(*ts)),
+        st.builds(
+            literal_types.record,
+            st.sampled_from(["", "R"]),
+            st.dictionaries(NAMES, inner, max_size=3),
+            optional=st.lists(NAMES, max_size=2),
+        ),
+    )
+
+
+TYPES = st.recursive(st.one_of(st.sampled_from(SIMPLE), ENUMS), nested, max_leaves=6)
+TEXTS = st.one_of(
+    st.sampled_from(["", "NaN", "YQ==", "2024-01-01", "2024-01-01T00:00:00Z", "PT1S", "1.5", "$type"]),
+    st.text(st.characters(exclude_categories=["Cs"])),
+)
+INT64 = st.one_of(st.sampled_from([0, 1, 2**53 + 1, 2**63 - 1, -(2**63)]), st.integers(-(2**63), 2**63 - 1))
+VALUES = {
+    NONE.simple: st.builds(literals.from_none),
+    BOOL.simple: st.booleans().map(literals.from_bool),
+    INT.simple: INT64.map(literals.from_int),
+    FLOAT.simple: st.one_of(st.sampled_from([0.0, -0.0, math.nan]), st.floats(allow_nan=False)).map(
+        literals.from_float
+    ),
+    STRING.simple: TEXTS.map(literals.from_str),
+    DATETIME.simple: st.builds(
+        Datetime,
+        epoch_microseconds=st.integers(-(2**55), 2**55),
+        offset_seconds=st.one_of(st.sampled_from([0, 3600, -19800]), st.integers(-86399, 86399)),
+        zone=st.sampled_from(["", "Europe/Berlin", "Etc/GMT+5", "UTC"]),
+    ).map(lambda at: Literal(datetime=at)),
+    BYTES.simple: st.binary().map(literals.from_bytes),
+    DATE.simple: st.dates().map(literals.from_date),
+    DURATION.simple: INT64.map(lambda micros: Literal(duration=micros)),
+    DECIMAL.simple: st.decimals().map(literals.from_decimal),
+}
+
+
+@st.composite
+def values(draw: st.DrawFn, t: LiteralType) -> Literal:
+    match t.WhichOneof("type"):
+        case "simple":
+            return draw(VALUES[t.simple])
+        case "enum":
+            return literals.from_member(literal_types.member_value(draw(st.sampled_from(t.enum.members))))
+        case "list" | "stream":
+            (element,) = literal_types.children(t)
+            return literals.from_list(literals.pack(draw(st.lists(values(element), max_size=4))))
+        case "dict":
+            return literals.from_dict(draw(st.dictionaries(NAMES, values(t.dict.value), max_size=3)))
+        case "union":
+            place = draw(st.integers(0, len(t.union.variants) - 1))
+            return Literal(union=Union(variant=place, value=draw(values(t.union.variants[place]))))
+        case "record":
+            kept = [f for f in t.record.fields if not f.optional or draw(st.booleans())]
+            return literals.from_record({f.name: draw(values(f.type)) for f in kept})
+        case _:
+            return draw(values(t.custom.representation))
+
+
 def read(value: object, target: LiteralType) -> Literal:
     """A value as it comes out of the text of a JSON document."""
     return literals.from_json(json.loads(json.dumps(value, allow_nan=False)), target, "x")
@@ -396,7 +480,8 @@ def test_a_type_that_is_nested_too_deep_is_refused():
 
 
 def test_a_value_that_is_nested_as_deep_as_types_may_be_is_read():
-    deep, value = literal_types.record("R", {"a": INT}), {"a": 1}
+    deep = literal_types.record("R", {"a": INT})
+    value: dict[str, object] = {"a": 1}
     for _ in range((literal_types.MAX_DEPTH - 1) // 2):
         deep, value = literal_types.record("R", {"a": literal_types.optional(deep)}), {"a": value}
     assert literals.to_json(read(value, deep), deep) == value
@@ -452,6 +537,50 @@ def test_a_sensitive_value_is_not_shown_even_where_it_does_not_fit_its_type(valu
     assert literals.to_json(value, target) == plain
 
 
+def test_s3_what_is_taken_out_of_a_value_leaves_the_rest_as_it_was():
+    user = literals.from_record({"user": literals.from_str("me"), "password": literals.from_str("pw")})
+    of = literal_types.optional(literal_types.dict_of(literal_types.list_of(VAULT)))
+    users = literals.from_dict({"a": literals.from_list(literals.pack([user, user]))})
+    shown = literals.redacted(Literal(union=Union(variant=0, value=users)), of)
+    assert b"pw" not in bits(shown)
+    hidden = {"user": "me", "password": "***"}
+    assert literals.to_json(shown) == literals.to_json(shown, of) == {"a": [hidden, hidden]}
+    assert literals.redacted(user, CONFIG) is user
+
+
+@pytest.mark.parametrize(
+    "value",
+    [literals.from_str("pw"), Literal(union=Union(variant=7, value=literals.from_str("pw"))), Literal()],
+    ids=["str", "variant", "nothing"],
+)
+@pytest.mark.parametrize(
+    "of", [VAULT, literal_types.list_of(VAULT), literal_types.optional(VAULT)], ids=literal_types.text
+)
+def test_s3_what_is_not_of_a_type_that_has_secrets_is_taken_out_whole(value, of):
+    assert literals.redacted(value, of) == Literal()
+
+
+@given(TYPES.flatmap(lambda t: st.tuples(st.just(t), values(t), st.randoms())))
+def test_s3_a_value_is_shown_alike_with_and_without_what_was_taken_out(drawn):
+    t, literal, random = drawn
+    of = marked(t, random)
+    shown = literals.redacted(literal, of)
+    assert literals.to_json(shown, of) == literals.to_json(literal, of)
+    assert literals.to_json(literals.redacted(shown, of), of) == literals.to_json(shown, of)
+
+
+def marked(t: LiteralType, random) -> LiteralType:
+    """The type with some of its parts Sensitive."""
+    made = LiteralType()
+    made.CopyFrom(t)
+    todo = [made]
+    while todo:
+        part = todo.pop()
+        part.sensitive = random.random() < 0.3
+        todo += literal_types.children(part)
+    return made
+
+
 @pytest.mark.parametrize(
     ("plain", "target"),
     [
@@ -479,86 +608,6 @@ def test_what_is_wrong_with_a_sensitive_value_is_said_without_it(plain, target):
 
 
 # Nothing is lost
-
-
-NAMES = st.sampled_from(["a", "b", "$type", "value", "a.b"])
-SIMPLE = [NONE, BOOL, INT, FLOAT, STRING, DATETIME, BYTES, DATE, DURATION, DECIMAL]
-MEMBERS = ["a", "NaN", "YQ==", "", 0, 1, True, 0.0, -0.0, 1.0, math.nan, b"a", b""]
-ENUMS = st.lists(st.sampled_from(MEMBERS), min_size=1, max_size=6, unique_by=literal_types.value_key).map(
-    lambda members: literal_types.choice(*members)
-)
-
-
-def nested(inner: st.SearchStrategy[LiteralType]) -> st.SearchStrategy[LiteralType]:
-    several = st.lists(
-        inner.filter(lambda t: not t.HasField("union")),
-        min_size=2,
-        max_size=4,
-        unique_by=literal_types.structure,
-    )
-    return st.one_of(
-        several.map(lambda variants: literal_types.union(*variants)),
-        inner.map(literal_types.list_of),
-        inner.map(literal_types.dict_of),
-        inner.map(literal_types.stream_of),
-        inner.map(lambda t: literal_types.custom("x.Y", t)),
-        st.lists(inner, max_size=3).map(lambda ts: literal_types.tuple_of(*ts)),
-        st.builds(
-            literal_types.record,
-            st.sampled_from(["", "R"]),
-            st.dictionaries(NAMES, inner, max_size=3),
-            optional=st.lists(NAMES, max_size=2),
-        ),
-    )
-
-
-TYPES = st.recursive(st.one_of(st.sampled_from(SIMPLE), ENUMS), nested, max_leaves=6)
-TEXTS = st.one_of(
-    st.sampled_from(["", "NaN", "YQ==", "2024-01-01", "2024-01-01T00:00:00Z", "PT1S", "1.5", "$type"]),
-    st.text(st.characters(exclude_categories=["Cs"])),
-)
-INT64 = st.one_of(st.sampled_from([0, 1, 2**53 + 1, 2**63 - 1, -(2**63)]), st.integers(-(2**63), 2**63 - 1))
-VALUES = {
-    NONE.simple: st.builds(literals.from_none),
-    BOOL.simple: st.booleans().map(literals.from_bool),
-    INT.simple: INT64.map(literals.from_int),
-    FLOAT.simple: st.one_of(st.sampled_from([0.0, -0.0, math.nan]), st.floats(allow_nan=False)).map(
-        literals.from_float
-    ),
-    STRING.simple: TEXTS.map(literals.from_str),
-    DATETIME.simple: st.builds(
-        Datetime,
-        epoch_microseconds=st.integers(-(2**55), 2**55),
-        offset_seconds=st.one_of(st.sampled_from([0, 3600, -19800]), st.integers(-86399, 86399)),
-        zone=st.sampled_from(["", "Europe/Berlin", "Etc/GMT+5", "UTC"]),
-    ).map(lambda at: Literal(datetime=at)),
-    BYTES.simple: st.binary().map(literals.from_bytes),
-    DATE.simple: st.dates().map(literals.from_date),
-    DURATION.simple: INT64.map(lambda micros: Literal(duration=micros)),
-    DECIMAL.simple: st.decimals().map(literals.from_decimal),
-}
-
-
-@st.composite
-def values(draw: st.DrawFn, t: LiteralType) -> Literal:
-    match t.WhichOneof("type"):
-        case "simple":
-            return draw(VALUES[t.simple])
-        case "enum":
-            return literals.from_member(literal_types.member_value(draw(st.sampled_from(t.enum.members))))
-        case "list" | "stream":
-            (element,) = literal_types.children(t)
-            return literals.from_list(literals.pack(draw(st.lists(values(element), max_size=4))))
-        case "dict":
-            return literals.from_dict(draw(st.dictionaries(NAMES, values(t.dict.value), max_size=3)))
-        case "union":
-            place = draw(st.integers(0, len(t.union.variants) - 1))
-            return Literal(union=Union(variant=place, value=draw(values(t.union.variants[place]))))
-        case "record":
-            kept = [f for f in t.record.fields if not f.optional or draw(st.booleans())]
-            return literals.from_record({f.name: draw(values(f.type)) for f in kept})
-        case _:
-            return draw(values(t.custom.representation))
 
 
 def bits(literal: Literal) -> bytes:
@@ -599,7 +648,7 @@ PLAIN = st.recursive(
 
 @given(TYPES, PLAIN)
 def test_any_value_is_either_of_the_type_or_refused_with_a_path(t: LiteralType, plain: object):
-    problems: object = ()
+    problems: tuple[tuple[str, str], ...] = ()
     try:
         assert literals.misfit(literals.from_json(plain, t, "x"), t, "x") == ""
     except errors.ConversionError as error:

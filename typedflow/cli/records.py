@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from typedflow import literals
+from typedflow import interface, literals
 from typedflow.pb import errors_pb2, identifiers_pb2
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ def execution(message: Execution, nodes: Iterable[NodeExecution] | None = None) 
     """An execution; with its nodes where they are given."""
     from typedflow import client
 
-    interface = message.interface
+    variables = message.interface
     record: dict[str, object] = {
         "id": message.id,
         "project": message.project,
         "domain": message.domain,
         "launch_plan": {"name": message.launch_plan.name, "version": message.launch_plan.version},
         "phase": client.phase(message.phase),
-        "inputs": values(message.inputs, interface.inputs),
-        "outputs": values(message.outputs, interface.outputs) if message.HasField("outputs") else None,
+        "inputs": values(message.inputs, variables.inputs),
+        "outputs": values(message.outputs, variables.outputs) if message.HasField("outputs") else None,
         "error": error(message.error) if message.HasField("error") else None,
         "started_at": time(message.started_at_us),
         "ended_at": time(message.ended_at_us),
@@ -87,9 +87,10 @@ def error(message: ExecutionError) -> dict[str, object]:
 
 
 def values(given: LiteralMap, variables: Iterable[Variable]) -> dict[str, object]:
-    """Values by name, plain, as their types have them."""
+    """Values by name, plain, as their types have them; of one whose type is not known nothing is shown."""
     types = {each.name: each.type for each in variables}
-    return {each.name: literals.to_json(each.value, types.get(each.name)) for each in given.values}
+    shown = interface.redacted(given, variables)
+    return {each.name: literals.to_json(each.value, types.get(each.name)) for each in shown.values}
 
 
 def time(us: int) -> str | None:

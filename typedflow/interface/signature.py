@@ -47,11 +47,11 @@ def _input_text(of: Variable) -> str:
 
 def _default_text(of: Literal, target: LiteralType) -> str:
     kind = of.WhichOneof("value")
-    if kind == "union":
+    if kind == "union" and not target.sensitive:
         variants = target.union.variants
         known = of.union.variant < len(variants)
         return _default_text(of.union.value, variants[of.union.variant] if known else target)
-    if kind in ("file", "frame", "directory", "array", "stream", "offloaded"):
+    if target.sensitive or kind in ("file", "frame", "directory", "array", "stream", "offloaded"):
         return "..."
     shown = repr(literals.to_json(of, target))
     return shown if len(shown) <= _LONGEST_DEFAULT else "..."

@@ -35,6 +35,7 @@ from typedflow.literals.lists import (
 )
 from typedflow.literals.paths import follow
 from typedflow.literals.plain import from_json, to_json
+from typedflow.literals.redaction import redacted
 from typedflow.literals.scalars import (
     as_map,
     describe,
@@ -105,6 +106,7 @@ __all__ = [
     "nones",
     "pack",
     "records",
+    "redacted",
     "split",
     "strings",
     "to_date",

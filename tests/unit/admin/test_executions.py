@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from typedflow import errors, literals, rpc
+from typedflow import errors, literal_types, literals, rpc
 from typedflow.pb import data_pb2, executions_pb2
 
 
@@ -154,3 +154,15 @@ def test_a_value_that_points_at_nothing_is_in_the_execution_itself(registered):
     assert refused(registered.data.GetValue, request).hint == "there are n"
     request.node = "z"
     assert isinstance(refused(registered.data.GetValue, request), errors.NotFound)
+
+
+def test_s3_a_sensitive_input_is_in_no_answer(admin, graph):
+    secret = literal_types.sensitive(literal_types.STRING)
+    workflow = graph.workflow()
+    workflow.interface.inputs.add(name="password", type=secret)
+    admin.register(graph.task(), workflow, graph.plan(), version="v1")
+    launched = admin.launch("m.wf", inputs_json='{"password": "hunter2"}')
+    assert inputs(launched) == {"n": 3, "password": "***"}
+    got = admin.executions.GetExecution(executions_pb2.GetExecutionRequest(execution_id=launched.id))
+    listed = admin.executions.ListExecutions(executions_pb2.ListExecutionsRequest(project=launched.project))
+    assert b"hunter2" not in got.SerializeToString() + listed.SerializeToString()

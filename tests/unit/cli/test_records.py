@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from typedflow import client, errors, literals
+from typedflow import client, errors, literal_types, literals
 from typedflow.cli import following, records
 from typedflow.dataplane import digests
-from typedflow.pb import catalog_pb2, executions_pb2, literals_pb2
+from typedflow.pb import catalog_pb2, executions_pb2, interface_pb2, literals_pb2
 
 
 def node(ended_at_us: int) -> executions_pb2.NodeExecution:
@@ -45,6 +45,7 @@ def run_with(data: bytes, *, size: int, arrives: bytes, asked: list[str]) -> cli
     blob = literals_pb2.Blob(uri="file:///x", digest=digests.of_bytes(data), size=size)
     value = literals_pb2.Literal(offloaded=literals_pb2.Offloaded(blob=blob))
     message.outputs.values.add(name="numbers", value=value)
+    message.interface.outputs.add(name="numbers", type=literal_types.list_of(literal_types.INT))
     server = SimpleNamespace(get_value=get_value, nodes=lambda _: [])
     return client.Run(server, message)
 
@@ -76,3 +77,13 @@ def test_a_large_value_that_arrives_as_something_else_is_refused():
     run = run_with(NUMBERS, size=len(NUMBERS), arrives=NUMBERS[:-1], asked=[])
     with pytest.raises(errors.IntegrityError, match="numbers"):
         _ = run.outputs
+
+
+def test_s3_what_is_sensitive_or_not_known_is_not_shown():
+    secret = literal_types.sensitive(literal_types.STRING)
+    given = literals.as_map({name: literals.from_str("pw") for name in ("user", "password", "other")})
+    variables = [
+        interface_pb2.Variable(name="user", type=literal_types.STRING),
+        interface_pb2.Variable(name="password", type=secret),
+    ]
+    assert records.values(given, variables) == {"user": "pw", "password": "***", "other": "***"}

@@ -5,7 +5,7 @@ import pytest
 from typedflow import errors, interface, literal_types, literals
 from typedflow.literal_types import FLOAT, INT, STRING
 from typedflow.pb.interface_pb2 import Interface, Variable
-from typedflow.pb.literals_pb2 import Literal, LiteralMap, NamedLiteral
+from typedflow.pb.literals_pb2 import Literal, LiteralMap, NamedLiteral, Union
 
 LAYER = literal_types.record("Layer", {"width": INT})
 CONFIG = literal_types.record("Config", {"layers": literal_types.list_of(LAYER)})
@@ -114,3 +114,29 @@ def test_an_input_that_is_given_twice_is_refused():
 def test_an_entity_without_inputs_says_so():
     with pytest.raises(errors.ConversionError, match=r"inputs\.x: unknown input: there are no inputs"):
         interface.bind(Interface(), literals.as_map({"x": literals.from_none()}))
+
+
+def test_s3_nothing_of_a_sensitive_default_is_printed_whatever_holds_it():
+    pin = Literal(union=Union(variant=0, value=literals.from_str("hunter2")))
+    door = literals.from_record({"key": literals.from_str("hunter2")})
+    secret = literal_types.sensitive(STRING)
+    made = Interface(
+        inputs=[
+            Variable(name="a", type=literal_types.sensitive(literal_types.optional(STRING)), default=pin),
+            Variable(name="b", type=literal_types.optional(secret), default=pin),
+            Variable(name="c", type=literal_types.record("Door", {"key": secret}), default=door),
+        ]
+    )
+    assert "hunter2" not in interface.text(made)
+
+
+def test_s3_values_are_shown_without_what_is_sensitive():
+    secret = literal_types.sensitive(STRING)
+    given = literals.as_map({name: literals.from_str(name) for name in ("user", "password", "other")})
+    variables = [Variable(name="user", type=STRING), Variable(name="password", type=secret)]
+    shown = interface.redacted(given, variables)
+    assert [(each.name, literals.to_json(each.value)) for each in shown.values] == [
+        ("user", "user"),
+        ("password", "***"),
+        ("other", "***"),
+    ]

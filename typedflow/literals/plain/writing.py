@@ -62,6 +62,8 @@ def _parts(literal: Literal, of: LiteralType | None) -> object:
             return dict(zip(literal.dict.keys, values, strict=False))
         case "file" | "directory" | "frame" | "array" | "stream" | "offloaded":
             return _outside(literal)
+        case None:  # as `redacted` leaves it
+            return forms.HIDDEN
         case _:
             return forms.scalar_form(literal)
 
