@@ -132,7 +132,7 @@ _KINDS = {
 
 
 def check_runnable(compiled: CompiledWorkflow) -> None:
-    """Raises Unimplemented for a workflow that has nodes of a kind that can be checked and registered, but not yet run."""
+    """Raises Unimplemented for a workflow with nodes of a kind that can be checked and registered, but not yet run."""
     name = compiled.workflow.id.name
     for node in compiled.workflow.nodes:
         kind = _KINDS.get(node.WhichOneof("target") or "")
