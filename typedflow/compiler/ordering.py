@@ -128,6 +128,8 @@ class Ordering:
             )
 
     def _cycle(self, cycle: Sequence[int]) -> None:
+        first = cycle.index(min(cycle))
+        cycle = [*cycle[first:], *cycle[:first]]
         names = [self._nodes[number].id for number in cycle]
         message = (
             f"nodes {listed(names)} wait for each other"
