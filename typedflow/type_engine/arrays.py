@@ -223,7 +223,7 @@ def _blocks(array: Any) -> Iterator[Any]:
             yield flat[start : start + _BLOCK].data
         return
     step = max(1, _BLOCK // array.itemsize)
-    walk = np.nditer(array, flags=["external_loop", "buffered"], order="C", buffersize=step)
+    walk: Any = np.nditer(array, flags=["external_loop", "buffered"], order="C", buffersize=step)
     for part in walk:
         block: Any = part
         if array.dtype.names is not None:

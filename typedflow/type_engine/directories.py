@@ -17,6 +17,7 @@ from typedflow import errors, literal_types, spelling
 from typedflow.pb import literals_pb2
 from typedflow.type_engine import conversion, directory_tree, files, outside  # noqa: TID253 - itself loaded late
 from typedflow.type_engine.data import Data
+from typedflow.type_engine.files import File  # noqa: TID253 - as above
 
 if TYPE_CHECKING:
     from typedflow.type_engine.registry import TypeEngine
@@ -40,7 +41,7 @@ class _Received:
     data: Data
     copy: Path | None = None
     state: directory_tree.State = field(default_factory=dict)
-    opened: dict[str, files.File] = field(default_factory=dict)
+    opened: dict[str, File] = field(default_factory=dict)
 
 
 class Directory:
@@ -130,7 +131,7 @@ class Directory:
         """
         return self[path].path.open("rb")
 
-    def __getitem__(self, path: str | os.PathLike[str]) -> files.File:
+    def __getitem__(self, path: str | os.PathLike[str]) -> File:
         """One file by its path inside, `a/b.csv`; it is fetched when it is used. Raises FileNotFoundError."""
         wanted = Path(path).as_posix()
         received = self._received
@@ -138,7 +139,7 @@ class Directory:
             here = self.path / wanted
             if Path(wanted).is_absolute() or ".." in Path(wanted).parts or not here.is_file():
                 raise self._has_no(wanted, directory_tree.state(self.path) if self.path.is_dir() else ())
-            return files.File(here)
+            return File(here)
         if wanted not in received.opened:
             entry = next(
                 (e for e in received.literal.entries if e.path == wanted and e.HasField("blob")), None
@@ -211,7 +212,7 @@ class DirectoryConverter(conversion.Converter):
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         if not isinstance(value, Directory):
-            is_path = isinstance(value, (str, os.PathLike)) and not isinstance(value, files.File)
+            is_path = isinstance(value, (str, os.PathLike)) and not isinstance(value, File)
             raise conversion.misfit(
                 path, self.type, value, hint="write Directory(...) around it" if is_path else ""
             )

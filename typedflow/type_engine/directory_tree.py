@@ -100,7 +100,7 @@ def _walk(root: Path, where: str) -> Iterator[_Found]:
             hint = f"the task made it in another place than {Path.cwd()}?"
         raise errors.ConversionError(f"there is no folder {root}: it {reason}", where=where, hint=hint)
     real = os.path.realpath(root)
-    todo = [("", root, (real,))]
+    todo: list[tuple[str, Path, tuple[str, ...]]] = [("", root, (real,))]
     count = 0
     while todo:
         prefix, folder, above = todo.pop()

@@ -171,8 +171,8 @@ def test_an_annotation_says_the_dtype_and_the_number_of_axes(annotation: Any, te
 def test_an_annotation_that_says_something_else_is_refused() -> None:
     for annotation in (
         npt.NDArray[np.object_],
-        np.ndarray[tuple[int, str], np.dtype[np.float64]],
-        np.ndarray[tuple[int], np.dtype[np.float32 | np.float64]],  # type: ignore[type-var]
+        np.ndarray[tuple[int, str], np.dtype[np.float64]],  # type: ignore[type-var]
+        np.ndarray[tuple[int], np.dtype[np.float32 | np.float64]],
         np.ndarray[int, np.dtype[np.float64]],  # type: ignore[type-var]
     ):
         with pytest.raises(errors.DefinitionError, match="is not a supported type") as caught:
@@ -250,11 +250,8 @@ def test_damaged_bytes_and_what_is_no_such_array_are_told(data: Data) -> None:
     array = publish(np.arange(1000), data)
     with pytest.raises(errors.ConversionError, match="a literal that holds integer"):
         ANY.from_literal(literals.from_int(1), "inputs.x", data)
-    for change in ({"dtype": "int32"}, {"shape": [10, 100]}):
-        other = literals_pb2.Array(content=array.content, blob=array.blob, dtype="int64", shape=[1000])
-        other.MergeFrom(literals_pb2.Array(dtype=change.get("dtype", "int64")))
-        if "shape" in change:
-            other.shape[:] = [10, 100]
+    for dtype, shape in (("int32", [1000]), ("int64", [10, 100])):
+        other = literals_pb2.Array(content=array.content, blob=array.blob, dtype=dtype, shape=shape)
         with pytest.raises(errors.IntegrityError, match="not what was noted of it"):
             receive(other, data)
     for content in (b"", b"no array at all", b"\x93NUMPY\1\0\x10\0{'descr': 'O'  }"):
@@ -264,10 +261,10 @@ def test_damaged_bytes_and_what_is_no_such_array_are_told(data: Data) -> None:
         assert caught.value.where == bad.blob.uri
     stored = data.local_path(array.blob)
     assert stored is not None
-    content = bytearray(stored.read_bytes())
-    content[-1] ^= 1
+    damaged = bytearray(stored.read_bytes())
+    damaged[-1] ^= 1
     stored.chmod(0o644)
-    stored.write_bytes(content)
+    stored.write_bytes(damaged)
     with pytest.raises(errors.IntegrityError, match="not what its digest says") as caught:
         receive(array, data)
     assert caught.value.where == array.blob.uri

@@ -34,6 +34,10 @@ def receive(annotation: Any, literal: literals_pb2.Literal, data: Data) -> Any:
     return ENGINE.converter(annotation).from_literal(literal, "inputs.df", data)
 
 
+def annotated(kind: Any, marker: Any) -> Any:
+    return Annotated[kind, marker]
+
+
 def names(frame: Any) -> list[str]:
     return list(getattr(frame, "column_names", None) or frame.columns)
 
@@ -41,20 +45,23 @@ def names(frame: Any) -> list[str]:
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_named_columns_are_in_the_type(library: str) -> None:
     kind, _ = LIBRARIES[library]
-    text = literal_types.text(ENGINE.converter(Annotated[kind, WANTED]).type)
+    text = literal_types.text(ENGINE.converter(annotated(kind, WANTED)).type)
     assert text == "dataframe[a: int, b: str | None, c: float]"
-    strict = ENGINE.converter(Annotated[kind, Columns(a=int, strict=True)]).type
+    strict = ENGINE.converter(annotated(kind, Columns(a=int, strict=True))).type
     assert literal_types.text(strict) == "strict dataframe[a: int]"
-    schema = pa.schema([pa.field("a", pa.int64(), nullable=False), pa.field("b", pa.large_string())])
-    by_schema = ENGINE.converter(Annotated[kind, schema]).type
+    fields: list[pa.Field[Any]] = [
+        pa.field("a", pa.int64(), nullable=False),
+        pa.field("b", pa.large_string()),
+    ]
+    by_schema = ENGINE.converter(annotated(kind, pa.schema(fields))).type
     assert literal_types.text(by_schema) == "dataframe[a: int, b: str | None]"
-    assert literal_types.is_assignable(strict, ENGINE.converter(Annotated[kind, Columns(a=int)]).type) is None
+    assert literal_types.is_assignable(strict, ENGINE.converter(annotated(kind, Columns(a=int))).type) is None
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_frame_that_fits_goes_through_with_its_other_columns(library: str, data: Data) -> None:
     kind, made = LIBRARIES[library]
-    annotation = Annotated[kind, WANTED]
+    annotation = annotated(kind, WANTED)
     literal = publish(annotation, made({**GOOD, "more": [1, 2]}), data)
     actual = types_pb2.LiteralType(frame=literal.frame.type)
     assert literal_types.is_assignable(actual, ENGINE.converter(annotation).type) is None
@@ -65,7 +72,7 @@ def test_a_frame_that_fits_goes_through_with_its_other_columns(library: str, dat
 def test_all_that_does_not_fit_is_told_at_once_on_both_sides(library: str, data: Data) -> None:
     kind, made = LIBRARIES[library]
     bad = made({"a": [1.5, 2.5], "bb": ["x", "y"], "c": [0.5, None]})
-    wanted = Annotated[kind, Columns(a=int, b=str, c=float, strict=True)]
+    wanted = annotated(kind, Columns(a=int, b=str, c=float, strict=True))
     for where, convert in [
         ("outputs.o0", lambda: publish(wanted, bad, data)),
         ("inputs.df", lambda: receive(wanted, publish(kind, bad, data), data)),
@@ -85,7 +92,7 @@ def test_all_that_does_not_fit_is_told_at_once_on_both_sides(library: str, data:
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_t5_a_consumer_may_read_its_own_columns_only(library: str, data: Data) -> None:
     kind, made = LIBRARIES[library]
-    own = Annotated[kind, Columns(a=int, strict="filter")]
+    own = annotated(kind, Columns(a=int, strict="filter"))
     wide = publish(kind, made({**GOOD, "more": [1, 2]}), data)
     assert names(receive(own, wide, data)) == ["a"]
     narrow = publish(own, made(GOOD), data)

@@ -455,7 +455,7 @@ def made(text: str) -> Directory:
 
 @task
 def read(folder: Directory) -> str:
-    return folder["text.txt"].path.read_text() + (folder.path / "text.txt").read_text()
+    return str(folder["text.txt"].path.read_text() + (folder.path / "text.txt").read_text())
 
 
 @workflow

@@ -101,7 +101,13 @@ PLAIN = {
 def test_c3_an_equal_frame_of_arrow_has_the_same_content_and_one_of_pandas_too(
     columns: Any, data: Data
 ) -> None:
-    types = pa.schema({"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_()})
+    fields: dict[str, pa.DataType] = {
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "str": pa.string(),
+        "bool": pa.bool_(),
+    }
+    types = pa.schema(fields)
     table = pa.table(columns, schema=types)
     frame = publish(
         pl.DataFrame(
