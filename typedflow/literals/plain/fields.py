@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _ENOUGH = 100  # problems, after which no further elements of a list are looked at
 _TYPES = 256  # whose fields are kept, unless a type's message is larger than this
 _LARGE = 2**16
-_BY_KIND = frozenset({int, float, bool, list, type(None)})  # what variants are told by, whatever the value
 _NO_BYTES = (
     "its bytes can't be given as JSON; upload it with a client, which gives the literal to send instead"
 )
@@ -410,7 +409,7 @@ class Union(Value):
     def read(self, plain: object) -> Literal:
         if isinstance(plain, dict) and forms.is_tagged(plain):
             return self._tagged(plain)
-        places = self._places(plain)
+        places = forms.places(self.of, plain)
         failures: list[marshmallow.ValidationError] = []
         for parts in self._passes:
             failures.clear()
@@ -437,8 +436,8 @@ class Union(Value):
             kind = type(each)
             places = known.get(kind)
             if places is None:
-                places = self._places(each)
-                if kind in _BY_KIND:
+                places = forms.places(self.of, each)
+                if kind in forms.BY_KIND:
                     known[kind] = places
             if len(places) != 1 or (kind is dict and forms.is_tagged(each)):
                 return super().column(plain)
@@ -447,9 +446,6 @@ class Union(Value):
         values = [part.column(row) for part, row in zip(self._passes[-1], rows, strict=True)]
         made = [each for each in values if each is not None]
         return None if len(made) < len(values) else lists.unions(variants, made)
-
-    def _places(self, plain: object) -> list[int]:
-        return [i for i, variant in enumerate(self.of.union.variants) if forms.takes(variant, plain)]
 
     def _tagged(self, plain: Mapping[object, object]) -> Literal:
         tags = [forms.tag(i, self.of.union) for i in range(len(self.of.union.variants))]

@@ -30,6 +30,8 @@ TYPE = "$type"
 VALUE = "value"
 HIDDEN = "***"
 """All that is seen of a Sensitive value."""
+BY_KIND = frozenset({int, float, bool, list, type(None)})
+"""Kinds of plain values of which each has the forms of the same types as any other."""
 
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DATETIME = re.compile(
@@ -166,6 +168,11 @@ def takes(of: LiteralType, plain: object) -> bool:
             return isinstance(plain, dict | str)
         case None:
             return False
+
+
+def places(of: LiteralType, plain: object) -> list[int]:
+    """The variants of a union that values of this form may be of."""
+    return [i for i, variant in enumerate(of.union.variants) if takes(variant, plain)]
 
 
 def _simple_takes(of: int, plain: object) -> bool:

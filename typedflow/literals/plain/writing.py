@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from typedflow import errors, literal_types
@@ -9,7 +10,7 @@ from typedflow.literals import columns, lists, scalars
 from typedflow.literals.plain import forms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from typedflow.pb.literals_pb2 import Blob, List, Literal, Record, Union
     from typedflow.pb.types_pb2 import LiteralType
@@ -50,15 +51,13 @@ def _parts(literal: Literal, of: LiteralType | None) -> object:
     """The same for a type that is this value's kind."""
     match literal.WhichOneof("value"):
         case "list":
-            return _elements(literal.list, of)
+            return _elements(literal.list, _element(of))
         case "union":
             return _variant(literal.union, of)
         case "record":
             return _fields(literal.record, of)
         case "dict":
-            values = _elements(
-                literal.dict.values, None if of is None else literal_types.list_of(of.dict.value)
-            )
+            values = _elements(literal.dict.values, None if of is None else of.dict.value)
             return dict(zip(literal.dict.keys, values, strict=False))
         case "file" | "directory" | "frame" | "array" | "stream" | "offloaded":
             return _outside(literal)
@@ -68,25 +67,73 @@ def _parts(literal: Literal, of: LiteralType | None) -> object:
             return forms.scalar_form(literal)
 
 
+def _element(of: LiteralType | None) -> LiteralType | None:
+    if of is None:
+        return None
+    return of.list.element if of.HasField("list") else of.stream.element
+
+
 def _elements(found: List, of: LiteralType | None) -> list[object]:
-    element = None
-    if of is not None:
-        element = of.list.element if of.HasField("list") else of.stream.element
-        if element.sensitive:
-            return [forms.HIDDEN] * columns.length(found)
-    if element is None or element.HasField("simple"):
-        match found.WhichOneof("column"):
-            case "booleans":
-                return [*found.booleans.values]
-            case "integers":
-                return [*found.integers.values]
-            case "floats":
-                return [forms.float_form(v) for v in found.floats.values]
-            case "strings":
-                return [*found.strings.values]
-            case _:
-                pass
-    return [_plain(e, element) for e in lists.elements(found)]
+    """The plain values of a list's elements, of which `of` is the type; column by column where that can be."""
+    while of is not None and of.HasField("custom") and not of.sensitive:
+        of = of.custom.representation
+    if of is not None and of.sensitive:
+        return [forms.HIDDEN] * columns.length(found)
+    made = _column(found) if of is None or of.HasField("simple") else _nested(found, of)
+    return [_plain(e, of) for e in lists.elements(found)] if made is None else made
+
+
+def _column(found: List) -> list[object] | None:
+    match found.WhichOneof("column"):
+        case "booleans":
+            return [*found.booleans.values]
+        case "integers":
+            return [*found.integers.values]
+        case "floats":
+            return [forms.float_form(v) for v in found.floats.values]
+        case "strings":
+            return [*found.strings.values]
+        case _:
+            return None
+
+
+def _nested(found: List, of: LiteralType) -> list[object] | None:
+    """The same for elements that have parts; None where they are not what the type says."""
+    match found.WhichOneof("column"), of.WhichOneof("type"):
+        case "lists", "list":
+            values = _elements(found.lists.elements, of.list.element)
+            ends = [*itertools.accumulate(found.lists.lengths, initial=0)]
+            return [values[start:end] for start, end in itertools.pairwise(ends)]
+        case "records", "record":
+            types = {f.name: f.type for f in of.record.fields}
+            names = [column.name for column in found.records.columns]
+            if not names or not types.keys() >= set(names):
+                return None
+            fields = [_elements(column.values, types[column.name]) for column in found.records.columns]
+            rows = zip(*fields, strict=True)
+            if of.record.positional:
+                return [[*row] for row in rows]
+            return [dict(zip(names, row, strict=True)) for row in rows]
+        case "unions", "union":
+            if len(found.unions.columns) > len(of.union.variants):
+                return None
+            pairs = zip(found.unions.columns, of.union.variants, strict=False)
+            return _alternatives(found.unions.variants, [_elements(*pair) for pair in pairs], of)
+        case _:
+            return None
+
+
+def _alternatives(variants: Iterable[int], values: Sequence[list[object]], of: LiteralType) -> list[object]:
+    rest = [*map(iter, values)]
+    plainly: dict[tuple[int, type], bool] = {}  # where the kind of value alone says which variant it is of
+    made = []
+    for variant in variants:
+        plain = next(rest[variant])
+        known = (variant, type(plain))
+        if known not in plainly:
+            plainly[known] = known[1] in forms.BY_KIND and forms.places(of, plain) == [variant]
+        made.append(plain if plainly[known] else _told(plain, of, variant))
+    return made
 
 
 def _fields(found: Record, of: LiteralType | None) -> object:
@@ -107,17 +154,20 @@ def _variant(found: Union, of: LiteralType | None) -> object:
         return _plain(found.value, None)
     if found.variant >= len(of.union.variants):
         return _astray(found.value, of)
-    variant = of.union.variants[found.variant]
-    plain = _plain(found.value, variant)
-    if variant.sensitive or not _is_read_as_another(plain, of, found.variant):
+    return _told(_plain(found.value, of.union.variants[found.variant]), of, found.variant)
+
+
+def _told(plain: object, of: LiteralType, variant: int) -> object:
+    """The value of a variant, with what says which where it would be read as another's."""
+    if of.union.variants[variant].sensitive or not _is_read_as_another(plain, of, variant):
         return plain
-    return {forms.TYPE: forms.tag(found.variant, of.union), forms.VALUE: plain}
+    return {forms.TYPE: forms.tag(variant, of.union), forms.VALUE: plain}
 
 
 def _is_read_as_another(plain: object, of: LiteralType, variant: int) -> bool:
     if forms.is_tagged(plain):
         return True
-    if [i for i, v in enumerate(of.union.variants) if forms.takes(v, plain)] == [variant]:
+    if forms.places(of, plain) == [variant]:
         return False
     from typedflow.literals.plain import fields
 
