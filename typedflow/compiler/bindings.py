@@ -27,7 +27,7 @@ ERROR: Final = literal_types.record(
 )
 """What an error promise gives."""
 
-_MOST_TRIES: Final = 1_000_000
+_MOST_TRIES: Final = 200_000
 """Parts of containers that are tried with variants of unions, in one compilation: there may be very many ways."""
 
 
