@@ -205,17 +205,7 @@ def _sensitive(compiled: compilation.Compiled) -> Iterator[str]:
 
 
 def _hidden_names(of: Interface) -> tuple[str, ...]:
-    return tuple(each.name for each in of.inputs if _has_sensitive(each.type))
-
-
-def _has_sensitive(type_: LiteralType) -> bool:
-    todo = [type_]
-    while todo:
-        current = todo.pop()
-        if current.sensitive:
-            return True
-        todo.extend(literal_types.children(current))
-    return False
+    return tuple(each.name for each in of.inputs if literal_types.has_sensitive(each.type))
 
 
 def _literal(of: Literal) -> str:
