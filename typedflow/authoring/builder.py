@@ -241,17 +241,16 @@ class Workflow(Wiring[..., Any]):
             position=self._position,
             description=signature.first_paragraph(self.description),
         )
-        seen, nodes = len(tracing.mistakes), len(tracing.nodes)
-        if self.on_failure is not None:
-            failure.wire(tracing, self.on_failure, self._promises, Place("", self._position, self.what))
-        for output in self.signature.outputs:
-            _, value, place = self._outputs[output.name]
-            bound = workflows_pb2.Binding(variable=output.name)
-            binding.bind(tracing, bound.value, value, output, place)
-            template.outputs.append(bound)
-        template.nodes.extend(tracing.nodes)
-        mistakes = [*tracing.mistakes, *tracing.unfinished.values()]
-        del tracing.mistakes[seen:], tracing.nodes[nodes:]  # these are made again when it is built further
+        with tracing.provisionally():  # all of it is made again when it is built further
+            if self.on_failure is not None:
+                failure.wire(tracing, self.on_failure, self._promises, Place("", self._position, self.what))
+            for output in self.signature.outputs:
+                _, value, place = self._outputs[output.name]
+                bound = workflows_pb2.Binding(variable=output.name)
+                binding.bind(tracing, bound.value, value, output, place)
+                template.outputs.append(bound)
+            template.nodes.extend(tracing.nodes)
+            mistakes = [*tracing.mistakes, *tracing.unfinished.values()]
         return Traced(template, tracing.called, mistakes)
 
     def _forget(self) -> None:

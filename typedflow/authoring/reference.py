@@ -30,7 +30,7 @@ class Elsewhere(Called[P, R]):
         self, stub: FunctionType, identifier: identifiers_pb2.Identifier, read: signature.Signature | None
     ) -> None:
         functools.update_wrapper(self, stub)
-        super().__init__(stub.__name__)
+        Called.__init__(self, stub.__name__)  # not a Task's, whose terms are none of the stub's
         self._stub = stub
         self._identifier = identifier
         self._signature = read

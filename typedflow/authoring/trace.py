@@ -134,6 +134,16 @@ class Trace:
             self.scope = before
 
     @contextmanager
+    def provisionally(self) -> Iterator[None]:
+        """What is traced while it is open is gone after it."""
+        nodes, mistakes, calls = len(self.nodes), len(self.mistakes), dict(self._calls)
+        try:
+            yield
+        finally:
+            del self.nodes[nodes:], self.mistakes[mistakes:]
+            self._calls = calls
+
+    @contextmanager
     def entering(
         self, workflow: object, short_name: str, position: identifiers_pb2.SourcePosition
     ) -> Iterator[None]:

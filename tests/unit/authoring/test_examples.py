@@ -8,9 +8,17 @@ import importlib
 import pytest
 
 MODULES = [
+    "authoring.branch",
+    "authoring.builder",
+    "authoring.container",
     "authoring.context",
+    "authoring.failure",
+    "authoring.gate",
     "authoring.launch_plan",
+    "authoring.mapping",
     "authoring.options",
+    "authoring.reference",
+    "authoring.schedule",
     "authoring.task",
     "authoring.workflow",
     "catalog",

@@ -182,8 +182,10 @@ IN_A_BODY = {
         'return »conditional("c").if_("yes").then(double(n=n)).else_().then(n)',
     ],
     "NodeOutOfScope": [
-        'kept = []\nx = conditional("c").if_(n > 1).then(kept.append(double(n=n)) or n).else_().then(n)\n'
-        "return »double(n=kept[0])",
+        (
+            "kept = []\nx = conditional('c').if_(n > 1).then(kept.append(double(n=n)) or n).else_().then(n)\n"
+            "return »double(n=kept[0])"
+        ),
         'a = conditional("a").if_(n > 1)\nb = conditional("b").if_(n > 2)\nreturn »a.then(n).else_().then(n)',
     ],
     # maps
