@@ -1,4 +1,4 @@
-"""The families that the first annotation of theirs loads: files, folders, frames, arrays, streams.
+"""The families that the first annotation of theirs loads: files, folders, frames, arrays, tensors, streams.
 
 They are registered by qualified name, so that neither they nor a library of theirs is imported for a task of plain
 values. Must never import one of them.
@@ -30,6 +30,7 @@ _FAMILIES: Sequence[tuple[tuple[str, ...], str, str, tuple[str, ...]]] = (
     (("pandera.typing.polars.DataFrame",), "frames", "pandera_polars_converter", ()),
     (("pandera.typing.pyarrow.Table",), "frames", "pandera_arrow_converter", ()),
     (("numpy.ndarray",), "arrays", "array_converter", ()),
+    (("torch.Tensor",), "torch_tensors", "tensor_converter", ()),
     (
         ("collections.abc.Iterator", "collections.abc.Iterable", "collections.abc.Generator"),
         "streams",
@@ -45,7 +46,15 @@ def register(engine: registry.TypeEngine) -> None:
         later = _Later(module, factory)
         for name in names:
             engine.register_name(name, later, markers=markers)
+    engine.register_last(_is_torch_module, _Later("torch_modules", "module_converter"))
     engine.register_marker(f"{_ROOM}.pickles.Pickle", _Later("pickles", "pickle_converter"))
+
+
+def _is_torch_module(annotation: Any) -> bool:
+    bases = annotation.__mro__ if isinstance(annotation, type) else ()
+    return any(
+        base.__qualname__ == "Module" and base.__module__ == "torch.nn.modules.module" for base in bases
+    )
 
 
 class _Later:

@@ -1,9 +1,14 @@
 """What tests of conversion share: a registry and a place for bytes."""
 
+from importlib import util
+
 import pytest
 
 from typedflow import type_engine
 from typedflow.dataplane import objects
+
+# Torch takes gigabytes, and is no part of the extra `test`: scripts/test-torch has it, and fails where no test was run.
+collect_ignore = [] if util.find_spec("torch") else ["test_torch.py"]
 
 
 @pytest.fixture(scope="session")

@@ -283,7 +283,8 @@ def test_a_transformer_may_be_generic_or_made_for_a_class(data) -> None:
             return vars(value)
 
         def decode(self, raw: dict[str, str]) -> T:
-            return self.python_type(**raw)
+            made: T = self.python_type(**raw)
+            return made
 
     class JsonMolecule(Json[Molecule]):
         pass
@@ -416,7 +417,7 @@ def test_an_engine_knows_nothing_of_anothers_transformers(engine) -> None:
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Lays a distribution that has an entry point, and gives the module of the class."""
-    made = []
+    made: list[Path] = []
 
     def install(entry: str, code: str, *, distribution: str = "typedflow-crystals") -> None:
         site = tmp_path / "site"
@@ -458,7 +459,7 @@ def test_an_installed_distribution_brings_a_transformer(plugin) -> None:
     crystals = importlib.import_module("crystals")
     engine = type_engine.standard()
     assert "crystal_flow" not in sys.modules
-    converter = engine.converter(list[crystals.Crystal])
+    converter = engine.converter(list[crystals.Crystal])  # type: ignore[name-defined]
     assert literal_types.text(converter.type) == "list[crystals.Crystal]"
     literal = converter.to_literal([crystals.Crystal()], "x", type_engine.NO_DATA)
     assert literals.to_json(literal) == ["crystal"]
