@@ -471,6 +471,18 @@ def test_twice_the_elements_are_at_most_twice_the_work(work: str, kind: str):
     assert calls(lambda: do(long, t)) <= 2.1 * calls(lambda: do(short, t)) + 100
 
 
+def test_what_to_do_is_found_without_trying_everything():
+    def towers(levels: int) -> tuple[LiteralType, LiteralType]:
+        source, target = literal_types.INT, literal_types.STRING
+        for _ in range(levels):
+            source = literal_types.union(literal_types.custom("a.B", source), literal_types.BOOL)
+            target = literal_types.union(literal_types.list_of(target), literal_types.BYTES)
+        return source, target
+
+    low, high = (calls(lambda pair=towers(n): literal_types.is_assignable(*pair)) for n in (5, 10))  # type: ignore[misc]
+    assert high <= 10 * low
+
+
 def test_unions_in_unions_are_gone_into_once_for_each_variant():
     def tower(levels: int, innermost: LiteralType) -> LiteralType:
         t = innermost

@@ -180,7 +180,7 @@ def _how_to_get(source: LiteralType, target: LiteralType) -> str:
             return "make the upstream give a Directory"
         case "directory", "file":
             return "make the input a Directory"
-        case "custom", _ if is_assignable(source.custom.representation, target) is None:
+        case "custom", _ if identity.equal(source.custom.representation, target):
             return f"make the input {printing.brief(source)}; nothing takes the place of a custom type"
         case _, "list" if is_assignable(source, target.list.element) is None:
             return "put it in a list"

@@ -84,12 +84,8 @@ class _Fitting:
                 return self._dict(literal, target.dict.value, path)
             case "record", "record":
                 return self._record(literal, target, path)
-            case "frame", "frame":
-                reason = shape.not_frame(literal.frame, target)
-                return _refused(literal, target, path, reason) if reason else (literal, True)
             case _:
-                fits = not self.check.value(literal, target, path)
-                return (literal, True) if fits else _refused(literal, target, path)
+                return self._as_it_is(literal, target, path)
 
     def _simple(self, literal: Literal, target: LiteralType, path: str) -> Fitted:
         kind = literal.WhichOneof("value")
@@ -97,8 +93,12 @@ class _Fitting:
             if conversion.is_exact(literal.integer):
                 return scalars.from_float(float(literal.integer)), False
             return _refused(literal, target, path, "it is not exact as a float")
-        wrong = self.check.value(literal, target, path)
-        return _refused(literal, target, path) if wrong else (literal, True)
+        return self._as_it_is(literal, target, path)
+
+    def _as_it_is(self, literal: Literal, target: LiteralType, path: str) -> Fitted:
+        """What has no parts and can't become anything else."""
+        wrong = self.check.value(literal, target, "")
+        return errors.ConversionError(wrong.removeprefix(": "), where=path) if wrong else (literal, True)
 
     def _member(self, literal: Literal, target: LiteralType, path: str) -> Fitted:
         value = kinds.member_of(literal)

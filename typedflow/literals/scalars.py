@@ -6,7 +6,7 @@ import datetime as dt
 import decimal
 from typing import TYPE_CHECKING
 
-from typedflow import errors
+from typedflow import errors, literal_types
 from typedflow.pb.literals_pb2 import Datetime, FieldValue, List, Literal, LiteralMap, NamedLiteral, Record
 
 if TYPE_CHECKING:
@@ -247,7 +247,8 @@ def describe(literal: Literal) -> str:  # noqa: C901, PLR0911, PLR0912 - a case 
             kind = literal.directory.format
             return f"a directory of format `{kind}`" if kind else "a directory"
         case "array":
-            return f"an array of {len(literal.array.shape)} axes of `{literal.array.dtype}`"
+            found = literal.array
+            return literal_types.text(literal_types.array(found.dtype, len(found.shape)))
         case "stream":
             return f"a stream of {literal.stream.length}"
         case "offloaded":

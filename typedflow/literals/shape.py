@@ -86,11 +86,10 @@ class Check:
             case "directory":
                 fits = kind == "directory" and of.directory.format in ("", literal.directory.format)
             case "array":
-                fits = kind == "array"
-                reason = _not_array(literal.array, of.array) if fits else ""
+                fits = kind == "array" and _is_array(literal.array, of.array)
             case "frame":
                 fits = kind == "frame"
-                reason = not_frame(literal.frame, of) if fits and self._frames else ""
+                reason = _not_frame(literal.frame, of) if fits and self._frames else ""
             case "stream":
                 fits = kind == "stream"
             case _:
@@ -216,7 +215,7 @@ def _not_decimal(values: Iterable[str]) -> str:
     return ""
 
 
-def not_frame(found: Frame, of: LiteralType) -> str:
+def _not_frame(found: Frame, of: LiteralType) -> str:
     """What keeps a frame from being of a type, by the columns that it says it has."""
     mismatch = literal_types.is_assignable(
         literal_types.frame(found.type.columns, strict=True), literal_types.plain(of)
@@ -224,9 +223,6 @@ def not_frame(found: Frame, of: LiteralType) -> str:
     return mismatch.reason if mismatch else ""
 
 
-def _not_array(found: Array, of: ArrayType) -> str:
-    if of.dtype not in ("", found.dtype):
-        return f"its elements are not `{of.dtype}`"
-    if of.HasField("dimensions") and of.dimensions != len(found.shape):
-        return f"it has {len(found.shape)} axes, not {of.dimensions}"
-    return ""
+def _is_array(found: Array, of: ArrayType) -> bool:
+    axes = of.dimensions if of.HasField("dimensions") else len(found.shape)
+    return of.dtype in ("", found.dtype) and axes == len(found.shape)
