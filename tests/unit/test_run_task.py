@@ -14,6 +14,7 @@ from typedflow.run_task import failures
 
 CODE = """
     import sys
+    from collections.abc import Iterator
     from dataclasses import dataclass
     from typing import NamedTuple
     from typedflow import File, NonRecoverable, current_context, task
@@ -89,6 +90,17 @@ CODE = """
     def read(f: File) -> int:
         with open(f) as source:
             return len(source.read())
+
+    @task
+    def counted(n: int) -> Iterator[int]:
+        for i in range(n):
+            if current_context().node != "prep.n" or i == 5:
+                raise OSError("no disk of mine")
+            yield i
+
+    @task
+    def summed(xs: Iterator[int]) -> int:
+        return sum(xs)
 
     @task
     def calls_another(n: int) -> int:
@@ -328,3 +340,27 @@ def test_values_that_are_large_together_are_offloaded_from_the_largest_on(tmp_pa
     offload.offload_all(values, store, limit=0)
     assert [each.name for each in values.values if each.value.HasField("offloaded")] == ["a", "c"]
     assert {each.name: len(offload.load(each.value, store).string) for each in values.values} == sizes
+
+
+def test_a_generator_runs_inside_its_attempt(root):
+    made = execute(root, "counted", n=literals.from_int(4))
+    assert not made.HasField("error"), made.error
+    assert one(execute(root, "summed", xs=made.outputs.values[0].value)) == 6
+
+
+def test_what_a_generator_raises_is_a_failure_of_the_users_and_none_of_the_store(root):
+    error = execute(root, "counted", n=literals.from_int(6)).error
+    assert (error.kind, error.code) == (errors_pb2.ERROR_KIND_USER, "OSError")
+    assert error.message == "no disk of mine"
+    assert 'File "attempt_steps.py"' in error.traceback
+    assert "in counted" in error.traceback
+    assert "Raised" not in error.traceback
+
+
+def test_a_stream_that_is_lost_fails_its_reader_as_the_platforms(root):
+    stream = execute(root, "counted", n=literals.from_int(4)).outputs.values[0].value
+    for stored in (root.parent / "objects" / "b3").rglob("*"):
+        if stored.is_file():
+            stored.unlink()
+    error = execute(root, "summed", xs=stream).error
+    assert (error.kind, error.code) == (errors_pb2.ERROR_KIND_SYSTEM, "ObjectMissing")

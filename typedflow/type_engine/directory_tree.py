@@ -158,7 +158,7 @@ def _name(name: str, path: Path, where: str) -> str:
 
 
 def _refused(path: Path, reason: str, where: str, hint: str = "") -> errors.ConversionError:
-    return errors.ConversionError(f"{conversion.shown(str(path))} {reason}", where=where, hint=hint)
+    return errors.ConversionError(f"{str(path)!r} {reason}", where=where, hint=hint)
 
 
 # What it is
