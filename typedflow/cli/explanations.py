@@ -102,6 +102,12 @@ COMMANDS: Final = (
         "typedflow get executions trainin",
     ),
     Explanation(
+        "NotHere",
+        "What is called runs elsewhere only: it is registered elsewhere, or is a program in an image.",
+        "Mock it in a test, or launch it where it is registered.",
+        "with mock_task(elsewhere, returns=3):  # a @reference_task",
+    ),
+    Explanation(
         "ObjectMissing",
         "An object that a value points at is no longer in the store.",
         "Run again what made it.",

@@ -162,7 +162,7 @@ def test_a_workflow_that_calls_itself_is_told():
         (lambda: Retry(1, factor="2"), "InvalidValue"),
         (lambda: Retry(1, factor=float("inf")), "InvalidValue"),
         (lambda: task(environment={1: "a", "B": "c"}), "InvalidValue"),  # type: ignore[dict-item]  # tried
-        (lambda: task(environment=["A=1"]), "InvalidValue"),  # type: ignore[call-overload]  # tried
+        (lambda: task(environment=["A=1"]), "InvalidValue"),
     ],
     ids=itertools.count(1),
 )

@@ -204,7 +204,7 @@ def test_what_gives_nothing_is_good_for_order_only():
 
     @workflow
     def as_element(n: int) -> int:
-        return total(values=[log(n=n), n])  # type: ignore[list-item]  # tried
+        return total(values=[log(n=n), n])
 
     @workflow
     def as_output(n: int) -> int:
@@ -212,7 +212,7 @@ def test_what_gives_nothing_is_good_for_order_only():
 
     @workflow
     def taken_apart(n: int) -> int:
-        return double(n=log(n=n).lines)  # type: ignore[attr-defined]  # tried
+        return double(n=log(n=n).lines)
 
     @workflow
     def ordered(n: int) -> int:
