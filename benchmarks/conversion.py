@@ -34,20 +34,21 @@ class Layer:
 
 
 def figures() -> Iterator[measure.Figure]:
-    """Each case at a tenth of its size and at its whole size, which shows how it grows; then checking and looking up."""
+    """Each case at a tenth of its size and at its whole size; then conversion alone, checking and looking up."""
     engine = type_engine.standard()
     for name, annotation, make, size, packable in CASES:
         for count in (size // 10, size):
             values = make(count)
+            plain = packable(values)
             figure = measure.compare(
                 f"{count:,} {name}: there and back",
                 lambda values=values, annotation=annotation: _there_and_back(engine, annotation, values),
-                lambda plain=packable(values): msgpack.unpackb(
+                lambda plain=plain: msgpack.unpackb(
                     msgpack.packb(plain, datetime=True), strict_map_key=False, timestamp=3
                 ),
-                unit="us/value",
+                unit="ms/1000",
                 baseline_name="msgpack, packb and unpackb",
-                count=count / 1000,
+                count=count // 1000,
                 rounds=5 if count == size else 9,
             )
             yield dataclasses.replace(figure, goal=MOST_TIMES * figure.baseline)
@@ -74,17 +75,17 @@ def _beside_python(engine: type_engine.TypeEngine) -> Iterator[measure.Figure]:
                 converter.to_literal(values, "inputs.x", type_engine.NO_DATA), "inputs.x", type_engine.NO_DATA
             ),
             lambda values=values, copied=copied: copied(values),
-            unit="us/value",
+            unit="ms/1000",
             baseline_name=f"copy.{copied.__name__}",
-            count=size / 10_000,
+            count=size // 10_000,
         )
         yield measure.compare(
             f"{size // 10:,} {name}: literals.misfit",
             lambda literal=literal, converter=converter: literals.misfit(literal, converter.type, "inputs.x"),
             lambda values=values, copied=copied: copied(values),
-            unit="us/value",
+            unit="ms/1000",
             baseline_name=f"copy.{copied.__name__}",
-            count=size / 10_000,
+            count=size // 10_000,
         )
 
 
@@ -94,7 +95,7 @@ def _looking_up(engine: type_engine.TypeEngine) -> measure.Figure:
         "converter of a known annotation, 10,000 times",
         lambda: [engine.converter(Layer) for _ in range(10_000)],
         lambda: [known.get(Layer) for _ in range(10_000)],
-        unit="us/call",
+        unit="ms/1000",
         baseline_name="dict.get",
         count=10,
     )

@@ -10,8 +10,8 @@ from typing import Any, get_origin
 
 SUPPORTED = (
     "None, bool, int, float, str, bytes, date, datetime, timedelta, Decimal, Enum, Literal, list, dict[str, T], tuple, "
-    "X | Y, dataclasses, NamedTuple, TypedDict, pydantic models, File, Directory, frames of pandas, polars and pyarrow, "
-    "pandera's DataFrame[Model], numpy.ndarray and Iterator[T]"
+    "X | Y, dataclasses, NamedTuple, TypedDict, pydantic models, File, Directory, frames of pandas, polars and "
+    "pyarrow, pandera's DataFrame[Model], numpy.ndarray and Iterator[T]"
 )
 
 _INSTEAD = {
@@ -65,9 +65,9 @@ def _by_kind(annotation: Any) -> str:
     if issubclass(annotation, tuple):
         return "make it a NamedTuple"
     if any(hasattr(annotation, name) for name in ("fit", "predict", "state_dict")):
-        return "save it, as with joblib.dump, and use File"
+        return f"save it, as with joblib.dump, and use File; or pickle it, Annotated[{annotation.__name__}, Pickle]"
     if annotation.__module__ != "builtins":
-        return f"make `{annotation.__name__}` a dataclass, or save it to a File; supported are {SUPPORTED}"
+        return f"make `{annotation.__name__}` a dataclass, or register a Transformer of it; supported are {SUPPORTED}"
     return ""
 
 

@@ -182,7 +182,6 @@ class DictConverter(conversion.Converter):
 
 def _nested(place: Place, lengths: Sequence[int]) -> Place:
     """Where the elements of lists that are laid one after another come from."""
-
     split = _splitter(lengths)
 
     def inner(i: int) -> str:

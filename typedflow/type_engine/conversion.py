@@ -146,13 +146,16 @@ def shown(value: Any) -> str:
         return f"<a {type(value).__name__}>"
 
 
+def field_step(name: str) -> str:
+    """What a field adds to a path: `.rate`, `["learning rate"]`."""
+    return f".{name}" if name.isidentifier() else key_step(name)
+
+
 def key_step(key: str) -> str:
-    """What a dict's key adds to a path: `.rate`, `["learning rate"]`."""
-    if key.isidentifier():
-        return f".{key}"
+    """What a dict's key adds to a path: `["rate"]`."""
     cut = key if len(key) <= _LONGEST_KEY else f"{key[: _LONGEST_KEY - 3]}..."
-    escaped = cut.replace("\\", "\\\\").replace('"', '\\"').encode("unicode_escape").decode("ascii")
-    return f'["{escaped}"]'
+    shown = (each if each.isprintable() else each.encode("unicode_escape").decode() for each in cut)
+    return '["' + "".join(f"\\{each}" if each in '"\\' else each for each in shown) + '"]'
 
 
 _LONGEST_KEY = 60

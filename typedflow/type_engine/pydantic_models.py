@@ -61,7 +61,7 @@ class ModelConverter(records.ClassConverter):
         if extra:
             message = f"{self._class.__name__} has no field of this name, so its value would be lost"
             raise errors.ConversionError(
-                message, where=path + conversion.key_step(next(iter(extra))), hint="make it a field"
+                message, where=path + conversion.field_step(next(iter(extra))), hint="make it a field"
             )
         private = value.__pydantic_private__
         if private:
@@ -98,4 +98,4 @@ class ModelConverter(records.ClassConverter):
 
 
 def _step(part: int | str) -> str:
-    return f"[{part}]" if isinstance(part, int) else conversion.key_step(part)
+    return f"[{part}]" if isinstance(part, int) else conversion.field_step(part)

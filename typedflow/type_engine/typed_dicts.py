@@ -106,4 +106,4 @@ class TypedDictConverter(records.FieldsConverter):
         return records.by_name(cells, count)
 
     def _step(self, name: str) -> str:
-        return conversion.key_step(name)
+        return conversion.field_step(name)

@@ -32,7 +32,7 @@ def union_of(parts: Sequence[conversion.Converter]) -> conversion.Converter:
     """The converter of any of these: unions among them are taken apart, and None is there once."""
     variants: list[conversion.Converter] = []
     for variant in itertools.chain.from_iterable(map(_apart, parts)):
-        if not (isinstance(variant, scalars.NoneConverter) and variant in variants):
+        if not (_is_none(variant) and any(map(_is_none, variants))):
             variants.append(variant)
     if len(variants) > _MOST_VARIANTS:
         message = f"a union has at most {_MOST_VARIANTS} variants, and this one has {len(variants)}"
@@ -134,11 +134,13 @@ class UnionConverter(conversion.Converter):
         return errors.ConversionError(f"{literal_types.text(self.type)} has no variant {tag}", where=path)
 
 
+def _is_none(variant: conversion.Converter) -> bool:
+    return isinstance(variant, scalars.NoneConverter)
+
+
 def _by_class(variants: Sequence[conversion.Converter]) -> dict[type, int]:
     """Which variant is exact for all values of a class, where the class decides."""
-    decided: dict[type, int] = {
-        type(None): tag for tag, variant in enumerate(variants) if isinstance(variant, scalars.NoneConverter)
-    }
+    decided: dict[type, int] = {type(None): tag for tag, variant in enumerate(variants) if _is_none(variant)}
     seen: set[type] = set()
     for tag, variant in enumerate(variants):
         if variant.kind is None:
@@ -155,7 +157,7 @@ def _merged(
     """The variants' values in the order of their tags, which are as many."""
     if len(cells) == 1:
         return list(cells[0])
-    if len(cells) == 2 and isinstance(variants[1], scalars.NoneConverter):
+    if len(cells) == 2 and _is_none(variants[1]):
         following = iter(cells[0]).__next__
         return [None if tag else following() for tag in tags]
     iterators = list(map(iter, cells))
@@ -197,7 +199,6 @@ def _only(tag: int) -> bytes:
 
 def _within(place: Place, tags: bytes, tag: int) -> Place:
     """Where the values of one variant are among all."""
-
     mine = functools.cache(lambda: [i for i, each in enumerate(tags) if each == tag])
     return lambda i: place(mine()[i])
 

@@ -282,9 +282,7 @@ def test_t3_an_unknown_type_is_an_error_that_says_what_to_write() -> None:
 
 
 def test_t3_an_unsupported_part_is_named_with_its_field() -> None:
-    with pytest.raises(
-        errors.DefinitionError, match=r"`Holds.table`: set\[int\] is not a supported type"
-    ):
+    with pytest.raises(errors.DefinitionError, match=r"`Holds.table`: set\[int\] is not a supported type"):
         ENGINE.converter(list[Holds | None])
 
 
