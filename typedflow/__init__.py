@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from typedflow.type_engine.directories import Directory
     from typedflow.type_engine.files import File, Format
     from typedflow.type_engine.pickles import Pickle
+    from typedflow.type_engine.sensitive import Sensitive
     from typedflow.type_engine.shared import register_transformer
     from typedflow.type_engine.transformers import Transformer
 
@@ -65,6 +66,7 @@ __all__ = [
     "Resources",
     "Retry",
     "Secret",
+    "Sensitive",
     "Task",
     "TaskContext",
     "Timeout",
@@ -104,6 +106,7 @@ _PLACES = {
     "Resources": "authoring.options",
     "Retry": "authoring.options",
     "Secret": "authoring.options",
+    "Sensitive": "type_engine.sensitive",
     "Task": "authoring.task",
     "TaskContext": "authoring.context",
     "Timeout": "authoring.options",

@@ -8,6 +8,6 @@ with Client() as c:
 """
 
 from typedflow.client.connection import Client
-from typedflow.client.runs import TERMINAL, Node, RemoteValue, Run, cache_status, phase
+from typedflow.client.runs import TERMINAL, Node, RemoteDirectory, RemoteValue, Run, cache_status, phase
 
-__all__ = ["TERMINAL", "Client", "Node", "RemoteValue", "Run", "cache_status", "phase"]
+__all__ = ["TERMINAL", "Client", "Node", "RemoteDirectory", "RemoteValue", "Run", "cache_status", "phase"]

@@ -7,7 +7,6 @@ server.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ import grpc
 
 from typedflow import errors, identifiers, rpc, settings, type_engine
 from typedflow.authoring import serialize, signature
+from typedflow.client import sending
 from typedflow.client.runs import Run
 from typedflow.dataplane import objects
 from typedflow.pb import (
@@ -249,7 +249,7 @@ class Client:
         Args:
             name: full, or a unique last part of it.
             version: empty is the active one, else the newest.
-            inputs: Python values by name; files and frames are uploaded.
+            inputs: Python values by name; files, folders (a `Path` or a `Directory`) and frames are uploaded.
             overwrite_cache: nodes that run although the cache has their results; `*` is all.
             id: of the execution, so that a repeated call launches once; empty is chosen by the server.
 
@@ -266,8 +266,8 @@ class Client:
         )
         plain = []
         for input_name, value in (inputs or {}).items():
-            if _travels_as_json(value):
-                plain.append(f"{json.dumps(input_name)}: {_json(value, input_name)}")
+            if sending.travels_as_json(value):
+                plain.append(f"{json.dumps(input_name)}: {sending.as_json(value, input_name)}")
             else:
                 request.inputs.values.add(name=input_name, value=self._uploaded(value, input_name))
         request.inputs_json = f"{{{', '.join(plain)}}}"
@@ -276,9 +276,11 @@ class Client:
         return Run(self, made.execution)
 
     def _uploaded(self, value: Any, path: str) -> literals_pb2.Literal:
-        """A file or a frame, uploaded; a time with its zone's name."""
+        """A file, a folder or a frame, uploaded; a time with its zone's name."""
         if isinstance(value, Path):
-            value = type_engine.File(value)
+            from typedflow.type_engine import directories  # noqa: PLC0415 - most launches give no folder
+
+            value = directories.Directory(value) if value.is_dir() else type_engine.File(value)
         kind = datetime if isinstance(value, datetime) else type(value)
         try:
             converter = signature.types().converter(kind)
@@ -421,37 +423,3 @@ def _known_server(found: settings.Settings, token: str | None) -> tuple[str, str
             hint="start one with `typedflow up`, or set TYPEDFLOW_ADMIN to the address of one that runs",
         )
     return server.grpc, token or found.token or server.token
-
-
-def _travels_as_json(value: Any) -> bool:
-    return (
-        value is None
-        or isinstance(value, (bool, int, float, str, list, dict))
-        or dataclasses.is_dataclass(value)
-        or _is_numpy_scalar(value)
-    )
-
-
-def _json(value: Any, path: str) -> str:
-    try:
-        return json.dumps(value, default=_plain)
-    except errors.ConversionError as error:
-        raise errors.ConversionError(error.message, where=path, hint=error.hint) from None
-    except (TypeError, ValueError) as error:  # a key that is no text, a list that holds itself
-        raise errors.ConversionError(f"it has no plain form: {error}", where=path) from None
-
-
-def _is_numpy_scalar(value: Any) -> bool:
-    return type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
-    if _is_numpy_scalar(value):
-        return value.item()
-    raise errors.ConversionError(
-        f"{type(value).__name__} has no plain form", hint="give a plain value, a file or a frame"
-    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -14,8 +14,9 @@ from google.protobuf import message as messages
 
 from typedflow import errors, literals, type_engine
 from typedflow.dataplane import digests
-from typedflow.pb import catalog_pb2, executions_pb2, literals_pb2
+from typedflow.pb import catalog_pb2, executions_pb2, interface_pb2, literals_pb2, types_pb2
 
+_UNKNOWN = types_pb2.LiteralType()
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
 
 
@@ -61,13 +62,14 @@ class Run:
     @property
     def inputs(self) -> SimpleNamespace:
         """By name, as plain Python values; large ones are fetched."""
-        return self._values(self.message.inputs)
+        return self._values(self.message.inputs, self.message.interface.inputs)
 
     @property
     def outputs(self) -> SimpleNamespace:
-        """By name, as plain Python values: a record is a namespace, a file or a frame a `RemoteValue`.
+        """By name, as plain Python values: a record is a namespace, a file, a frame or an array a `RemoteValue`.
 
-        Large values are fetched, once.
+        A directory is a `RemoteDirectory`, a member of an enum its value, what is Sensitive `"***"`. Large values are
+        fetched, once.
 
         Raises:
             StateConflict: it has not succeeded.
@@ -77,7 +79,7 @@ class Run:
             raise errors.StateConflict(
                 f"execution {self.id} is {self.phase}, so it has no outputs", hint="call wait() first"
             )
-        return self._values(self.message.outputs)
+        return self._values(self.message.outputs, self.message.interface.outputs)
 
     @property
     def error(self) -> str:
@@ -163,30 +165,56 @@ class Run:
             self._loaded[blob.digest] = loaded
         return loaded
 
-    def _values(self, values: literals_pb2.LiteralMap) -> SimpleNamespace:
-        return SimpleNamespace(**{each.name: self._value(each.value, each.name) for each in values.values})
+    def _values(
+        self, values: literals_pb2.LiteralMap, variables: Iterable[interface_pb2.Variable]
+    ) -> SimpleNamespace:
+        types = {each.name: each.type for each in variables}
+        return SimpleNamespace(
+            **{
+                each.name: self._value(each.value, types.get(each.name, _UNKNOWN), each.name)
+                for each in values.values
+            }
+        )
 
-    def _value(self, literal: literals_pb2.Literal, variable: str) -> Any:
+    def _value(self, literal: literals_pb2.Literal, of: types_pb2.LiteralType, variable: str) -> Any:
+        """A value of a type; what is not of it is shown as far as it says itself what it is."""
+        if of.HasField("custom"):
+            of = of.custom.representation
         match literal.WhichOneof("value"):
             case "offloaded":
-                return self._value(self._load(literal, variable), variable)
-            case "file" | "frame":
+                return self._value(self._load(literal, variable), of, variable)
+            case "file" | "frame" | "array" | "stream":
                 return RemoteValue(self._client, self.id, variable, literal)
+            case "directory":
+                return RemoteDirectory(self._client, self.id, variable, literal.directory)
             case "union":
-                return self._value(literal.union.value, variable)
+                variants = of.union.variants
+                variant = literal.union.variant
+                chosen = variants[variant] if variant < len(variants) else _UNKNOWN
+                return self._value(literal.union.value, chosen, variable)
             case "record":
-                return SimpleNamespace(
-                    **{each.name: self._value(each.value, variable) for each in literal.record.fields}
-                )
+                return self._record(literal.record, of.record, variable)
+            case "dict":
+                values = literals.elements(literal.dict.values)
+                return {
+                    key: self._value(each, of.dict.value, variable)
+                    for key, each in zip(literal.dict.keys, values, strict=False)
+                }
             case "list":
-                return [self._value(each, variable) for each in literals.elements(literal.list)]
-            case "datetime":
-                zoned = type_engine.standard().converter(datetime)
-                return zoned.from_literal(literal, variable, type_engine.NO_DATA)
-            case "float":
-                return literal.float
+                element = of.stream.element if of.HasField("stream") else of.list.element
+                return [self._value(each, element, variable) for each in literals.elements(literal.list)]
             case _:
-                return literals.to_json(literal)
+                return _scalar(literal, variable)
+
+    def _record(
+        self, record: literals_pb2.Record, of: types_pb2.RecordType, variable: str
+    ) -> SimpleNamespace | tuple[Any, ...]:
+        types = {each.name: each.type for each in of.fields}
+        values = {
+            each.name: self._value(each.value, types.get(each.name, _UNKNOWN), variable)
+            for each in record.fields
+        }
+        return tuple(values.values()) if of.positional else SimpleNamespace(**values)
 
     def __repr__(self) -> str:
         return f"<execution {self.id} {self.phase}>"
@@ -255,6 +283,72 @@ class RemoteValue:
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self._variable} of {self._execution_id}, {self.size} bytes>"
+
+
+class RemoteDirectory:
+    """A tree of files that a server has; `files` has each by its path in it."""
+
+    def __init__(
+        self, client: Server, execution_id: str, variable: str, directory: literals_pb2.Directory
+    ) -> None:
+        self._variable = variable
+        self._execution_id = execution_id
+        self._entries = list(directory.entries)
+        self.digest: str = directory.content
+        self.files: dict[str, RemoteValue] = {
+            each.path: RemoteValue(
+                client,
+                execution_id,
+                variable,
+                literals_pb2.Literal(file=literals_pb2.File(blob=each.blob)),
+            )
+            for each in self._entries
+            if each.HasField("blob")
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes it to a folder, which is made.
+
+        Raises:
+            IntegrityError: fewer or more bytes came than there are, or a path leads out of the folder.
+        """
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        for entry in self._entries:
+            path = PurePosixPath(entry.path)
+            if path.is_absolute() or ".." in path.parts:
+                raise errors.IntegrityError(f"the path {entry.path!r} leads out of it", where=repr(self))
+            place = target / path
+            if not entry.HasField("blob"):
+                place.mkdir(parents=True, exist_ok=True)
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self.files[entry.path].save(place)
+            if entry.executable:
+                place.chmod(place.stat().st_mode | 0o111)
+        return target
+
+    def __repr__(self) -> str:
+        return f"<directory {self._variable} of {self._execution_id}, {len(self.files)} files>"
+
+
+def _scalar(literal: literals_pb2.Literal, variable: str) -> Any:
+    match literal.WhichOneof("value"):
+        case "datetime":
+            zoned = type_engine.standard().converter(datetime)
+            return zoned.from_literal(literal, variable, type_engine.NO_DATA)
+        case "float":
+            return literal.float
+        case "bytes":
+            return literal.bytes
+        case "date":
+            return literals.to_date(literal.date)
+        case "duration":
+            return literals.to_duration(literal.duration)
+        case "decimal":
+            return literals.to_decimal(literal.decimal)
+        case _:
+            return literals.to_json(literal)
 
 
 def phase(value: executions_pb2.Phase.ValueType) -> str:
