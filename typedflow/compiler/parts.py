@@ -23,23 +23,21 @@ class Parts:
     __slots__ = ("_fields", "_steps", "_variants")
 
     def __init__(self) -> None:
-        self._steps: dict[tuple[int, int], LiteralType | None] = {}
+        self._steps: dict[tuple[int, str, int], LiteralType | None] = {}
         self._fields: dict[int, dict[str, tuple[Field, LiteralType]]] = {}
         self._variants: dict[int, list[LiteralType]] = {}
 
     def at(self, type_: LiteralType, step: PathStep) -> LiteralType | None:
         """As `literal_types.at`; None too for an element of the list that is always empty."""
-        match step.WhichOneof("step"):
-            case "field":
-                found = self.fields(type_).get(step.field)
-                return found[1] if found else None
-            case "index":
-                place = 0 if type_.HasField("list") else step.index
-            case "key":
-                place = 0
-            case _:
-                return None
-        key = (id(type_), place)
+        kind = step.WhichOneof("step")
+        if kind == "field":
+            found = self.fields(type_).get(step.field)
+            return found[1] if found else None
+        if kind is None:
+            return None
+        # Every element of a list is of one type, and so is every value of a dict.
+        place = step.index if kind == "index" and type_.HasField("record") else 0
+        key = (id(type_), kind, place)
         if key not in self._steps:
             made = literal_types.at(type_, step)
             self._steps[key] = made if made is not None and made.WhichOneof("type") else None
@@ -60,7 +58,7 @@ class Parts:
         """What a list or a stream has elements of; None when it can have none."""
         if not list_.HasField("stream"):
             return self.at(list_, _FIRST)
-        key = (id(list_), 0)
+        key = (id(list_), "element", 0)
         if key not in self._steps:
             element = list_.stream.element
             self._steps[key] = literal_types.sensitive(element) if list_.sensitive else element

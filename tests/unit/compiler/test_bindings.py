@@ -187,3 +187,13 @@ def test_too_many_ways_to_read_a_container_are_told(made, build):
     variants = literal_types.union(*(literal_types.list_of(literal_types.file(f"f{i}")) for i in range(60)))
     value = build.many(*[build.of("half")] * 5_000)
     assert taking(made, variants, value).codes()[-1] == "GraphTooLarge"
+
+
+def test_a_wrong_way_does_not_close_the_right_one(made, build):
+    """What is known of a type is known for each kind of step."""
+    made.add_input("table", literal_types.dict_of(FLOAT))
+    wrong, right = build.given("table", 0), build.given("table")
+    right.promise.path.add(key="a")
+    taking(made, FLOAT, wrong)
+    made.add_node("take2", {"value": right}, task="take")
+    assert made.only().node == "take"
