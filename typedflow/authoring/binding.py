@@ -104,7 +104,7 @@ def literal(
             place,
             expected=literal_types.text(converter.type),
             given=f"{value!r:.100}",
-            hint=error.hint or ("call it, as in `f(x=x)`" if hasattr(value, "typedflow_call") else ""),
+            hint=error.hint or _call_it(value),
         )
         return None
 
@@ -249,7 +249,10 @@ def _no_type(trace: Notes, value: Any, place: Place) -> None:
         f"{place.what} is given {value!r:.100}, and nothing says of what type it is to be",
         place,
         given=type(value).__name__,
-        hint="let a task give it"
-        if not hasattr(value, "typedflow_call")
-        else "call it, as in `f(x=x)`: what a call gives is a result",
+        hint=_call_it(value) or "let a task give it",
     )
+
+
+def _call_it(value: Any) -> str:
+    """A hint for what was given without a call."""
+    return "call it, as in `f(x=x)`: what the call gives is a result" if callable(value) else ""

@@ -30,7 +30,8 @@ def conditional(name: str) -> Conditional:
     the parentheses of `then` runs in that case only. The whole gives what its cases give, all of the same type.
 
     Args:
-        name: of the branch's node; the nodes in its cases are named under it, as in `size.big`.
+        name: of the branch's node, `size`, `size-2`, ... where several have it; the nodes in its cases are named under
+            it, as in `size.big`.
 
     Raises:
         StateConflict: this is no workflow's body.
@@ -74,7 +75,7 @@ class _Branch:
 
     def __init__(self, tracing: trace.Trace, name: str) -> None:
         self.tracing = tracing
-        self.node, self.place = tracing.begin(trace.Call(name=name), name, f"conditional `{name}`")
+        self.node, self.place = tracing.begin(trace.Call(), name, f"conditional `{name}`")
         self.node.branch.SetInParent()
         tracing.nodes.append(self.node)
         self.outside = tracing.scope

@@ -259,3 +259,24 @@ def test_a_promise_of_another_body_decides_nothing():
 def test_a_conditional_outside_of_a_body_is_told():
     with pytest.raises(errors.StateConflict, match="in the body of a workflow only"):
         conditional("c")
+
+
+def test_i3_conditionals_of_one_name_are_numbered_in_their_order():
+    @workflow
+    def looped(n: int) -> list[int]:
+        return [conditional("c").if_(n > i).then(double(n=n)).else_().then(n) for i in range(2)]
+
+    assert sections(looped) == {"c": None, "c.double": ("c", 0), "c-2": None, "c-2.double": ("c-2", 0)}
+
+
+@pytest.mark.parametrize("uncalled", [double, lambda: double(n=1)], ids=["task", "lambda"])
+def test_what_is_not_called_in_a_case_is_told(uncalled: Any):
+    @workflow
+    def broken(n: int) -> int:
+        return conditional("c").if_(n > 1).then(uncalled).else_().then(n)
+
+    with pytest.raises(errors.CompileError) as caught:
+        broken.compiled  # noqa: B018 - compiles
+    (mistake,) = caught.value.diagnostics
+    assert mistake.code == "InvalidValue"
+    assert mistake.hint.startswith("call it")
