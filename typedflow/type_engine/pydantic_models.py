@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import pydantic
+import pydantic  # noqa: TID253 - whoever loads this module has loaded it
 
 from typedflow import errors, literal_types
 from typedflow.type_engine import conversion, records
