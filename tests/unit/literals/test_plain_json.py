@@ -374,7 +374,7 @@ def test_what_stands_for_one_value_only_is_taken_for_it(plain, target, value):
             'x: expected Decimal: 0.1 (float) has lost digits already (put it in quotes, as in "0.1")',
         ),
         ("1_000", DECIMAL, 'x: expected Decimal: "1_000" is no decimal number'),
-        (True, DECIMAL, "x: expected Decimal, got true (bool)"),
+        (True, DECIMAL, 'x: expected Decimal, got true (bool) (a text, as in "12.50")'),
         ("2024-02-30", DATE, 'x: expected date: "2024-02-30" is no date (as in 2024-05-01)'),
         ("20240201", DATE, 'x: expected date: "20240201" is no date'),
         (dt.datetime(2024, 1, 1), DATE, "x: expected date: 2024-01-01T00:00:00 has a time of day"),  # noqa: DTZ001

@@ -194,7 +194,8 @@ def scalar(plain: object, of: LiteralType, expected: str, *, exact: bool = False
         reason = f"{error.message} ({error.hint})" if error.hint else error.message
         raise errors.ConversionError(f"expected {expected}: {reason}") from None
     if made is None:
-        raise errors.ConversionError(f"expected {expected}, got {describe(plain)}")
+        example = f" (a text, as in {_EXAMPLES[of.simple]})" if of.simple in _EXAMPLES else ""
+        raise errors.ConversionError(f"expected {expected}, got {describe(plain)}{example}")
     return made
 
 
@@ -242,12 +243,14 @@ def _datetime(plain: object, exact: bool) -> Literal | None:  # noqa: ARG001 - a
         case dt.datetime():
             if plain.tzinfo is None:
                 raise errors.ConversionError(
-                    f"{plain.isoformat()} has no time zone", hint="as in 2024-05-01T12:00:00Z"
+                    f"{plain.isoformat()} has no time zone",
+                    hint=f"as in {_EXAMPLES[types_pb2.SIMPLE_TYPE_DATETIME]}",
                 )
             return scalars.from_datetime(plain)
         case dt.date():
             raise errors.ConversionError(
-                f"{plain.isoformat()} has no time of day", hint="as in 2024-05-01T12:00:00Z"
+                f"{plain.isoformat()} has no time of day",
+                hint=f"as in {_EXAMPLES[types_pb2.SIMPLE_TYPE_DATETIME]}",
             )
         case str():
             return _from_rfc_3339(plain)
@@ -263,10 +266,13 @@ def _from_rfc_3339(text: str) -> Literal:
         value = None
     if found is None or value is None:
         raise errors.ConversionError(
-            f"{scalars.quote(text)} is not RFC 3339", hint="as in 2024-05-01T12:00:00Z"
+            f"{scalars.quote(text)} is not RFC 3339",
+            hint=f"as in {_EXAMPLES[types_pb2.SIMPLE_TYPE_DATETIME]}",
         )
     if value.tzinfo is None:
-        raise errors.ConversionError(f"{text} has no time zone", hint="as in 2024-05-01T12:00:00Z")
+        raise errors.ConversionError(
+            f"{text} has no time zone", hint=f"as in {_EXAMPLES[types_pb2.SIMPLE_TYPE_DATETIME]}"
+        )
     _check_fraction(found[2], text)
     made = scalars.from_datetime(value)
     if found[3]:
@@ -284,7 +290,10 @@ def _check_fraction(digits: str | None, text: str) -> None:
 def _date(plain: object, exact: bool) -> Literal | None:  # noqa: ARG001 - as above
     match plain:
         case dt.datetime():
-            raise errors.ConversionError(f"{plain.isoformat()} has a time of day", hint="as in 2024-05-01")
+            raise errors.ConversionError(
+                f"{plain.isoformat()} has a time of day",
+                hint=f"as in {_EXAMPLES[types_pb2.SIMPLE_TYPE_DATE]}",
+            )
         case dt.date():
             return scalars.from_date(plain)
         case str():
@@ -293,7 +302,9 @@ def _date(plain: object, exact: bool) -> Literal | None:  # noqa: ARG001 - as ab
                     return scalars.from_date(dt.date.fromisoformat(plain))
             except ValueError:
                 pass
-            raise errors.ConversionError(f"{scalars.quote(plain)} is no date", hint="as in 2024-05-01")
+            raise errors.ConversionError(
+                f"{scalars.quote(plain)} is no date", hint=f"as in {_EXAMPLES[types_pb2.SIMPLE_TYPE_DATE]}"
+            )
         case _:
             return None
 
@@ -305,7 +316,8 @@ def _duration(plain: object, exact: bool) -> Literal | None:  # noqa: ARG001 - a
     if found is None or plain.endswith(("P", "T")):
         why = "; years and months have no fixed length" if re.match(r"[+-]?P\d+[YM]", plain) else ""
         raise errors.ConversionError(
-            f"{scalars.quote(plain)} is no ISO 8601 duration{why}", hint="as in P1DT2H30M or PT0.5S"
+            f"{scalars.quote(plain)} is no ISO 8601 duration{why}",
+            hint=f"as in {_EXAMPLES[types_pb2.SIMPLE_TYPE_DURATION]}",
         )
     sign, *numbers, fraction = found.groups()
     _check_fraction(fraction, plain)
@@ -330,7 +342,10 @@ def _decimal(plain: object, exact: bool) -> Literal | None:
                     return scalars.from_decimal(decimal.Decimal(plain))
             except decimal.InvalidOperation:
                 pass
-            raise errors.ConversionError(f"{scalars.quote(plain)} is no decimal number", hint='as in "12.50"')
+            raise errors.ConversionError(
+                f"{scalars.quote(plain)} is no decimal number",
+                hint=f"as in {_EXAMPLES[types_pb2.SIMPLE_TYPE_DECIMAL]}",
+            )
         case int() if not exact:
             return scalars.from_decimal(decimal.Decimal(plain))
         case float():
@@ -351,7 +366,8 @@ def _bytes(plain: object, exact: bool) -> Literal | None:  # noqa: ARG001 - as a
                 return scalars.from_bytes(b64decode(plain, validate=True))
             except (binascii.Error, ValueError):
                 raise errors.ConversionError(
-                    f"{scalars.quote(plain)} is not base64", hint='as in "aGVsbG8=", which is b"hello"'
+                    f"{scalars.quote(plain)} is not base64",
+                    hint=f"as in {_EXAMPLES[types_pb2.SIMPLE_TYPE_BYTES]}",
                 ) from None
         case _:
             return None
@@ -368,6 +384,13 @@ _READ: Mapping[int, Callable[[object, bool], Literal | None]] = {
     types_pb2.SIMPLE_TYPE_DATE: _date,
     types_pb2.SIMPLE_TYPE_DURATION: _duration,
     types_pb2.SIMPLE_TYPE_DECIMAL: _decimal,
+}
+_EXAMPLES = {
+    types_pb2.SIMPLE_TYPE_DATETIME: "2024-05-01T12:00:00Z",
+    types_pb2.SIMPLE_TYPE_DATE: "2024-05-01",
+    types_pb2.SIMPLE_TYPE_DURATION: "P1DT2H30M or PT0.5S",
+    types_pb2.SIMPLE_TYPE_DECIMAL: '"12.50"',
+    types_pb2.SIMPLE_TYPE_BYTES: '"aGVsbG8=", which is b"hello"',
 }
 _TAKEN: Mapping[int, tuple[type, ...]] = {
     types_pb2.SIMPLE_TYPE_NONE: (type(None),),
