@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from typedflow import errors
-from typedflow.cli import comparison, render_diagnostics
+from typedflow.cli import render_diagnostics
 
 if TYPE_CHECKING:
     from typedflow.pb.diagnostics_pb2 import Diagnostic
@@ -37,6 +37,8 @@ def show(error: errors.TypedflowError, color: bool | None = None) -> None:
     if isinstance(error, errors.ExecutionFailed) and error.error is not None:
         show_traceback(error.error, color)
     if isinstance(error, errors.BreakingChange):
+        from typedflow.cli import comparison  # noqa: PLC0415 - brings json, which help and most mistakes do without
+
         click.echo("\n".join(comparison.refusal(error)), err=True, color=color)
         return
     _tell(error.code, error.message, error.where, error.hint, color)
