@@ -18,7 +18,6 @@ _INTO_OTHERS = "read it as a pyarrow.Table or a pandas.DataFrame"
 def to_table(frame: Any, path: str) -> Any:
     """A polars.DataFrame as a pyarrow.Table. Raises ConversionError naming what can't be carried exactly."""
     import polars as pl
-    import pyarrow as pa
 
     if frame.height and not frame.width:
         message = f"the frame has {frame.height} rows and no columns, which Arrow does not keep"
@@ -31,15 +30,26 @@ def to_table(frame: Any, path: str) -> Any:
         frame = frame.rechunk()  # the chunks of a list's categories may be numbered in different ways
     level = pl.CompatLevel.oldest()  # what every reader of Arrow knows
     empty = frame.clear()
-    for name, dtype in frame.schema.items():
-        try:
-            back = from_table(empty.select(name).to_arrow(compat_level=level), path).schema[name]
-        except (errors.ConversionError, pa.ArrowException):
-            back = "nothing"
-        if back != dtype:
-            message = f"{dtype} can't be carried exactly: Arrow would give back {back}"
-            raise errors.ConversionError(message, where=f"{path}[{name!r}]", hint=_HINT)
+    if _restored(empty, path) != dict(frame.schema):
+        for name, dtype in frame.schema.items():
+            back = _restored(empty.select(name), path)
+            if back != {name: dtype}:
+                message = (
+                    f"{dtype} can't be carried exactly: Arrow would give back {back.get(name, 'nothing')}"
+                )
+                raise errors.ConversionError(message, where=f"{path}[{name!r}]", hint=_HINT)
     return frame.to_arrow(compat_level=level)
+
+
+def _restored(empty: Any, path: str) -> dict[str, Any]:
+    """The dtypes that would come back; none where Arrow has none for one of them."""
+    import polars as pl
+    import pyarrow as pa
+
+    try:
+        return dict(from_table(empty.to_arrow(compat_level=pl.CompatLevel.oldest()), path).schema)
+    except (errors.ConversionError, pa.ArrowException):
+        return {}
 
 
 def from_table(table: Any, path: str) -> Any:
