@@ -67,8 +67,8 @@ def lines(comparison: InterfaceComparison) -> Iterator[str]:
             yield output.printable(f"{indent}was: {each.old_type}")
             yield output.printable(f"{indent}is:  {each.new_type}")
     label = "affected"
-    for each in comparison.affected[:_SHOWN]:
-        yield output.printable(f"  {label.ljust(_WIDTH)}  {kind(each)} {each.name} {each.version}")
+    for id_ in comparison.affected[:_SHOWN]:
+        yield output.printable(f"  {label.ljust(_WIDTH)}  {kind(id_)} {id_.name} {id_.version}")
         label = ""
     if (rest := comparison.affected_count - _SHOWN) > 0:
         yield f"{indent}and {rest} more"

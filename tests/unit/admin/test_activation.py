@@ -38,7 +38,7 @@ def active(admin, name: str = "m.wf") -> list[str]:
 
 def newest(admin, name: str = "m.wf") -> str:
     """The version that is launched when none is named."""
-    return admin.launch(name).launch_plan.version
+    return str(admin.launch(name).launch_plan.version)
 
 
 @pytest.fixture

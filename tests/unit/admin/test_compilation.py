@@ -11,7 +11,7 @@ from typedflow import errors, identifiers, literal_types
 from typedflow.pb import executions_pb2, registry_pb2, workflows_pb2
 
 
-def calls(graph, name: str, called: str, version: str = "") -> workflows_pb2.WorkflowTemplate:
+def calls(graph, name: str, called: str, version: str = ""):
     """A workflow with another as its only part."""
     made = graph.workflow(name, nodes=["sub"])
     made.nodes[0].workflow.workflow.CopyFrom(identifiers.workflow(called, version=version))
@@ -19,7 +19,7 @@ def calls(graph, name: str, called: str, version: str = "") -> workflows_pb2.Wor
     return made
 
 
-def launches(graph, name: str, launched: str, version: str = "") -> workflows_pb2.WorkflowTemplate:
+def launches(graph, name: str, launched: str, version: str = ""):
     """A workflow that launches another execution and waits for it."""
     made = graph.workflow(name, nodes=["child"])
     made.nodes[0].launch_plan.launch_plan.CopyFrom(identifiers.launch_plan(launched, version=version))
@@ -27,7 +27,7 @@ def launches(graph, name: str, launched: str, version: str = "") -> workflows_pb
     return made
 
 
-def compiled(admin, name: str, version: str = "") -> workflows_pb2.CompiledWorkflow:
+def compiled(admin, name: str, version: str = ""):
     id_ = identifiers.workflow(name, project=admin.project, domain="development", version=version)
     return admin.registry.GetEntity(registry_pb2.GetEntityRequest(id=id_)).entity.workflow
 

@@ -11,7 +11,7 @@ from typedflow_admin import migrations, tables
 from typedflow_admin.database import create_engine
 
 from typedflow import errors, identifiers
-from typedflow.pb import identifiers_pb2, launch_plans_pb2, workflows_pb2
+from typedflow.pb import launch_plans_pb2, workflows_pb2
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_databases_are_set_up_for_many_readers_and_one_writer(engine):
 
 
 def test_what_is_registered_already_is_found_by_what_it_refers_to(engine):
-    def identifier(kind: str, name: str) -> identifiers_pb2.Identifier:
+    def identifier(kind: str, name: str):
         return getattr(identifiers, kind)(name, project="p", domain="d", version="v1")
 
     workflow = workflows_pb2.CompiledWorkflow()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import hypothesis
+from google.protobuf.message import Message
 from hypothesis import strategies as st
 from typedflow_admin import values
 
@@ -59,7 +60,7 @@ LITERALS = st.recursive(
 
 def pointed_at(literal: Literal) -> Iterator[Blob]:
     """What the message has of blobs, found without knowing what it means."""
-    todo = [literal]
+    todo: list[Message] = [literal]
     while todo:
         message = todo.pop()
         if isinstance(message, Blob):
