@@ -15,7 +15,6 @@ from typedflow.type_engine.conversion import Place
 from typedflow.type_engine.data import Data
 
 if TYPE_CHECKING:
-    from typedflow.type_engine.registry import TypeEngine
     from typedflow.type_engine.transformers import Transformer
 
 _Published = TypeVar("_Published")
@@ -168,12 +167,12 @@ class Transformers:
 
 
 class _Factory:
-    """Makes the converter of a class that has a transformer."""
+    """Makes the converter of a class that has a transformer: a `registry.Factory`, which is not imported from below."""
 
     def __init__(self, transformer: Transformer[Any, Any]) -> None:
         self.transformer = transformer
 
-    def __call__(self, annotation: Any, engine: TypeEngine) -> conversion.Converter:
+    def __call__(self, _annotation: Any, engine: Any) -> conversion.Converter:
         name = transformers.wire_name(self.transformer)
         try:
             representation = engine.converter(self.transformer.representation)
