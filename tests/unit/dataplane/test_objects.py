@@ -175,3 +175,25 @@ def test_a_scheme_that_is_not_supported_is_refused_with_what_is():
     with pytest.raises(errors.UsageError, match="`s3://`") as caught:
         objects.open_store("s3://bucket/folder")
     assert "file:///" in caught.value.hint
+
+
+def test_d1_bytes_that_come_bit_by_bit_are_the_same_object(store):
+    whole = bytes(range(256)) * 300_000  # of more than one chunk
+    parts = [memoryview(whole)[at : at + 999_983] for at in range(0, len(whole), 999_983)]
+    blob = store.put_chunks(parts)
+    assert store.read_bytes(blob) == whole
+    assert store.chunks(blob.digest)
+    names = files_of(store)
+    assert store.put_chunks(iter(parts)) == store.put_bytes(whole) == blob
+    assert files_of(store) == names
+    assert store.put_chunks([]) == store.put_bytes(b"")
+
+
+def test_e4_nothing_is_kept_of_what_breaks_off(store):
+    def broken():
+        yield b"begin"
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        store.put_chunks(broken())
+    assert files_of(store) == []
