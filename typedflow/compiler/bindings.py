@@ -139,7 +139,7 @@ class Binder:
         return None
 
     def _error(self, error: ErrorPromise, what: str) -> LiteralType | None:
-        if self._sources.sections.handles_failure(self._sources.section):
+        if self._sources.sections.sees_error(self._sources.section):
             return self._sources.follow(ERROR, error.path, promises.error, what)
         self._sources.add(
             diagnostics.NODE_OUT_OF_SCOPE,

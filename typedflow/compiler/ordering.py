@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from typedflow.compiler import diagnostics, graph
 from typedflow.compiler.promises import some_of
 from typedflow.compiler.report import cut, listed
-from typedflow.compiler.sections import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -79,8 +78,14 @@ class Ordering:
         return vertex - count if vertex >= count else self._branches[vertex]
 
     def _check(self, order: graph.Order) -> None:
-        for cycle in order.cycles:
-            self._cycle(list(dict.fromkeys(map(self._node, cycle))))
+        told: set[frozenset[int]] = set()
+        for (
+            cycle
+        ) in order.cycles:  # of conditionals inside each other, the decisions and the outputs each make one
+            nodes = list(dict.fromkeys(map(self._node, cycle)))
+            if frozenset(nodes) not in told:
+                told.add(frozenset(nodes))
+                self._cycle(nodes)
         self._check_entry()
         roots = {*order.members, *self._dangling}
         if not roots:
@@ -120,7 +125,7 @@ class Ordering:
     def _check_entry(self) -> None:
         """Notes that everything runs after a failure, of which there can be none."""
         of, handles = self._sections.of, self._sections.handles_failure
-        if of and all(section != UNKNOWN and handles(section) for section in of):
+        if of and all(map(handles, of)):
             self._report.add(
                 diagnostics.NO_ENTRY_NODE_FOUND,
                 "every node runs only when the execution has failed, and there is none that could fail",

@@ -55,7 +55,11 @@ class Sections:
         return self._cases[section][0] if section > FAILURE else None
 
     def handles_failure(self, section: int) -> bool:
-        """Whether what is there runs after a failure; True as well where that is not known."""
+        """Whether what is there runs after a failure."""
+        return self._known(section) and self._inside(section, FAILURE)
+
+    def sees_error(self, section: int) -> bool:
+        """Whether the error can be taken there; also where it is not known what is there."""
         return not self._known(section) or self._inside(section, FAILURE)
 
     def sees(self, section: int, node: int) -> bool:
