@@ -96,7 +96,7 @@ class ConversionError(UsageError, ValueError):
         problems: Sequence[tuple[str, str]] = (),
     ) -> None:
         super().__init__(message, where=where, hint=hint, code=code)
-        self.problems = tuple(problems) or ((where, message),)
+        self.problems: tuple[tuple[str, str], ...] = tuple(problems) or ((where, message),)
 
     @classmethod
     def of(cls, problems: Sequence[tuple[str, str]]) -> ConversionError:
@@ -128,7 +128,7 @@ class CompileError(TypedflowError):
     code = "Compile"
 
     def __init__(self, diagnostics: Sequence[Diagnostic], message: str = "") -> None:
-        self.diagnostics = tuple(diagnostics)
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
         lines = [f"{d.code}: {d.message}" for d in self.diagnostics]
         super().__init__(message or "\n".join(lines), code=self.diagnostics[0].code if diagnostics else "")
 
@@ -171,7 +171,7 @@ class BreakingChange(StateConflict):
         left_out: int = 0,
     ) -> None:
         super().__init__(message, where=where, hint=hint, code=code)
-        self.comparisons = tuple(comparisons)
+        self.comparisons: tuple[InterfaceComparison, ...] = tuple(comparisons)
         self.left_out = left_out
 
 

@@ -139,7 +139,10 @@ tool = ContainerTask(
     outputs={"table": File},
     resources=Resources(cpu="1"),
 )
-nightly = LaunchPlan(sized, name="nightly", schedule=Cron("0 2 * * *", timezone="Europe/Berlin"))
+nightly = LaunchPlan(sized, name="nightly")
+two = LaunchPlan(
+    sized, name="two", default_inputs={"n": 2}, schedule=Cron("0 2 * * *", timezone="Europe/Berlin")
+)
 ten = LaunchPlan(sized, name="ten", fixed_inputs={"n": 10}, schedule=FixedRate(timedelta(hours=1)))
 
 

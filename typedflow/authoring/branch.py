@@ -75,11 +75,13 @@ class _Branch:
 
     def __init__(self, tracing: trace.Trace, name: str) -> None:
         self.tracing = tracing
+        self.node: workflows_pb2.Node
+        self.place: Place
         self.node, self.place = tracing.begin(trace.Call(), name, f"conditional `{name}`")
         self.node.branch.SetInParent()
         tracing.nodes.append(self.node)
-        self.outside = tracing.scope
-        self.inside = tracing.scope
+        self.outside: trace.Scope = tracing.scope
+        self.inside: trace.Scope = tracing.scope
         self.outcomes: list[_Outcome] = []
         self.expect(diagnostics.BRANCH_HAS_NO_CONDITION, "has no case", "add one")
 

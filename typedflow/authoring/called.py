@@ -35,7 +35,7 @@ class Called(ABC, Generic[P, R]):
 
     def __init__(self, short_name: str) -> None:
         self.short_name = short_name
-        self.terms = trace.Call()
+        self.terms: trace.Call = trace.Call()
         self._original: object = self
         self._signature: signature.Signature | None = None
 

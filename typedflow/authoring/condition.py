@@ -40,9 +40,9 @@ class Condition:
     __slots__ = ("message", "origin", "promises")
 
     def __init__(self, origin: Origin, message: workflows_pb2.Condition, promises: Sequence[Promise]) -> None:
-        self.origin = origin
-        self.message = message
-        self.promises = tuple(promises)
+        self.origin: Origin = origin
+        self.message: workflows_pb2.Condition = message
+        self.promises: tuple[Promise, ...] = tuple(promises)
 
     def __and__(self, other: object) -> Condition:
         second = self._of(other)

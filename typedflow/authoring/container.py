@@ -93,9 +93,9 @@ class ContainerTask(Task[..., Any]):
             message = f"ContainerTask {name!r}: {error.message}"
             where = definitions.place(self._position)
             raise errors.DefinitionError(message, where=where, hint=error.hint, code=error.code) from None
-        self.image = _text("image", image)
-        self.command = tuple(_text("command", each) for each in _several("command", command))
-        self.arguments = tuple(_text("arguments", each) for each in _several("arguments", arguments))
+        self.image: str = _text("image", image)
+        self.command: tuple[str, ...] = tuple(_text("command", each) for each in _several("command", command))
+        self.arguments: tuple[str, ...] = tuple(_text("arguments", each) for each in _several("arguments", arguments))
         self.input_folder = input_folder
         self.output_folder = output_folder
         self.description = description

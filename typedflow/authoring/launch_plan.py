@@ -100,8 +100,8 @@ class LaunchPlan(Called[P, R]):
                     where=self._where(),
                     code=diagnostics.INVALID_VALUE,
                 )
-        self.default_inputs = dict(default_inputs or {})
-        self.fixed_inputs = dict(fixed_inputs or {})
+        self.default_inputs: dict[str, Any] = dict(default_inputs or {})
+        self.fixed_inputs: dict[str, Any] = dict(fixed_inputs or {})
         self.max_parallelism = max_parallelism
         self.schedule = schedule
         self.description = description

@@ -48,10 +48,10 @@ class Promise:
         type_: types_pb2.LiteralType,
         annotation: Any = hints.UNKNOWN,
     ) -> None:
-        self.typedflow_origin = origin
-        self.typedflow_promise = promise
-        self.typedflow_type = type_
-        self.typedflow_annotation = annotation
+        self.typedflow_origin: Origin = origin
+        self.typedflow_promise: workflows_pb2.Promise = promise
+        self.typedflow_type: types_pb2.LiteralType = type_
+        self.typedflow_annotation: Any = annotation
 
     @property
     def typedflow_nodes(self) -> Sequence[str]:

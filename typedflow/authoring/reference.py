@@ -55,7 +55,7 @@ class ReferenceTask(Elsewhere[P, R], Task[P, R]):
         self, stub: FunctionType, identifier: identifiers_pb2.Identifier, read: signature.Signature | None
     ) -> None:
         super().__init__(stub, identifier, read)
-        self.options = tasks_pb2.TaskOptions()
+        self.options: tasks_pb2.TaskOptions = tasks_pb2.TaskOptions()
 
     @property
     def function(self) -> FunctionType:

@@ -62,7 +62,7 @@ class Trace:
         self.nodes: list[workflows_pb2.Node] = []
         self.mistakes: list[diagnostics_pb2.Diagnostic] = []
         self.called: dict[tuple[int, str, str, str, str], Called[..., Any]] = {}
-        self.scope = Scope()
+        self.scope: Scope = Scope()
         self.unfinished: dict[object, diagnostics_pb2.Diagnostic] = {}
         self._open: list[object] = []
         self._calls: dict[str, int] = {}

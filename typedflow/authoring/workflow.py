@@ -42,7 +42,7 @@ class WorkflowFunction(Wiring[P, R]):
         scope: Mapping[str, Any],
     ) -> None:
         functools.update_wrapper(self, function)
-        self.function = cast(FunctionType, function)
+        self.function: FunctionType = cast(FunctionType, function)
         super().__init__(self.function.__name__)
         self.failure_policy = failure_policy
         self.on_failure = on_failure

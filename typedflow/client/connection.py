@@ -64,8 +64,8 @@ class Client:
         if address is None:
             address, token = _known_server(found, token)
         self.address = address
-        self.project = project or found.project
-        self.domain = domain or found.domain
+        self.project: str = project or found.project
+        self.domain: str = domain or found.domain
         self._metadata = (
             (("authorization", f"Bearer {token or found.token}"),) if token or found.token else ()
         )

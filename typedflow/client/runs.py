@@ -43,7 +43,7 @@ class Run:
 
     def __init__(self, client: Server, message: executions_pb2.Execution) -> None:
         self._client = client
-        self.message = message
+        self.message: executions_pb2.Execution = message
         self._loaded: dict[str, literals_pb2.Literal] = {}  # large values that have been asked for, by digest
 
     @property
@@ -225,14 +225,14 @@ class Node:
 
     def __init__(self, message: executions_pb2.NodeExecution) -> None:
         self.message = message
-        self.id = message.id
-        self.task = message.task
-        self.phase = phase(message.phase)
-        self.reason = message.reason
-        self.note = message.note
-        self.cache = cache_status(message.cache)
-        self.cache_reason = message.cache_reason
-        self.attempts = message.attempts
+        self.id: str = message.id
+        self.task: str = message.task
+        self.phase: str = phase(message.phase)
+        self.reason: str = message.reason
+        self.note: str = message.note
+        self.cache: str = cache_status(message.cache)
+        self.cache_reason: str = message.cache_reason
+        self.attempts: int = message.attempts
 
     def __repr__(self) -> str:
         return f"<node {self.id} {self.phase} {self.cache}>"

@@ -85,7 +85,7 @@ class File:
             raise errors.ConversionError(message, hint='as in File("model.joblib")')
         self._source = text
         self._received: _Received | None = None
-        self.copy = copy
+        self.copy: bool = copy
 
     @property
     def path(self) -> Path:
