@@ -1,14 +1,18 @@
 """Values compared exactly: a text for each, equal only where nothing at all differs.
 
-Imported by child processes too, so that it imports no test library.
+Imported by child processes and authors' tasks too, so that it imports no test library, and no library of frames.
 """
 
+import collections.abc
 import dataclasses
 import datetime as dt
 import decimal
 import enum
+import os
 import struct
 import zoneinfo
+from pathlib import Path
+from typing import Any
 
 
 def same(a: object, b: object) -> bool:
@@ -16,18 +20,28 @@ def same(a: object, b: object) -> bool:
     return exact(a) == exact(b)
 
 
+def checked(value: Any, expected: object) -> Any:
+    """The value, which is exactly the other one; of an iterator, another that gives the same. Raises ValueError."""
+    if isinstance(value, collections.abc.Iterator):
+        given, expected = list(value), list(expected)  # type: ignore[call-overload]  # an iterator, too
+        return iter(checked(given, expected))
+    if not same(value, expected):
+        raise ValueError(f"{exact(value)} is not {exact(expected)}")
+    return value
+
+
 def exact(value: object) -> str:
     """A value's types, bits, keys in their order and time zones."""
     return f"{type(value).__qualname__}:{_content(value)}"
 
 
-def _content(value: object) -> str:
+def _content(value: Any) -> str:
     match value:
         case enum.Enum():
             return value.name
         case float():
             return struct.pack("<d", value).hex()
-        case dt.datetime():
+        case dt.datetime() if type(value).__name__ != "NaTType":  # which pandas makes a datetime
             return f"{value.replace(tzinfo=None).isoformat()} {value.fold} {value.utcoffset()} {_zone(value.tzinfo)}"
         case decimal.Decimal():
             return f"{value.as_tuple()}"
@@ -35,11 +49,38 @@ def _content(value: object) -> str:
             return ", ".join(f"{exact(key)}={exact(each)}" for key, each in value.items()).join("{}")
         case list() | tuple():
             return ", ".join(map(exact, value)).join("[]")
+        case os.PathLike():
+            path = Path(value)
+            inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+            return f"{path.name}{[_on_disk(each, path) for each in inside]}"
+        case collections.abc.Iterator():
+            return exact(list(value))
+        case _ if type(value).__module__.partition(".")[0] in ("numpy", "pandas", "polars", "pyarrow"):
+            return _table(value)
         case _ if dataclasses.is_dataclass(value):
             fields = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
             return ", ".join(f"{name}={exact(each)}" for name, each in fields).join("()")
         case _:
             return repr(value)
+
+
+def _on_disk(path: Path, root: Path) -> tuple[str, bool, bytes | None]:
+    executable = bool(path.stat().st_mode & 0o100)
+    return str(path.relative_to(root)), executable, None if path.is_dir() else path.read_bytes()
+
+
+def _table(value: Any) -> str:
+    """Arrays and frames: their types, and every value."""
+    match type(value).__module__.partition(".")[0]:
+        case "numpy":
+            return f"{value.dtype!r} {value.shape} {value.tobytes()!r}"
+        case "pandas":
+            columns = [exact(list(value[name])) for name in value]
+            return f"{value.dtypes.to_dict()} {value.index!r} {value.columns!r} {columns}"
+        case "polars":
+            return f"{value.schema} {exact(value.to_dict(as_series=False))}"
+        case _:
+            return f"{value.schema.remove_metadata()} {exact(value.to_pydict())}"
 
 
 def _zone(zone: dt.tzinfo | None) -> str:

@@ -4,6 +4,7 @@ As source, so that another process can import the same definitions, and so that 
 is a tree of terms, so that one leaf of it can be made wrong.
 """
 
+import hashlib
 import keyword
 import struct
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ WRONG = "Odd()"
 
 @dataclass(frozen=True)
 class Term:
-    """A value's source: a leaf's text, or what is around its parts; of each what goes before it and its step in paths."""
+    """A value's source: a leaf's text, or what is around its parts; of each, what goes before it and its step."""
 
     head: str
     parts: tuple[tuple[str, str, "Term"], ...] = ()
@@ -111,8 +112,8 @@ _MEMBERS = st.one_of(
 def enums(draw: st.DrawFn) -> Shape:
     """An Enum class of its own, with an alias."""
     values = draw(_MEMBERS)
-    name = f"Kind{draw(_NUMBERS)}"
     lines = [f"    M{i} = {value!r}" for i, value in enumerate(values)]
+    name = _named("Kind", lines)
     definition = "\n".join([f"class {name}(enum.Enum):", *lines, "    ALIAS = M0"])
     members = st.integers(0, len(values) - 1).map(lambda i: f"{name}.M{i}")
     return Shape(name, _leaves(members), "choice", (definition,))
@@ -133,7 +134,11 @@ def literals(draw: st.DrawFn) -> Shape:
     return Shape(f"Literal[{', '.join(texts)}]", _leaves(st.sampled_from(texts)), "choice")
 
 
-_NUMBERS = st.integers(0, 10**12)
+def _named(kind: str, content: list[str]) -> str:
+    """A class's name: another one for other content."""
+    return f"{kind}{hashlib.sha256(repr(content).encode()).hexdigest()[:12]}"
+
+
 _FIELDS = st.lists(
     st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True).filter(lambda name: not keyword.iskeyword(name)),
     unique=True,
@@ -197,18 +202,21 @@ def records(draw: st.DrawFn, shapes: st.SearchStrategy[Shape]) -> Shape:
     """A class of its own with fields: a dataclass, a NamedTuple or a TypedDict."""
     names = draw(_FIELDS)
     fields = {name: draw(shapes) for name in names}
-    name = f"Record{draw(_NUMBERS)}"
+    said = [f"{field}: {shape.expression}" for field, shape in fields.items()]
     match draw(st.sampled_from(["dataclass", "named tuple", "typed dict"])):
         case "dataclass":
             options = ", ".join(
                 f"{option}={draw(st.booleans())}" for option in ("frozen", "slots", "kw_only")
             )
+            name = _named("Data", [options, *said])
             head = f"@dataclasses.dataclass({options})\nclass {name}:"
             return _record(name, head, fields, f"{name}(", ")", "dataclass")
         case "named tuple":
+            name = _named("Named", said)
             return _record(name, f"class {name}(NamedTuple):", fields, f"{name}(", ")", "named tuple")
         case _:
             absent = frozenset(draw(st.sets(st.sampled_from(sorted(fields))))) if fields else frozenset()
+            name = _named("Keyed", [*said, *sorted(absent)])
             return _record(name, f"class {name}(TypedDict):", fields, "dict(", ")", "dict", absent)
 
 

@@ -56,8 +56,8 @@ class DatetimeConverter(conversion.Converter):
             return literals_pb2.List(nones=0)
         if set(map(type, values)) != {dt.datetime}:
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
-        zones = {id(zone): zone for zone in map(_TZINFO, values)}
-        if len(zones) == 1 and _fixed(next(iter(zones.values()))) is not None:
+        zones = set(map(_TZINFO, values))
+        if len(zones) == 1 and _fixed(next(iter(zones))) is not None:
             offset, name = self._zone(values[0], place(0))
             offsets, names = [offset], [name]
         else:
