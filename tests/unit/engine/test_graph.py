@@ -152,3 +152,109 @@ OFFLOADED = literals_pb2.Literal(
 def load(literal: literals_pb2.Literal) -> literals_pb2.Literal:
     assert literal == OFFLOADED
     return config(9, [])
+
+
+def test_a_dict_of_promises_and_constants_keeps_its_order_and_converts_its_values():
+    optional = literal_types.optional(literal_types.INT)
+    compiled = workflow(("x", literal_types.INT), takes=literal_types.dict_of(optional))
+    made = binding(compiled).dict
+    made.keys.extend(["b", "a"])
+    made.values.add().literal.union.value.none.SetInParent()
+    made.values[0].literal.union.variant = 1
+    made.values.add().promise.variable = "x"
+    value = value_of(compiled, x=literals.from_int(7))
+    assert list(value.dict.keys) == ["b", "a"]
+    assert literals.to_json(value, compiled.tasks[0].interface.inputs[0].type) == {"b": None, "a": 7}
+
+
+def test_a_record_of_promises_has_its_fields_in_the_types_order_and_may_lack_what_has_a_default():
+    point = literal_types.record("P", dict.fromkeys("xyz", literal_types.INT), defaults=["z"])
+    compiled = workflow(("n", literal_types.INT), takes=point)
+    made = binding(compiled).record
+    made.fields.add(name="y").value.literal.integer = 2
+    made.fields.add(name="x").value.promise.variable = "n"
+    value = value_of(compiled, n=literals.from_int(1))
+    assert [(each.name, each.value.integer) for each in value.record.fields] == [("x", 1), ("y", 2)]
+
+
+def test_a_tuple_and_containers_in_containers_are_put_together():
+    takes = literal_types.tuple_of(literal_types.list_of(literal_types.dict_of(literal_types.INT)))
+    compiled = workflow(("n", literal_types.INT), takes=takes)
+    inner = binding(compiled).record.fields.add(name="0").value.list.elements.add().dict
+    inner.keys.append("a")
+    inner.values.add().promise.variable = "n"
+    value = value_of(compiled, n=literals.from_int(1))
+    assert literals.to_json(value, takes) == [[{"a": 1}]]
+
+
+@pytest.mark.parametrize(("kind", "variant"), [("dict", 1), ("record", 2)])
+def test_a_container_for_a_union_is_of_the_first_variant_that_takes_its_promises(kind, variant):
+    takes = literal_types.union(
+        literal_types.dict_of(literal_types.STRING),
+        literal_types.dict_of(literal_types.INT),
+        literal_types.record("P", {"x": literal_types.INT}),
+    )
+    compiled = workflow(("n", literal_types.INT), takes=takes)
+    if kind == "dict":
+        binding(compiled).dict.keys.append("x")
+        binding(compiled).dict.values.add().promise.variable = "n"
+    else:
+        binding(compiled).record.fields.add(name="x").value.promise.variable = "n"
+    value = value_of(compiled, n=literals.from_int(1))
+    assert value.union.variant == variant
+    assert literals.to_json(value.union.value, takes.union.variants[variant]) == {"x": 1}
+
+
+def test_a_path_leads_through_keys_and_into_tuples():
+    table = literal_types.dict_of(literal_types.tuple_of(literal_types.STRING, literal_types.INT))
+    compiled = workflow(("table", table), takes=literal_types.INT)
+    promise = binding(compiled).promise
+    promise.variable = "table"
+    promise.path.add(key="a")
+    promise.path.add(index=-1)
+    pair = literals.from_tuple([literals.from_str("x"), literals.from_int(7)])
+    assert value_of(compiled, table=literals.from_dict({"a": pair})) == literals.from_int(7)
+
+
+def test_a_key_that_is_not_there_is_told_with_the_variable():
+    compiled = workflow(("table", literal_types.dict_of(literal_types.INT)), takes=literal_types.INT)
+    binding(compiled).promise.variable = "table"
+    binding(compiled).promise.path.add(key="b")
+    graph = engine.Graph(compiled)
+    assert graph.fragile[0]
+    state = engine.State(graph)
+    event = events_pb2.Event(time_us=1)
+    given = literals.as_map({"table": literals.from_dict({"a": literals.from_int(1)})})
+    event.execution_started.inputs.CopyFrom(given)
+    engine.step(graph, state, event)
+    with pytest.raises(errors.ConversionError, match="b"):
+        engine.inputs(graph, state, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("map", "a map"),
+        ("branch", "a conditional"),
+        ("gate", "a gate"),
+        ("launch_plan", "the launch of another execution"),
+        ("workflow", "a workflow of which only the interface is known"),
+    ],
+)
+def test_a_kind_of_node_that_can_not_run_yet_is_refused_by_name(kind, said):
+    compiled = workflow(takes=literal_types.INT)
+    getattr(compiled.workflow.nodes[0], kind).SetInParent()
+    with pytest.raises(errors.Unimplemented, match=f"node `n` of workflow `w` is {said}") as caught:
+        engine.Graph(compiled)
+    assert (caught.value.code, caught.value.where) == ("Unimplemented", "w")
+
+
+def test_failure_handlers_and_programs_in_images_are_refused_too():
+    compiled = workflow(takes=literal_types.INT)
+    compiled.workflow.nodes[0].section.failure.SetInParent()
+    with pytest.raises(errors.Unimplemented, match="run when the execution has failed"):
+        engine.Graph(compiled)
+    compiled.workflow.nodes[0].ClearField("section")
+    compiled.tasks[0].container.image = "registry/tool:1"
+    with pytest.raises(errors.Unimplemented, match="task `t` of workflow `w` runs an image"):
+        engine.Graph(compiled)
