@@ -7,13 +7,10 @@ same expression would give outside of a workflow, so authors never meet this cla
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from typedflow.compiler import diagnostics
 from typedflow.pb import literals_pb2, workflows_pb2
-
-if TYPE_CHECKING:
-    from typedflow.authoring.promise import Promise
 
 HINT = "combine conditions with `&`, `|` and `~`, each comparison in parentheses, as in `(1 < n) & (n < 5)`"
 
@@ -33,32 +30,43 @@ class Condition:
 
     Attributes:
         origin: the trace.
-        message: on the wire.
         promises: what it is about.
     """
 
-    __slots__ = ("message", "origin", "promises")
+    __slots__ = ("_kind", "_message", "_parts", "origin", "promises")
 
-    def __init__(self, origin: Origin, message: workflows_pb2.Condition, promises: Sequence[Promise]) -> None:
+    def __init__(self, origin: Origin, message: workflows_pb2.Condition, promises: Sequence[Any]) -> None:
         self.origin: Origin = origin
-        self.message: workflows_pb2.Condition = message
-        self.promises: tuple[Promise, ...] = tuple(promises)
+        self.promises: tuple[Any, ...] = tuple(promises)
+        self._message = message
+        self._kind = ""
+        self._parts: tuple[Condition, ...] = (self,)
+
+    @classmethod
+    def combined(cls, kind: str, first: Condition, second: Condition) -> Condition:
+        """`all` or `any` of two; a chain of one kind is one list, which is written down once."""
+        made = cls(first.origin, workflows_pb2.Condition(), first.promises + second.promises)
+        made._kind = kind
+        made._parts = first._of_kind(kind) + second._of_kind(kind)
+        return made
+
+    @property
+    def message(self) -> workflows_pb2.Condition:
+        """On the wire."""
+        if self._kind == "":
+            return self._message
+        conditions = workflows_pb2.Conditions(conditions=[each.message for each in self._parts])
+        if self._kind == "all":
+            return workflows_pb2.Condition(all=conditions)
+        return workflows_pb2.Condition(any=conditions)
 
     def __and__(self, other: object) -> Condition:
         second = self._of(other)
-        if second is None:
-            return NotImplemented
-        parts = [*_flat(self.message, "all"), *_flat(second.message, "all")]
-        message = workflows_pb2.Condition(all=workflows_pb2.Conditions(conditions=parts))
-        return Condition(self.origin, message, self.promises + second.promises)
+        return NotImplemented if second is None else Condition.combined("all", self, second)
 
     def __or__(self, other: object) -> Condition:
         second = self._of(other)
-        if second is None:
-            return NotImplemented
-        parts = [*_flat(self.message, "any"), *_flat(second.message, "any")]
-        message = workflows_pb2.Condition(any=workflows_pb2.Conditions(conditions=parts))
-        return Condition(self.origin, message, self.promises + second.promises)
+        return NotImplemented if second is None else Condition.combined("any", self, second)
 
     __rand__ = __and__  # of a constant, which has no say in the order
     __ror__ = __or__
@@ -89,6 +97,9 @@ class Condition:
     def __repr__(self) -> str:
         return f"<condition on {', '.join(map(repr, self.promises))}>"
 
+    def _of_kind(self, kind: str) -> tuple[Condition, ...]:
+        return self._parts if self._kind == kind else (self,)
+
     def _of(self, other: object) -> Condition | None:
         if isinstance(other, Condition):
             return other
@@ -104,10 +115,3 @@ def constant(origin: Origin, value: bool) -> Condition:
     """A bool that is known already."""
     binding = workflows_pb2.BindingValue(literal=literals_pb2.Literal(boolean=value))
     return Condition(origin, workflows_pb2.Condition(value=binding), ())
-
-
-def _flat(message: workflows_pb2.Condition, kind: str) -> Sequence[workflows_pb2.Condition]:
-    """`a & b & c` is one list of three."""
-    if message.WhichOneof("condition") != kind:
-        return [message]
-    return message.all.conditions if kind == "all" else message.any.conditions

@@ -95,7 +95,9 @@ class ContainerTask(Task[..., Any]):
             raise errors.DefinitionError(message, where=where, hint=error.hint, code=error.code) from None
         self.image: str = _text("image", image)
         self.command: tuple[str, ...] = tuple(_text("command", each) for each in _several("command", command))
-        self.arguments: tuple[str, ...] = tuple(_text("arguments", each) for each in _several("arguments", arguments))
+        self.arguments: tuple[str, ...] = tuple(
+            _text("arguments", each) for each in _several("arguments", arguments)
+        )
         self.input_folder = input_folder
         self.output_folder = output_folder
         self.description = description

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from typedflow import identifiers
 from typedflow.authoring.called import Called
+from typedflow.authoring.trace import Key
 from typedflow.pb import identifiers_pb2, launch_plans_pb2, tasks_pb2, workflows_pb2
-
-Key: TypeAlias = tuple[int, str, str, str, str]
 
 
 class LocalResolver:

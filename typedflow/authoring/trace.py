@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from typedflow import identifiers, literal_types, spelling
 from typedflow.authoring import binding, definitions, signature, source
@@ -18,8 +18,8 @@ from typedflow.authoring.promise import Nothing, Promise, outputs, path_text, st
 from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, identifiers_pb2, tasks_pb2, types_pb2, workflows_pb2
 
-if TYPE_CHECKING:
-    from typedflow.authoring.called import Called
+Key: TypeAlias = tuple[int, str, str, str, str]
+"""Of an identifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Trace:
         self.name = name
         self.nodes: list[workflows_pb2.Node] = []
         self.mistakes: list[diagnostics_pb2.Diagnostic] = []
-        self.called: dict[tuple[int, str, str, str, str], Called[..., Any]] = {}
+        self.called: dict[Key, Any] = {}
         self.scope: Scope = Scope()
         self.unfinished: dict[object, diagnostics_pb2.Diagnostic] = {}
         self._open: list[object] = []
@@ -102,7 +102,7 @@ class Trace:
             binding.bind(self, bound.value, value, read.parameters.get(variable), place.input(variable))
             node.inputs.append(bound)
 
-    def use(self, called: Called[..., Any], place: Place) -> None:
+    def use(self, called: Any, place: Place) -> None:
         """Remembers what a node calls. Two definitions of one name are told."""
         known = self.called.setdefault(identifiers.key(called.reference()), called)
         if not called.is_same(known):

@@ -11,6 +11,7 @@ from typedflow import compiler, errors, identifiers
 from typedflow.authoring import resolver, runner
 from typedflow.authoring.called import Called
 from typedflow.authoring.task import Task
+from typedflow.authoring.trace import Key
 from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, identifiers_pb2, workflows_pb2
 
@@ -31,7 +32,7 @@ class Traced:
     """
 
     template: workflows_pb2.WorkflowTemplate
-    called: Mapping[resolver.Key, Called[..., Any]]
+    called: Mapping[Key, Called[..., Any]]
     mistakes: list[diagnostics_pb2.Diagnostic]
     ended: bool = True
     raised: BaseException | None = None
@@ -61,9 +62,9 @@ class Wiring(Called[P, R]):
         """What the compiler makes of it. Raises CompileError with every diagnostic."""
         return compiled(self.traced)
 
-    def tasks(self) -> dict[resolver.Key, Task[..., Any]]:
+    def tasks(self) -> dict[Key, Task[..., Any]]:
         """The tasks that its nodes call, and those of the workflows whose nodes take the place of one."""
-        found: dict[resolver.Key, Task[..., Any]] = {}
+        found: dict[Key, Task[..., Any]] = {}
         for key, each in self.traced.called.items():
             if isinstance(each, Task):
                 found[key] = each
