@@ -200,6 +200,7 @@ OPERATORS = workflows_pb2.Operator
         (lambda n: n >= 3, OPERATORS.OPERATOR_GREATER_OR_EQUAL),
         (lambda n: 3 < n, OPERATORS.OPERATOR_GREATER),  # noqa: SIM300 - tried
     ],
+    ids=["==", "!=", "<", "<=", ">", ">=", "mirrored"],
 )
 def test_comparisons_become_conditions(decide: Any, expected: int):
     @workflow
