@@ -23,6 +23,7 @@ VARIES = [
     (r"\b\d+\.\d+ ?s\b", "DURATION"),
     (r"\b0\.\d{4,}\b", "SCORE"),
     (r"\b[0-9a-f]{16}\b", "VERSION"),
+    (r"\bb3:[0-9a-f]{9}\.\.\.", "DIGEST"),
     (r" +", " "),
     (r" $", ""),
 ]

@@ -75,7 +75,7 @@ def _line(difference: registry_pb2.Difference, width: int) -> str:
         return click.style(f"  + {path}  {new}", fg="green")
     if not new:
         return click.style(f"  - {path}  {old}", fg="red")
-    return f"  {click.style('~', fg='yellow')} {path}  {old} -> {new}"
+    return f"  {click.style('~', fg='yellow')} {path}  {old}  =>  {new}"
 
 
 def _record(found: CompareEntitiesResponse) -> dict[str, object]:

@@ -79,7 +79,7 @@ def test_a_comparison_is_told_part_by_part_with_what_breaks_marked():
                       workflow all-1 v1
 
         content
-          ~ schedule             0 2 * * * UTC -> 0 3 * * * UTC
+          ~ schedule             0 2 * * * UTC  =>  0 3 * * * UTC
           + nodes.evaluate       pipeline.evaluate
           - code.pipeline.scale  b3:0123456789
           and 1000 more
