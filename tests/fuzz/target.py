@@ -16,6 +16,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import atheris
 
@@ -107,7 +108,7 @@ def register(request: RegisterRequest) -> None:
                 raise AssertionError("what was compiled does not compile to itself")
 
 
-def told(result: compiler.Result[Message]) -> None:
+def told(result: compiler.Result[Any]) -> None:
     if (result.value is None) != bool(result.diagnostics):
         raise AssertionError("a value and diagnostics, or neither")
     unknown = {each.code for each in result.diagnostics} - CODES
@@ -244,17 +245,16 @@ VALUES = [
 def mutate(data: bytes, most: int, seed: int) -> bytes:
     """Changes the message that the bytes are; bytes that are none, and some others, as bytes."""
     rng = random.Random(seed)
-    kinds = {REGISTRATION: RegisterRequest, VALUE: Variable}
-    kind = kinds.get(data[:1])
-    if kind is None or rng.random() < 0.2:
-        return atheris.Mutate(data, most)
+    message: Message = RegisterRequest() if data[:1] == REGISTRATION else Variable()
+    if data[:1] not in (REGISTRATION, VALUE) or rng.random() < 0.2:
+        return bytes(atheris.Mutate(data, most))
     try:
-        message = kind.FromString(data[1:])
+        message.ParseFromString(data[1:])
         for _ in range(rng.randint(1, 4)):
             DAMAGE(message, rng)
         changed = data[:1] + message.SerializeToString()
     except (DecodeError, ValueError):  # it became too deep to be encoded
-        return atheris.Mutate(data, most)
+        return bytes(atheris.Mutate(data, most))
     return changed if len(changed) <= most else data
 
 

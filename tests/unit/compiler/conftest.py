@@ -187,7 +187,7 @@ class Build:
     @staticmethod
     def compare(left: BindingValue, sign: str, right: BindingValue) -> Condition:
         signs = ["==", "!=", "<", "<=", ">", ">="]
-        operator = Operator.Name(signs.index(sign) + 1)
+        operator = Operator.values()[signs.index(sign) + 1]
         return Condition(comparison=Comparison(operator=operator, left=left, right=right))
 
     def add_gate(self, node_id: str, bindings: Mapping[str, BindingValue] | None = None):

@@ -3,7 +3,7 @@
 import pytest
 
 from typedflow import literal_types, literals
-from typedflow.pb.workflows_pb2 import BindingValue, PathStep
+from typedflow.pb.workflows_pb2 import BindingValue, CompiledWorkflow, PathStep
 
 INT, FLOAT, STRING = literal_types.INT, literal_types.FLOAT, literal_types.STRING
 POINT = literal_types.record("Point", {"x": FLOAT, "y": FLOAT}, defaults=["y"])
@@ -32,7 +32,8 @@ def taking(made, type_, value):
 
 
 def bound(made, type_, value) -> BindingValue:
-    return taking(made, type_, value).compiled().workflow.nodes[1].inputs[0].value
+    compiled: CompiledWorkflow = taking(made, type_, value).compiled()
+    return compiled.workflow.nodes[1].inputs[0].value
 
 
 def test_constants_in_a_dict_take_its_values_type_and_its_order_stays(made, build):

@@ -64,6 +64,21 @@ def test_nodes_take_the_place_of_the_call_under_its_id(caller, build):
     assert [task.id.name for task in compiled.tasks] == ["pipeline.one", "pipeline.two"]
 
 
+def test_what_comes_out_is_as_if_the_nodes_had_been_written_out(caller, build):
+    caller.add_call("w", {"n": build.given("n"), "p": build.given("point")}, workflow="prep")
+    caller.add_call("v", {"n": build.of("w"), "p": build.of("w", "point")}, workflow="prep")
+    caller.add_output("o0", INT, build.of("v"))
+    written = tasks(build())
+    written.add_input("n", INT)
+    written.add_input("point", POINT)
+    written.add_node("w.first", {"n": build.given("n")}, task="one")
+    written.add_node("w.second", {"a": build.of("w.first"), "b": build.given("point", "x")}, task="two")
+    written.add_node("v.first", {"n": build.of("w.second")}, task="one")
+    written.add_node("v.second", {"a": build.of("v.first"), "b": build.given("point", "x")}, task="two")
+    written.add_output("o0", INT, build.of("v.second"))
+    assert caller.compiled() == written.compiled()
+
+
 def test_what_comes_out_compiles_to_itself_and_needs_no_workflow(caller, build):
     caller.add_call("w", {"n": build.given("n"), "p": build.given("point")}, workflow="prep")
     once = caller.compiled()

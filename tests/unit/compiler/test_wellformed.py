@@ -72,7 +72,9 @@ def test_a_union_has_no_variant_twice_however_it_is_named():
     union = LiteralType()
     for name in "AB":
         union.union.variants.add().CopyFrom(literal_types.record(name, {"a": literal_types.INT}))
-    assert wellformed.mistake(union).message.startswith("is a union that has B twice")
+    found = wellformed.mistake(union)
+    assert found is not None
+    assert found.message.startswith("is a union that has B twice")
 
 
 @pytest.mark.parametrize("kind", ["list", "dict", "stream", "custom", "record", "union"])
@@ -95,7 +97,9 @@ def test_every_kind_of_nesting_counts(kind):
             case _:
                 innermost = innermost.list.element
     innermost.CopyFrom(literal_types.INT)
-    assert wellformed.mistake(made).code == "NestingTooDeep"
+    found = wellformed.mistake(made)
+    assert found is not None
+    assert found.code == "NestingTooDeep"
 
 
 def test_huge_types_are_looked_at_in_linear_time():
@@ -106,6 +110,8 @@ def test_huge_types_are_looked_at_in_linear_time():
     for i in range(100_000):
         record.record.fields.add(name=f"f{i}").type.CopyFrom(literal_types.INT)
     begun = time.process_time()
-    assert wellformed.mistake(enum).message == "is an enum of more than 10,000 members"
+    found = wellformed.mistake(enum)
+    assert found is not None
+    assert found.message == "is an enum of more than 10,000 members"
     assert wellformed.mistake(record) is None
     assert time.process_time() - begun < 10
