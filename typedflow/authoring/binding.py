@@ -189,14 +189,16 @@ def _bind_parts(
 ) -> None:
     ways = hints.apart(annotation, value)
     if not ways:
-        listable = isinstance(value, tuple)
+        hint = "give one of its parts, or write list(...)" if isinstance(value, tuple) else ""
+        if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+            hint = "its keys must be texts"
         trace.mistake(
             diagnostics.MISMATCHING_TYPES,
             f"{place.what} is given a {type(value).__name__} of promises",
             place,
             expected=signature.shown(annotation),
             given=f"{value!r:.100}",
-            hint="give one of its parts, or write list(...)" if listable else "",
+            hint=hint,
         )
         return
     apart = next((way for way in ways if len(ways) > 1 and _fits(way)), ways[0])
