@@ -107,6 +107,8 @@ class LaunchPlan(Called[P, R]):
         self.description = description
         self._module = source.calling_module()
         self._mistakes: list[diagnostics_pb2.Diagnostic] = []
+        self._read: Signature | None = None
+        self._left: Signature
         if not isinstance(workflow, Wiring):
             raise errors.DefinitionError(
                 f"LaunchPlan is given {workflow!r:.80}, which is not a workflow", where=self._where()
@@ -161,10 +163,18 @@ class LaunchPlan(Called[P, R]):
             schedule=self.schedule.message() if self.schedule else None,
         )
 
-    @functools.cached_property
-    def _left(self) -> Signature:
-        """The workflow's signature without what is fixed, and with the launch plan's defaults."""
+    @property
+    def signature(self) -> Signature:
+        """What may be given at launch, and what comes out."""
+        if self.broken:
+            raise definitions.AlreadyTold(f"{self.what} has mistakes in its definition")
         read = self.workflow.signature
+        if self._read is not read:  # a workflow may be built further
+            self._read, self._left = read, self._left_of(read)
+        return self._left
+
+    def _left_of(self, read: Signature) -> Signature:
+        """The workflow's signature without what is fixed, and with the launch plan's defaults."""
         parameters = {
             name: dataclasses.replace(each, default=self.default_inputs.get(name, each.default))
             for name, each in read.parameters.items()
@@ -179,11 +189,6 @@ class LaunchPlan(Called[P, R]):
                 if variable.name in defaults:
                     made.default.CopyFrom(defaults[variable.name])
         return Signature(parameters, read.outputs, read.form, interface)
-
-    @property
-    def signature(self) -> Signature:
-        """What may be given at launch, and what comes out."""
-        return self._left
 
     def with_overrides(self, *, name: str | None = None) -> Self:
         """The same, for one call; `name` becomes the node's name."""

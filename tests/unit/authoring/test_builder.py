@@ -100,10 +100,12 @@ def test_a_built_workflow_is_a_node_of_others_that_its_nodes_take_the_place_of()
 
 def test_a_workflow_may_be_built_further_after_a_call():
     built = chain("further", 1)
+    plan = LaunchPlan(built, name="plan", default_inputs={"n": 2})
     assert built(n=1) == 2
-    value = built.add_node(double, n=8)
-    built.add_output("more", value)
+    assert plan() == 4
+    built.add_output("more", built.add_node(double, n=built.add_input("m", int, default=8)))
     assert built(n=1) == (2, 16)
+    assert plan(m=1) == (4, 2)
 
 
 def test_e7_a_built_workflow_has_a_handler_of_failures():

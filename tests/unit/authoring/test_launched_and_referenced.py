@@ -273,3 +273,14 @@ def test_what_a_file_defines_and_calls_is_registered_and_what_it_refers_to_is_no
     assert [each.id.name for each in made.launch_plans] == ["referring_pipeline.plan"]
     container = next(each for each in made.tasks if each.id.name.endswith("tool"))
     assert container.code.fingerprint.startswith("b3:")
+
+
+def test_a_mistaken_launch_plan_that_is_called_is_told_once(tmp_path: Path):
+    (tmp_path / "mistaken_plan.py").write_text(
+        "from typedflow import *\n\n@task\ndef double(n: int) -> int:\n    return 2 * n\n\n"
+        "@workflow\ndef doubled(n: int) -> int:\n    return double(n=n)\n\n"
+        "plan = LaunchPlan(doubled, name='plan', default_inputs={'m': 1})\n\n"
+        "@workflow\ndef launches(n: int) -> int:\n    return plan(n=n)\n"
+    )
+    _, mistakes = serialize.check([tmp_path / "mistaken_plan.py"])
+    assert [(each.code, each.position.line) for each in mistakes] == [("UnknownInput", 11)]
