@@ -41,7 +41,7 @@ def _content(value: Any) -> str:
             return value.name
         case float():
             return struct.pack("<d", value).hex()
-        case dt.datetime() if type(value).__name__ != "NaTType":  # which pandas makes a datetime
+        case dt.datetime():
             return f"{value.replace(tzinfo=None).isoformat()} {value.fold} {value.utcoffset()} {_zone(value.tzinfo)}"
         case decimal.Decimal():
             return f"{value.as_tuple()}"
@@ -75,7 +75,9 @@ def _table(value: Any) -> str:
         case "numpy":
             return f"{value.dtype!r} {value.shape} {value.tobytes()!r}"
         case "pandas":
-            columns = [exact(list(value[name])) for name in value]
+            columns = [
+                repr(list(value[name])) for name in value
+            ]  # UTC may be another class, of the same name
             return f"{value.dtypes.to_dict()} {value.index!r} {value.columns!r} {columns}"
         case "polars":
             return f"{value.schema} {exact(value.to_dict(as_series=False))}"

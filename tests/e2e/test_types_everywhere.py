@@ -1,0 +1,80 @@
+"""T1, T2: every type, through a direct call, the command line and a server, is the same to the last bit."""
+
+import importlib
+import sys
+
+import pytest
+
+from tests.e2e import every_type, machines, terminals
+from typedflow.catalog import MemoryCatalog
+from typedflow.testing import local
+
+MODULES = {"every": every_type.CASES, "every_polars": every_type.POLARS}
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory):
+    """A machine with a server, and the module."""
+    machine = machines.Machine(tmp_path_factory.mktemp("types"))
+    machine.up()
+    yield terminals.Terminal(machine)
+    machine.close()
+
+
+@pytest.fixture(scope="module")
+def folder(terminal):
+    """Where the modules are, which may be imported here, too."""
+    made = every_type.write(terminal.machine._code).parent
+    before = sys.dont_write_bytecode, sys.path
+    sys.dont_write_bytecode, sys.path = True, [str(made), *sys.path]
+    yield made
+    sys.dont_write_bytecode, sys.path = before
+    for name in (*MODULES, "exactness"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def client(terminal):
+    with terminal.machine.client() as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=["every", pytest.param("every_polars", marks=pytest.mark.slow)])
+def module(request, folder):
+    return request.param
+
+
+def nodes_of(module):
+    return {f"{step}_{each.name}" for each in MODULES[module] for step in ("make", "check")}
+
+
+@pytest.fixture(scope="module")
+def ran(terminal, folder, module):
+    """What `typedflow run` says, each task of which compared what it was given."""
+    return terminal.read("run", str(folder / f"{module}.py"), module)
+
+
+def test_every_task_is_given_exactly_what_another_process_made(ran, module):
+    told = {each["id"]: each["error"] for each in ran["nodes"] if each["phase"] != "SUCCEEDED"}
+    assert told == {}
+    assert {each["id"]: each["cache"] for each in ran["nodes"]} == dict.fromkeys(
+        nodes_of(module), "POPULATED"
+    )
+
+
+def test_programs_read_each_value_in_the_form_of_its_type(ran, module, terminal):
+    read = terminal.read("get", "executions", ran["id"])["outputs"]
+    assert read == ran["outputs"]
+    expected = {each.name: each.json for each in MODULES[module]}
+    assert {name: value for name, value in read.items() if value != expected[name]} == {}
+
+
+def test_c5_a_program_and_a_direct_call_have_the_keys_that_the_command_line_had(ran, module, folder, client):
+    client.register(folder / f"{module}.py")
+    again = client.launch(module).wait(machines.PATIENCE_S)
+    assert {each.id: each.cache for each in again.nodes} == dict.fromkeys(nodes_of(module), "HIT")
+    kept = MemoryCatalog()
+    with local(cache=kept):
+        getattr(importlib.import_module(module), module)()
+    here = {each.node: key for key, each in kept._entries.items()}
+    assert here == {each.id: each.message.cache_key for each in again.nodes}
