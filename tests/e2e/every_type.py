@@ -317,7 +317,7 @@ CASES = [
     Case("molecule", "Molecule", "Molecule('H2O')", "H2O"),
     Case("balls", "list[Ball]", "[Ball('O2')]", [Stored(size=2)]),
 ]
-# Apart, as a process that has loaded polars has threads and can't be forked: each of these tasks begins with its import.
+# Apart: a process that has loaded polars has threads and can not be forked, so each of these tasks begins with its import.
 POLARS = [
     Case("polars", "pl.DataFrame", "polars_frame()", Stored(rows=2)),
     Case("measured_polars", "DataFrame[Measured]", "measured()", Stored(rows=2)),
