@@ -175,12 +175,10 @@ class Conditions:
     ) -> Comparison | None:
         """A comparison one side of which, or both, is a constant: it takes the other's type."""
         constant, other = (left, right) if left.constant is not None else (right, left)
-        assert constant.constant is not None
-        made = constants.attempt(constant.constant, other.type)
+        made, given = self._attempt(constant, other)
         if not isinstance(made, Literal) and other.constant is not None:
             constant, other = other, constant
-            assert constant.constant is not None
-            made = constants.attempt(constant.constant, other.type)
+            made, given = self._attempt(constant, other)
         if not isinstance(made, Literal):
             if made.code == diagnostics.INVALID_VALUE:
                 self._differ(
@@ -192,7 +190,7 @@ class Conditions:
             else:
                 self._sources.add(
                     made.code,
-                    f"{what} compares {other.shown} with {constant.shown}",
+                    f"{what} compares {other.shown} with {constants.described(given, other.type)}",
                     expected=self._text(other),
                     given=made.given,
                     label=made.reason,
@@ -201,12 +199,16 @@ class Conditions:
             return None
         if not self._allowed(comparison.operator, other, what):
             return None
-        if made is constant.constant or made == constant.constant:
+        if made is given or made == given:
             return comparison
         value = BindingValue(literal=made)
         if constant is left:
             return Comparison(operator=comparison.operator, left=value, right=comparison.right)
         return Comparison(operator=comparison.operator, left=comparison.left, right=value)
+
+    def _attempt(self, constant: _Side, other: _Side) -> tuple[Literal | constants.Misfit, Literal]:
+        assert constant.constant is not None, "converts what is no constant"
+        return constants.attempt(constant.constant, other.type), constant.constant
 
     def _allowed(self, operator: Operator.ValueType, side: _Side, what: str) -> bool:
         """Whether values of the type can be compared so."""
@@ -257,16 +259,14 @@ class Conditions:
 
     def _differ(self, left: _Side, right: _Side, what: str, hint: str) -> None:
         one, other = self._text(left), self._text(right)
-        if left.constant is None:
-            label = f"{left.shown} is {one}, " + (
-                f"not {right.shown}" if right.constant is not None else f"{right.shown} is {other}"
-            )
+        if left.constant is not None and right.constant is not None:
+            label = f"{left.shown} and {right.shown}"
+        elif right.constant is not None:
+            label = f"{left.shown} is {one}, not {constants.described(right.constant, left.type)}"
+        elif left.constant is not None:
+            label = f"{right.shown} is {other}, not {constants.described(left.constant, right.type)}"
         else:
-            label = (
-                f"{left.shown} and {right.shown}"
-                if right.constant is not None
-                else f"{right.shown} is {other}, not {left.shown}"
-            )
+            label = f"{left.shown} is {one}, {right.shown} is {other}"
         self._mismatch(f"{what} compares {one} with {other}", one, other, label, hint)
 
     def _mismatch(self, message: str, expected: str, given: str, label: str, hint: str) -> None:

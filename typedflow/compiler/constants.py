@@ -83,10 +83,18 @@ def attempt(literal: Literal, target: LiteralType) -> Literal | Misfit:
     try:
         return literals.constant(literal, target, "")
     except errors.ConversionError as error:
-        given = "nothing" if literal.WhichOneof("value") is None else literals.describe(literal)
+        given = described(literal, target)
         where = f"at `{cut(error.where, 200)}`: " if error.where else ""
         code = error.code if error.code == diagnostics.ILLEGAL_ENUM_VALUE else diagnostics.INVALID_VALUE
         return Misfit(code, f"{where}{error.message}", given, error.hint)
+
+
+def described(literal: Literal, target: LiteralType) -> str:
+    """A constant for a sentence; of one that is meant for something sensitive only of what kind it is."""
+    kind = literal.WhichOneof("value")
+    if kind is None:
+        return "nothing"
+    return f"a {kind}" if literal_types.has_sensitive(target) else literals.describe(literal)
 
 
 def shape_mistake(literal: Literal) -> tuple[str, str] | None:

@@ -73,7 +73,7 @@ EXPLANATIONS: Final = (
     Explanation(
         diagnostics.FIELD_NOT_FOUND,
         "A promise is followed into a field, or by an index, that a value of its type does not have.",
-        "Use one of the type's fields; only records have fields, only lists have elements, and `T | None` has neither.",
+        "Use a field of a record, a key of a dict, an index of a list or a tuple; `T | None` has none of them.",
         "train(rate=config.learning_rat)         # Config has `learning_rate`",
     ),
     Explanation(
@@ -180,7 +180,7 @@ EXPLANATIONS: Final = (
     ),
     Explanation(
         diagnostics.NESTING_TOO_DEEP,
-        "A type or a value is nested to more than 24 levels of lists, unions and records.",
+        "A type, a value or a condition is nested to more than 24 levels.",
         "Flatten it, or pass it as a file.",
         "list[list[list[...]]]                   # 25 times",
     ),

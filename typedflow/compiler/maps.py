@@ -260,7 +260,7 @@ def _other_than_list(value: BindingValue | None, binder: Binder) -> str:
             return (
                 ""
                 if constant.WhichOneof("value") in ("list", "offloaded", None)
-                else literals.describe(constant)
+                else f"a {constant.WhichOneof('value')}"
             )
         case kind:
             return kind if kind in _NOT_LISTS else ""
@@ -271,4 +271,5 @@ def _untagged(literal: Literal) -> Literal:
 
 
 def _kind(value: BindingValue) -> str:
-    return literals.describe(value.literal) if value.HasField("literal") else value.WhichOneof("value") or ""
+    found = value.literal if value.HasField("literal") else value
+    return f"a {found.WhichOneof('value')}"

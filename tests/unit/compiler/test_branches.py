@@ -449,3 +449,21 @@ def test_a_conditional_gives_what_types_it_declares_and_they_are_checked(build):
     made.case(size, Condition(value=made.value(literals.from_bool(True))), fail="yes")
     made.case(size, None, fail="no")
     assert [(each.code, each.node) for each in made.compile().diagnostics] == [("MissingAnnotation", "size")]
+
+
+def test_nothing_is_said_of_a_constant_that_is_compared_with_something_sensitive(sizes, build):
+    sizes.add_input("token", literal_types.sensitive(INT))
+    sizes.add_input("color", literal_types.sensitive(COLOR))
+    secret = build.value(literals.from_str("hunter2"))
+    for name, code in (("token", "ConditionTypeMismatch"), ("color", "IllegalEnumValue")):
+        found = condition_of(sizes, build.given(name), "==", secret).only()
+        assert found.code == code
+        assert "hunter2" not in str(found)
+
+
+def test_nothing_is_said_of_a_constant_for_something_sensitive(sizes, build):
+    sizes.add_task("login", {"token": literal_types.sensitive(INT)}, {})
+    sizes.add_node("login", {"token": build.value(literals.from_str("hunter2"))})
+    found = sizes.only()
+    assert (found.code, found.given) == ("InvalidValue", "a string")
+    assert "hunter2" not in str(found)
