@@ -83,7 +83,10 @@ columns = st.lists(
     max_size=3,
     unique_by=lambda c: c.name,
 )
-frames: Types = st.builds(literal_types.frame, columns, st.booleans())
+frames: Types = st.one_of(
+    st.builds(literal_types.frame, columns, st.booleans()),
+    st.builds(literal_types.frame, columns.filter(bool), filtered=st.just(True)),
+)
 files: Types = st.sampled_from(FORMATS).map(literal_types.file)
 directories: Types = st.sampled_from(FORMATS).map(literal_types.directory)
 arrays: Types = st.builds(
@@ -230,7 +233,12 @@ def literals_of(draw: st.DrawFn, t: LiteralType) -> Literal:  # noqa: C901, PLR0
                 array=Array(content=draw(contents), blob=draw(places), dtype=dtype, shape=[3] * axes)
             )
         case _:
-            return Literal(frame=Frame(content=draw(contents), blob=draw(places), type=t.frame))
+            columns = [bytes([draw(st.integers(0, 3))]) * 32 for _ in t.frame.columns]
+            content = literals.frame_content(0, [column.name for column in t.frame.columns], columns, b"")
+            actual = literal_types.frame(t.frame.columns, strict=True).frame
+            return Literal(
+                frame=Frame(content=content, blob=draw(places), type=actual, column_contents=columns)
+            )
 
 
 def several(element: LiteralType) -> st.SearchStrategy[list[Literal]]:
@@ -286,7 +294,8 @@ def _wider_of_its_kind(draw: st.DrawFn, t: LiteralType) -> LiteralType:
         case "array":
             return draw(st.sampled_from([t, literal_types.array(t.array.dtype), literal_types.array()]))
         case "frame" if not t.frame.strict and t.frame.columns:
-            return literal_types.frame(draw(some(t.frame.columns)))
+            kept = draw(some(t.frame.columns))
+            return literal_types.frame(kept, filtered=bool(kept) and draw(st.booleans()))
         case _:
             return t
 

@@ -16,7 +16,15 @@ from typedflow.compiler.report import cut
 from typedflow.pb import types_pb2
 
 if TYPE_CHECKING:
-    from typedflow.pb.types_pb2 import ArrayType, CustomType, EnumType, LiteralType, RecordType, UnionType
+    from typedflow.pb.types_pb2 import (
+        ArrayType,
+        CustomType,
+        EnumType,
+        FrameType,
+        LiteralType,
+        RecordType,
+        UnionType,
+    )
 
 MOST_VARIANTS: Final = 64
 """Of a union: each value may have to be tried with every variant."""
@@ -85,7 +93,7 @@ def _shallow_mistake(type_: LiteralType) -> Mistake | None:  # noqa: C901 - a ca
         case "directory":
             return _format_mistake("directory", type_.directory.format)
         case "frame":
-            return _names_mistake("columns", [column.name for column in type_.frame.columns])
+            return _frame_mistake(type_.frame)
         case "enum":
             return _enum_mistake(type_.enum)
         case "array":
@@ -112,6 +120,14 @@ def _names_mistake(what: str, names: list[str]) -> Mistake | None:
     seen: set[str] = set()
     twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
     return _malformed(f"has two {what} of the name `{cut(twice, 100)}`", twice)
+
+
+def _frame_mistake(frame: FrameType) -> Mistake | None:
+    if frame.filter and frame.strict:
+        return _malformed("is a frame that both refuses other columns and leaves them out", "filter, strict")
+    if frame.filter and not frame.columns:
+        return _malformed("is a frame of which only its own columns are read, and it has none", "filter")
+    return _names_mistake("columns", [column.name for column in frame.columns])
 
 
 def _format_mistake(what: str, format_: str) -> Mistake | None:

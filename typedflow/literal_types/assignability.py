@@ -15,7 +15,8 @@
   a simple type to an enum never;
 - a file, or a directory, of a format to one of the same or of any; never one to the other;
 - an array to one that asks for the same element type and axes, or for none;
-- a frame to one whose columns are among its own;
+- a frame to one whose columns are among its own; to a strict one only what has no others for sure, because it is
+  strict, or filtered itself;
 - a custom type to one of the same name and representation;
 - what is sensitive only to what is sensitive; what is not, to both. Inside what is sensitive the marks of parts do not
   matter: all of it is hidden.
@@ -340,7 +341,7 @@ def _frame_columns(source: FrameType, target: FrameType) -> Mismatch | None:
         if extra:
             noun = "column" if len(extra) == 1 else "columns"
             problems.append(f"{noun} {_listed(extra)} must not be there")
-        elif not source.strict:
+        elif not source.strict and not source.filter:
             problems.append("it may have further columns, which a strict schema refuses")
             hint = hint or "make the upstream's schema strict too"
     if len(problems) > _MOST_LISTED:

@@ -200,10 +200,14 @@ def directory(format: str = "") -> LiteralType:  # noqa: A002 - the field's name
 
 
 def frame(
-    columns: Sequence[Column] = (), strict: bool = False, schema: FrameSchema | None = None
+    columns: Sequence[Column] = (),
+    strict: bool = False,
+    schema: FrameSchema | None = None,
+    *,
+    filtered: bool = False,
 ) -> LiteralType:
-    """A table; of unknown columns when there are none and it is not strict."""
-    return LiteralType(frame=FrameType(columns=columns, strict=strict, schema=schema))
+    """A table; of unknown columns when there are none and it is not strict. Filtered: others are left out."""
+    return LiteralType(frame=FrameType(columns=columns, strict=strict, schema=schema, filter=filtered))
 
 
 def array(dtype: str = "", dimensions: int | None = None) -> LiteralType:

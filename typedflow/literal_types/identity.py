@@ -59,7 +59,8 @@ def _structure(t: LiteralType) -> Structure:  # noqa: C901, PLR0911 - a case for
             return ("directory", t.directory.format)
         case "frame":
             columns = ((c.name, c.dtype, c.nullable, c.optional) for c in t.frame.columns)
-            return ("frame", t.frame.strict, t.frame.schema.digest, *columns)
+            strictness = "filter" if t.frame.filter else t.frame.strict
+            return ("frame", strictness, t.frame.schema.digest, *columns)
         case "array" if t.array.HasField("dimensions"):
             return ("array", t.array.dtype, t.array.dimensions)
         case "array":

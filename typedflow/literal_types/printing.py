@@ -108,7 +108,7 @@ def _array_text(t: ArrayType) -> str:
 
 
 def _frame_text(t: FrameType) -> str:
-    kind = "strict dataframe" if t.strict else "dataframe"
+    kind = "strict dataframe" if t.strict else "filtered dataframe" if t.filter else "dataframe"
     if not t.columns:
         return f"{kind}[]" if t.strict else kind
     return f"{kind}[{', '.join(map(_column_text, t.columns))}]"

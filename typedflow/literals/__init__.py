@@ -23,6 +23,7 @@ from typedflow.literals.columns import (
 )
 from typedflow.literals.constants import constant
 from typedflow.literals.conversion import convert
+from typedflow.literals.frames import content as frame_content
 from typedflow.literals.lists import (
     concatenate,
     element,
@@ -80,6 +81,7 @@ __all__ = [
     "empty",
     "floats",
     "follow",
+    "frame_content",
     "from_bool",
     "from_bytes",
     "from_date",

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, TypeAlias
 
 from typedflow import errors, literal_types, spelling
-from typedflow.literals import columns, conversion, kinds, lists, scalars, shape, soundness
+from typedflow.literals import columns, conversion, frames, kinds, lists, scalars, shape, soundness
 from typedflow.pb.literals_pb2 import Dict, Dicts, FieldValue, List, Lists, Literal, Record, Union
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class _Fitting:
                 return self._dict(literal, target.dict.value, path)
             case "record", "record":
                 return self._record(literal, target, path)
+            case "frame", "frame" if not frames.is_selected(literal.frame, target.frame):
+                return self._selection(literal, target, path)
             case _:
                 return self._as_it_is(literal, target, path)
 
@@ -147,6 +149,12 @@ class _Fitting:
                 made.append(FieldValue(name=field.name, value=fitted[0]))
                 all_exact = all_exact and fitted[1]
         return Literal(record=Record(fields=made)), all_exact
+
+    def _selection(self, literal: Literal, target: LiteralType, path: str) -> Fitted:
+        if wrong := frames.contradiction(literal.frame):
+            return _refused(literal, target, path, f"it contradicts itself: {wrong}")
+        made = self._as_it_is(Literal(frame=frames.selected(literal.frame, target.frame)), target, path)
+        return made if isinstance(made, errors.ConversionError) else (made[0], False)
 
     def _elements(self, found: List, element: LiteralType, path: str, place: Place) -> FittedList:
         """The elements of a list, in `path`, that does not contradict itself; `place` has the path to each."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from typedflow import errors, literal_types
-from typedflow.literals import columns, lists, scalars
+from typedflow.literals import columns, frames, lists, scalars
 from typedflow.pb.literals_pb2 import Dict, Dicts, List, Lists, Literal, Record, Union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from typedflow.pb.types_pb2 import LiteralType, RecordType
+    from typedflow.pb.types_pb2 import FrameType, LiteralType, RecordType
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ def _conversion(source: LiteralType, target: LiteralType) -> _Conversion | None:
             return _of_elements(source.dict.value, target.dict.value)
         case "record", "record":
             return _between_records(target.record)
+        case "frame", "frame" if target.frame.filter:
+            return _selection(target.frame)
         case _:
             return None
 
@@ -212,6 +214,15 @@ def _between_records(target: RecordType) -> _Conversion:
         return columns.records(of.records.length, kept)
 
     return _Conversion(one, many)
+
+
+def _selection(target: FrameType) -> _Conversion:
+    def one(literal: Literal) -> Literal:
+        if not literal.HasField("frame") or frames.is_selected(literal.frame, target):
+            return literal
+        return Literal(frame=frames.selected(literal.frame, target))
+
+    return _Conversion(one, lambda _: None)
 
 
 def is_exact(value: int) -> bool:

@@ -1,7 +1,7 @@
 """Whether a value that somebody sent is of the type that it should be of, as it is: nothing is converted.
 
 What an offloaded literal stands for can't be seen here, and a frame's columns are checked by whoever reads its bytes:
-neither is looked at. Nothing of a sensitive value is ever said.
+of it is only looked at whether what it says of itself agrees. Nothing of a sensitive value is ever said.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from typedflow import errors, literal_types
-from typedflow.literals import columns, kinds, scalars, soundness
+from typedflow.literals import columns, frames, kinds, scalars, soundness
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -89,7 +89,7 @@ class Check:
                 fits = kind == "array" and _is_array(literal.array, of.array)
             case "frame":
                 fits = kind == "frame"
-                reason = _not_frame(literal.frame, of) if fits and self._frames else ""
+                reason = self._not_frame(literal.frame, of) if fits else ""
             case "stream":
                 fits = kind == "stream"
             case _:
@@ -190,6 +190,18 @@ class Check:
         missing = (f.name for f in of.fields if f.name not in given and not f.optional and not f.has_default)
         return next((f"field `{name}` is missing" for name in missing), "")
 
+    def _not_frame(self, found: Frame, of: LiteralType) -> str:
+        """What keeps a frame from being of a type, by the columns that it says it has."""
+        if wrong := frames.contradiction(found):
+            return f"it contradicts itself: {wrong}"
+        if not self._frames:
+            return ""
+        actual = literal_types.frame(found.type.columns, strict=True)
+        mismatch = literal_types.is_assignable(actual, literal_types.plain(of))
+        if mismatch:
+            return mismatch.reason
+        return "" if frames.is_selected(found, of.frame) else "it has other columns too"
+
     def _no_members(self, values: Iterable[EnumValue], of: EnumType) -> str:
         known = self.known.members(of)
         wrong = next((v for v in set(values) if literal_types.value_key(v) not in known), None)
@@ -213,14 +225,6 @@ def _not_decimal(values: Iterable[str]) -> str:
     except errors.ConversionError as error:
         return error.message
     return ""
-
-
-def _not_frame(found: Frame, of: LiteralType) -> str:
-    """What keeps a frame from being of a type, by the columns that it says it has."""
-    mismatch = literal_types.is_assignable(
-        literal_types.frame(found.type.columns, strict=True), literal_types.plain(of)
-    )
-    return mismatch.reason if mismatch else ""
 
 
 def _is_array(found: Array, of: ArrayType) -> bool:

@@ -761,16 +761,28 @@ class Frame(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
+    COLUMN_CONTENTS_FIELD_NUMBER: _builtins.int
+    INDEX_CONTENT_FIELD_NUMBER: _builtins.int
     content: _builtins.str
-    """Digest of the meaning: columns in order (name, logical type, validity, values with nulls zeroed) and the index."""
+    """Digest of the meaning: of the number of rows, the columns' names and digests, and the index's digest."""
     format: _builtins.str
     """`arrow` (IPC file) or `parquet`."""
     rows: _builtins.int
+    index_content: _builtins.bytes
+    """Likewise of the index; empty where that only counts the rows."""
     @_builtins.property
-    def blob(self) -> Global___Blob: ...
+    def blob(self) -> Global___Blob:
+        """May hold more columns than `type` has: those are no part of the value."""
+
     @_builtins.property
     def type(self) -> _types_pb2.FrameType:
         """What the frame really has, all columns."""
+
+    @_builtins.property
+    def column_contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """BLAKE3 of each column, 32 bytes: logical type, validity, values with nulls zeroed. As many as `type.columns`, so
+        that what a selection of them means is known without reading any.
+        """
 
     def __init__(
         self,
@@ -780,10 +792,12 @@ class Frame(_message.Message):
         format: _builtins.str = ...,
         rows: _builtins.int = ...,
         type: _types_pb2.FrameType | None = ...,
+        column_contents: _abc.Iterable[_builtins.bytes] | None = ...,
+        index_content: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "type", b"type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "content", b"content", "format", b"format", "rows", b"rows", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "column_contents", b"column_contents", "content", b"content", "format", b"format", "index_content", b"index_content", "rows", b"rows", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

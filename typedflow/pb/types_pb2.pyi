@@ -465,8 +465,11 @@ class FrameType(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     STRICT_FIELD_NUMBER: _builtins.int
     SCHEMA_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     strict: _builtins.bool
     """Exactly these columns and no other."""
+    filter: _builtins.bool
+    """Of a frame that has more, only these columns are taken; not together with `strict`."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]:
         """Empty is a frame of unknown columns, unless `strict`."""
@@ -481,10 +484,11 @@ class FrameType(_message.Message):
         columns: _abc.Iterable[Global___Column] | None = ...,
         strict: _builtins.bool = ...,
         schema: Global___FrameSchema | None = ...,
+        filter: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["schema", b"schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "schema", b"schema", "strict", b"strict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "filter", b"filter", "schema", b"schema", "strict", b"strict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -141,7 +141,9 @@ def misfits(actual: Sequence[types_pb2.Column], wanted: Columns, path: str) -> l
 
 def frame_type(wanted: Columns) -> types_pb2.LiteralType:
     """The type that travels in interfaces."""
-    return literal_types.frame(wanted.columns, strict=wanted.strict is True)
+    return literal_types.frame(
+        wanted.columns, strict=wanted.strict is True, filtered=wanted.strict == "filter"
+    )
 
 
 def _column(name: Any, spec: Any) -> types_pb2.Column:

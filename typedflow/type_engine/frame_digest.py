@@ -1,20 +1,25 @@
 """The content digest of a frame: what it means, and not how it lies in memory.
 
-Two tables have one digest when they have the same columns in the same order (name, logical type, which values are
-null, the others' values) and the same `described` bytes, which say what a library adds to the columns, such as an
-index. Chunks, slices, bytes under nulls, schema metadata, the width of offsets and of dictionary indices play no part;
-NaN is one value and is not null; -0.0 is not 0.0. The rule has a number and golden vectors: see docs/types.md.
+Each column has a digest of its own (logical type, which values are null, the others' values, and what a library adds to
+it), so has the index, and the whole is made of these (`literals.frame_content`): a selection of columns has its content
+without being read. Chunks, slices, bytes under nulls, schema metadata, the width of offsets and of dictionary indices
+play no part; NaN is one value and is not null; -0.0 is not 0.0. The rules have numbers and golden vectors: see
+docs/hashing.md.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from blake3 import blake3
 
-FORMAT = 1
+from typedflow import literals
+
+_COLUMN = b"typedflow:column:1\0"
+_INDEX = b"typedflow:index:1\0"
 
 _SHORT_NAMES = {
     "large_string": "string",
@@ -28,26 +33,61 @@ class Unsupported(Exception):
     """A type whose values have no canonical form here; the message names it."""
 
 
-def of_table(table: Any, described: bytes = b"") -> str:
-    """`b3:` and the digest of a pyarrow.Table.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Described:
+    """What a library adds to a table, each in canonical bytes; nothing where a plain table gives the same frame.
+
+    Attributes:
+        index_columns: those of the table that are an index and no columns of the frame.
+        columns: by name.
+        index: beyond the values of its columns.
+    """
+
+    index_columns: Sequence[str] = ()
+    columns: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    index: bytes = b""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contents:
+    """The digests of a frame: of all of it, of each column in order, and of the index where it has one."""
+
+    whole: str
+    columns: tuple[bytes, ...]
+    index: bytes
+
+
+def of_table(table: Any, described: Described | None = None) -> Contents:
+    """The digests of a pyarrow.Table; of a plain one where nothing is described.
 
     Raises:
         Unsupported: a column of a type such as a union's.
     """
-    whole = blake3(f"typedflow:frame:{FORMAT}\n".encode())
-    whole.update(struct.pack("<QQ", table.num_rows, table.num_columns))
-    for field, column in zip(table.schema, table.columns, strict=True):
-        _put(whole, field.name.encode("utf-8", "surrogatepass"))
+    described = described or Described()
+    digests = {}
+    for name, column in zip(table.schema.names, table.columns, strict=True):
         try:
-            _put(whole, of_column(column).encode())
+            digests[name] = _of_column(column, described.columns.get(name, b""))
         except Unsupported as error:
-            raise Unsupported(f"column {field.name!r}: {error}") from None
-    _put(whole, described)
-    return "b3:" + whole.hexdigest()
+            raise Unsupported(f"column {name!r}: {error}") from None
+    levels = [(name, digests.pop(name)) for name in described.index_columns]
+    index = _of_index(levels, described.index) if levels or described.index else b""
+    columns = tuple(digests.values())
+    whole = literals.frame_content(table.num_rows, list(digests), columns, index)
+    return Contents(whole, columns, index)
 
 
-def of_column(column: Any) -> str:
-    """The digest of one column's type and values, a pyarrow.ChunkedArray."""
+def _of_index(levels: Sequence[tuple[str, bytes]], described: bytes) -> bytes:
+    hasher = blake3(_INDEX)
+    hasher.update(struct.pack("<Q", len(levels)))
+    for name, digest in levels:
+        _put(hasher, name.encode())
+        hasher.update(digest)
+    _put(hasher, described)
+    return hasher.digest()
+
+
+def _of_column(column: Any, described: bytes) -> bytes:
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type) and column.num_chunks > 1:
@@ -56,10 +96,11 @@ def of_column(column: Any) -> str:
         array = column.chunk(0)
     else:
         array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    hasher = blake3()
+    hasher = blake3(_COLUMN)
     _put(hasher, logical_type(column.type).encode())
+    _put(hasher, described)
     _values(hasher, array)
-    return hasher.hexdigest()
+    return hasher.digest()
 
 
 def logical_type(t: Any) -> str:

@@ -32,13 +32,11 @@ def write(table: Any, data: Data) -> literals_pb2.Blob:
         return data.put_file(path)
 
 
-def read(
-    frame: literals_pb2.Frame, path: str, data: Data, wanted: Callable[[Any], Container[str]] | None = None
-) -> Any:
+def read(frame: literals_pb2.Frame, path: str, data: Data, wanted: Callable[[Any], Container[str]]) -> Any:
     """The pyarrow.Table of a frame, mapped from a file.
 
     Args:
-        wanted: given the pyarrow.Schema, says which columns to read; None reads all.
+        wanted: given the pyarrow.Schema, says which columns to read.
 
     Raises:
         ConversionError: it is in a format that is not read here.
@@ -59,9 +57,9 @@ def read(
     try:
         source = pa.memory_map(str(local))
         reader = pa.ipc.open_file(source)
-        if wanted is not None:
-            names = wanted(reader.schema)
-            chosen = [i for i, name in enumerate(reader.schema.names) if name in names]
+        names = wanted(reader.schema)
+        chosen = [i for i, name in enumerate(reader.schema.names) if name in names]
+        if len(chosen) < len(reader.schema.names):
             source.seek(0)
             reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=chosen))
         return reader.read_all()

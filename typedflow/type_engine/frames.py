@@ -6,6 +6,7 @@ other way round. Must never import a library of frames before a frame is convert
 
 from __future__ import annotations
 
+import functools
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -113,20 +114,26 @@ class FrameConverter(conversion.Converter):
         if self._schema is not None:
             actual.schema.CopyFrom(self._schema.type.schema)
         try:
-            content = frame_digest.of_table(table, pandas_arrow.described(table))
+            contents = frame_digest.of_table(table, pandas_arrow.described(table))
         except frame_digest.Unsupported as error:
             hint = "use a struct, or a column for each of its types"
             raise errors.ConversionError(f"{error} can't be in a frame", where=path, hint=hint) from None
         blob = frame_files.write(table, data)
         frame = literals_pb2.Frame(
-            content=content, blob=blob, format=frame_files.FORMAT, rows=table.num_rows, type=actual
+            content=contents.whole,
+            blob=blob,
+            format=frame_files.FORMAT,
+            rows=table.num_rows,
+            type=actual,
+            column_contents=contents.columns,
+            index_content=contents.index,
         )
         return literals_pb2.Literal(frame=frame)
 
     def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> Any:
         if literal.WhichOneof("value") != "frame":
             raise conversion.mismatch(path, self.type, literal)
-        table = frame_files.read(literal.frame, path, data, self._wanted if self._filters else None)
+        table = frame_files.read(literal.frame, path, data, functools.partial(self._wanted, literal.frame))
         self._checked_type(table, path)
         if self._refuses_more and not self._has_index:
             table = table.drop_columns(pandas_arrow.index_columns(table))
@@ -146,11 +153,17 @@ class FrameConverter(conversion.Converter):
             raise errors.ConversionError.of(problems)
         return actual
 
-    def _wanted(self, arrow_schema: Any) -> set[str]:
-        """The columns that a consumer reads who reads only its own, and the index where there is such a thing."""
-        assert self._own is not None
+    def _wanted(self, frame: literals_pb2.Frame, arrow_schema: Any) -> set[str]:
+        """The columns that are read: of those that the frame has, as its object may hold more; and the index."""
         index = pandas_arrow.index_columns(arrow_schema)
-        own = set(self._own([name for name in arrow_schema.names if name not in index]))
+        names = [column.name for column in frame.type.columns]
+        if lacking := sorted(set(names) - set(arrow_schema.names)):
+            message = f"the stored frame has no column {lacking[0]!r}"
+            raise errors.IntegrityError(message, where=frame.blob.uri)
+        if not self._filters:
+            return {*names, *index}
+        assert self._own is not None
+        own = set(self._own(names))
         return {*own, *index} if self._has_index else own
 
     def _select(self, value: Any) -> Any:

@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from typedflow import errors
-from typedflow.type_engine import conversion
+from typedflow.type_engine import conversion, frame_digest
 
 _KEY = b"typedflow.pandas"
 _HINT = "give the column one type that Arrow has, as with astype(...)"
@@ -88,35 +88,49 @@ def _is_writable(block: Any) -> bool:
     return not hasattr(array, "flags") or bool(array.flags.writeable)
 
 
-def described(table: Any) -> bytes:
-    """What pandas adds to a table's columns, in canonical form; nothing where a plain table would give the same frame.
+def described(table: Any) -> frame_digest.Described:
+    """What pandas adds to a table, in canonical form and without versions of libraries.
 
-    The index, labels that are not plain strings, and dtypes other than those that Arrow's types give by themselves.
-    Without versions of libraries.
+    The index other than one that counts the rows; of each column the kind of its label, where that is no plain string,
+    and its dtype, where Arrow's type would not give it by itself.
     """
     metadata = table.schema.pandas_metadata or {}
     if not metadata:
-        return b""
-    told: dict[str, Any] = {}
-    noted = [
-        each
-        for each in metadata.get("index_columns", ())
-        if not isinstance(each, str) or each in table.schema.names
-    ]
-    index = [_index_column(each, table.num_rows) for each in noted]
-    if index != ["default"]:
-        told["index"] = index
-        told["index_names"] = _index_names(noted, metadata)
-    has_columns = table.num_columns > len(index_columns(table))
+        return frame_digest.Described()
+    index, notes = index_columns(table), _notes(table)
     labels = [(each.get("name"), each.get("pandas_type")) for each in metadata.get("column_indexes", ())]
-    if has_columns and labels not in ([], [(None, "unicode")], [(None, "string")]):
-        told["labels"] = labels
-    plain = table.drop_columns(index_columns(table)).replace_schema_metadata(None).slice(0, 0).to_pandas()
+    usual_labels = labels in ([], [(None, "unicode")], [(None, "string")])
+    plain = table.drop_columns(index).replace_schema_metadata(None).slice(0, 0).to_pandas()
     given = to_frame(table.slice(0, 0))
-    pairs = enumerate(zip(given.dtypes, plain.dtypes, strict=True))
-    if dtypes := {i: str(dtype) for i, (dtype, usual) in pairs if dtype != usual}:
-        told["dtypes"] = dtypes
-    told |= {key: value for key, value in _notes(table).items() if value}
+    columns = {}
+    for name, dtype, usual in zip(plain.columns, given.dtypes, plain.dtypes, strict=True):
+        told: dict[str, Any] = {} if usual_labels else {"labels": labels}
+        if dtype != usual:
+            told["dtype"] = str(dtype)
+        if note := notes.get("columns", {}).get(name):
+            told["note"] = note
+        columns[name] = _canonical(told)
+    return frame_digest.Described(index, columns, _canonical(_described_index(table, metadata, index, notes)))
+
+
+def _described_index(
+    table: Any, metadata: dict[str, Any], columns: list[str], notes: dict[str, Any]
+) -> dict[str, Any]:
+    told: dict[str, Any] = {key: notes[key] for key in ("index", "freq") if notes.get(key)}
+    noted = [
+        each for each in metadata.get("index_columns", ()) if not isinstance(each, str) or each in columns
+    ]
+    levels = [_index_column(each, table.num_rows) for each in noted]
+    if levels not in ([], ["default"]):  # without any, rows are counted as well
+        told["levels"] = levels
+        told["names"] = _index_names(noted, metadata)
+    names = table.schema.names
+    if names[len(names) - len(columns) :] != columns:  # to Arrow they are columns, at these places
+        told["places"] = [names.index(each) for each in columns]
+    return told
+
+
+def _canonical(told: dict[str, Any]) -> bytes:
     return json.dumps(told, sort_keys=True).encode() if told else b""
 
 

@@ -54,8 +54,9 @@ class Schema:
         ]
         # A pattern stands for columns that only a value can name.
         strict = schema.strict is True and not self._patterns
+        filters = schema.strict == "filter" and bool(columns) and not self._patterns
         described = types_pb2.FrameSchema(name=name, digest=_digest(schema))
-        self.type = types_pb2.FrameType(columns=columns, strict=strict, schema=described)
+        self.type = types_pb2.FrameType(columns=columns, strict=strict, schema=described, filter=filters)
 
     @property
     def digest(self) -> str:

@@ -339,7 +339,9 @@ def test_a_constant_file_or_frame_fits_by_format_and_columns():
     with pytest.raises(errors.ConversionError, match=r"expected File\[json\], got a file of format `csv`"):
         literals.constant(csv, literal_types.file("json"), "x")
     column = Column(name="a", dtype="int64")
-    frame = Literal(frame=Frame(content="b3:0", type=literal_types.frame([column]).frame))
+    frame = Literal(
+        frame=Frame(content="b3:0", type=literal_types.frame([column]).frame, column_contents=[bytes(32)])
+    )
     assert literals.constant(frame, literal_types.frame([column], strict=True), "x") is frame
     with pytest.raises(errors.ConversionError, match="column `b` is missing"):
         literals.constant(frame, literal_types.frame([Column(name="b", dtype="int64")]), "x")

@@ -133,7 +133,7 @@ def refused(annotation: Any, value: Any, data: Data) -> str:
         (DataFrame[Tumours], "dataframe[mean_radius: float, target: int]"),
         (Table[ArrowTumours], "dataframe[mean_radius: float, target: int]"),
         (DataFrame[Strict], "strict dataframe[target: int]"),
-        (DataFrame[Own], "dataframe[target: int]"),
+        (DataFrame[Own], "filtered dataframe[target: int]"),
         (DataFrame[Patterned], "dataframe"),
         (PolarsFrame[PolarsTumours], "dataframe[mean_radius: float, target: int]"),
         (PolarsFrame[PolarsStrict], "strict dataframe[target: int]"),
