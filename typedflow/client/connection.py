@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import grpc
 
 from typedflow import errors, identifiers, rpc, settings, type_engine
-from typedflow.authoring import serialize, signature
+from typedflow.authoring import serialize
 from typedflow.client import sending
 from typedflow.client.runs import Run
 from typedflow.dataplane import objects
@@ -249,7 +247,8 @@ class Client:
         Args:
             name: full, or a unique last part of it.
             version: empty is the active one, else the newest.
-            inputs: Python values by name; files, folders (a `Path` or a `Directory`) and frames are uploaded.
+            inputs: Python values by name; files, folders (a `Path` or a `Directory`), frames and arrays, wherever they
+                are in them, are uploaded.
             overwrite_cache: nodes that run although the cache has their results; `*` is all.
             id: of the execution, so that a repeated call launches once; empty is chosen by the server.
 
@@ -264,31 +263,15 @@ class Client:
             overwrite_cache=overwrite_cache,
             id=id,
         )
-        plain = []
-        for input_name, value in (inputs or {}).items():
-            if sending.travels_as_json(value):
-                plain.append(f"{json.dumps(input_name)}: {sending.as_json(value, input_name)}")
-            else:
-                request.inputs.values.add(name=input_name, value=self._uploaded(value, input_name))
-        request.inputs_json = f"{{{', '.join(plain)}}}"
+        given, request.inputs_json = sending.written(
+            inputs or {},
+            type_engine.Data(store=cast(objects.ObjectStore, _Uploads(self)), folder=Path()),
+            lambda: self.entity(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, name, version).launch_plan,
+        )
+        request.inputs.CopyFrom(given)
         with self._calling():
             made = self._executions.CreateExecution(request, metadata=self._metadata)
         return Run(self, made.execution)
-
-    def _uploaded(self, value: Any, path: str) -> literals_pb2.Literal:
-        """A file, a folder or a frame, uploaded; a time with its zone's name."""
-        if isinstance(value, Path):
-            from typedflow.type_engine import directories  # noqa: PLC0415 - most launches give no folder
-
-            value = directories.Directory(value) if value.is_dir() else type_engine.File(value)
-        kind = datetime if isinstance(value, datetime) else type(value)
-        try:
-            converter = signature.types().converter(kind)
-        except errors.DefinitionError as error:
-            raise errors.ConversionError(error.message, where=path, hint=error.hint) from None
-        return converter.to_literal(
-            value, path, type_engine.Data(store=cast(objects.ObjectStore, _Uploads(self)), folder=Path())
-        )
 
     def put_value(self, chunks: Iterator[bytes]) -> literals_pb2.Blob:
         """Uploads the bytes of an input."""

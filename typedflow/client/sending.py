@@ -1,76 +1,123 @@
-"""Inputs of a launch on their way out: Python values as plain JSON, where that says all of them.
+"""Inputs of a launch on their way out: Python values as plain ones, with a literal where there is no plain form.
 
-JSON is converted by the server, which knows the types. What has no plain form (a file, a frame, an array) goes as a
-literal, and its bytes are uploaded before.
+JSON is converted by the server, which knows the types. A file, a frame, an array, a zone's time and what else JSON has
+no form for goes as a literal, and its bytes are uploaded before.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from typedflow import errors, literals, type_engine
+from typedflow import errors, interface, type_engine
 from typedflow.authoring import signature
-
-_PLAIN = frozenset({"simple", "enum", "custom"})
-
-
-def travels_as_json(value: Any) -> bool:
-    """Whether a value is plain, or is made of parts: those are looked at by `as_json`."""
-    if isinstance(value, enum.Enum):
-        return False
-    return (
-        value is None
-        or isinstance(value, (bool, int, float, str, list, tuple, Mapping))
-        or dataclasses.is_dataclass(value)
-        or hasattr(type(value), "model_fields")
-        or _is_numpy_scalar(value)
-    )
+from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
+from typedflow.pb.literals_pb2 import Literal, LiteralMap
 
 
-def as_json(value: Any, path: str) -> str:
-    """A value as JSON.
+def written(
+    inputs: Mapping[str, Any], data: type_engine.Data, plan: Callable[[], CompiledLaunchPlan]
+) -> tuple[LiteralMap, str]:
+    """The inputs of a launch as its request has them: literals, and the JSON of the others.
+
+    Args:
+        inputs: Python values by name.
+        data: where the bytes of those that have any go.
+        plan: what is launched, which is asked for when JSON does not say everything.
 
     Raises:
-        ConversionError: something in it has no plain form.
+        ConversionError: what is given is of no type that is known; or does not fit, which names all that doesn't.
     """
-    try:
-        return json.dumps(_plain(value, path, set()))
-    except RecursionError:
-        raise errors.ConversionError("it is nested too deep", where=path) from None
+    made = {name: _Plain(data).of(value, name) for name, value in inputs.items()}
+    plain = {name: value for name, (value, _) in made.items()}
+    if all(is_plain for _, is_plain in made.values()):
+        return LiteralMap(), json.dumps(plain)
+    compiled = plan()
+    fixed = {each.name for each in compiled.launch_plan.fixed_inputs.values}
+    given = {name: value for name, value in plain.items() if name not in fixed}
+    bound = interface.bind(compiled.interface, LiteralMap(), json=given)
+    result = LiteralMap(values=[each for each in bound.values if each.name in given])
+    for name in plain.keys() & fixed:  # the server knows what to say of them
+        result.values.add(name=name)
+    return result, ""
 
 
-def _plain(value: Any, path: str, around: set[int]) -> object:
-    """The plain form; `around` are the containers that a value is in, which it must not hold itself."""
-    if isinstance(value, enum.Enum):
-        return _by_type(value, path)
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if _is_numpy_scalar(value):
-        return value.item()
-    if isinstance(value, datetime):
-        return value.isoformat()
-    fields = _fields(value)
-    if fields is None and not isinstance(value, (list, tuple)):
-        return _by_type(value, path)
-    if id(value) in around:
-        raise errors.ConversionError("it holds itself", where=path)
-    around.add(id(value))
-    try:
-        if fields is None:
-            return [_plain(each, path, around) for each in value]
-        for name in fields:
-            if not isinstance(name, str):
-                raise errors.ConversionError(
-                    f"the key {name!r} is no str", where=path, hint="the keys of a dict are str"
-                )
-        return {name: _plain(each, path, around) for name, each in fields.items()}
-    finally:
-        around.discard(id(value))
+class _Plain:
+    """Makes a value plain."""
+
+    def __init__(self, data: type_engine.Data) -> None:
+        self._data = data
+        self._around: set[int] = set()  # the containers that a value is in, which it must not hold itself
+
+    def of(self, value: Any, path: str) -> tuple[object, bool]:
+        """The plain value, and whether it is one all through: JSON says all of it.
+
+        Raises:
+            ConversionError: something in it is of no type that is known; names the path.
+        """
+        try:
+            return self._of(value, path)
+        except RecursionError:
+            raise errors.ConversionError("it is nested too deep", where=path) from None
+
+    def _of(self, value: Any, path: str) -> tuple[object, bool]:
+        if value is None or type(value) in (bool, int, float, str):
+            return value, True
+        if _is_numpy_scalar(value):
+            return value.item(), True
+        if isinstance(value, (int, float, str)) and not isinstance(value, enum.Enum):
+            return value, True
+        fields = _fields(value)
+        if fields is None and not _is_listed(value):
+            return self._literal(value, path), False
+        if id(value) in self._around:
+            raise errors.ConversionError("it holds itself", where=path)
+        self._around.add(id(value))
+        try:
+            return self._list(value, path) if fields is None else self._object(value, fields, path)
+        finally:
+            self._around.discard(id(value))
+
+    def _list(self, value: Any, path: str) -> tuple[object, bool]:
+        made = [self._of(each, f"{path}[{i}]") for i, each in enumerate(value)]
+        return [each for each, _ in made], all(plain for _, plain in made)
+
+    def _object(self, value: Any, fields: Mapping[Any, Any], path: str) -> tuple[object, bool]:
+        other = next((name for name in fields if not isinstance(name, str)), None)
+        if other is not None:
+            raise errors.ConversionError(
+                f"the key {other!r} is no str", where=path, hint="the keys of a dict are str"
+            )
+        of_dict = isinstance(value, Mapping)
+        made = {
+            name: self._of(each, f"{path}[{json.dumps(name)}]" if of_dict else f"{path}.{name}")
+            for name, each in fields.items()
+        }
+        return {name: each for name, (each, _) in made.items()}, all(plain for _, plain in made.values())
+
+    def _literal(self, value: Any, path: str) -> Literal:
+        """What a value's class says that it is: a file, a frame, a date, a member of an Enum."""
+        if isinstance(value, Path):
+            from typedflow.type_engine import directories  # noqa: PLC0415 - most launches give no folder
+
+            value = directories.Directory(value) if value.is_dir() else type_engine.File(value)
+        kind = datetime if isinstance(value, datetime) else type(value)
+        try:
+            converter = signature.types().converter(kind)
+        except errors.DefinitionError as error:
+            raise errors.ConversionError(error.message, where=path, hint=error.hint) from None
+        return converter.to_literal(value, path, self._data)
+
+
+def _is_listed(value: Any) -> bool:
+    """Whether its parts go by place: a list, or what is gone through once."""
+    return isinstance(value, (list, tuple, Iterator)) and not isinstance(value, io.IOBase)
 
 
 def _fields(value: Any) -> Mapping[Any, Any] | None:
@@ -79,26 +126,21 @@ def _fields(value: Any) -> Mapping[Any, Any] | None:
         return value
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return dict(value._asdict())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, type) or _is_custom(type(value)):
+        return None
+    if dataclasses.is_dataclass(value):
         return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
     if hasattr(type(value), "model_fields"):
         return {name: getattr(value, name) for name in type(value).model_fields}
     return None
 
 
-def _by_type(value: Any, path: str) -> object:
-    """The plain form of a value whose class says what it is: bytes, a date, a member of an Enum."""
+def _is_custom(kind: type) -> bool:
+    """Whether a transformer says how its values travel, be it a dataclass or not."""
     try:
-        converter = signature.types().converter(type(value))
+        return signature.types().converter(kind).type.HasField("custom")
     except errors.DefinitionError:
-        converter = None
-    if converter is None or converter.type.WhichOneof("type") not in _PLAIN:
-        raise errors.ConversionError(
-            f"{type(value).__name__} has no plain form",
-            where=path,
-            hint="give a plain value; a file or a frame can only be an input by itself",
-        )
-    return literals.to_json(converter.to_literal(value, path, type_engine.NO_DATA), converter.type)
+        return False
 
 
 def _is_numpy_scalar(value: Any) -> bool:

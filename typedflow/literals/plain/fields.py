@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import marshmallow  # noqa: TID253 - this module is the lazy one
 
 from typedflow import errors, literal_types, spelling
-from typedflow.literals import columns, conversion, lists, scalars
+from typedflow.literals import columns, constants, conversion, lists, scalars
 from typedflow.literals.plain import forms, problems
 from typedflow.pb import literals_pb2
 from typedflow.pb.literals_pb2 import FieldValue, Literal
@@ -102,6 +102,15 @@ class Value(marshmallow.fields.Field[Literal]):
 
     def read(self, plain: object) -> Literal:
         """The literal of one value. Raises ValidationError."""
+        if not isinstance(plain, Literal):
+            return self._read(plain)
+        try:
+            return constants.constant(plain, self.of, "")
+        except errors.ConversionError as error:
+            raise self.problem(f"{error.where}: {error.message}".removeprefix(": "), error.code) from None
+
+    def _read(self, plain: object) -> Literal:
+        """The same for what is no literal yet."""
         raise self.refused(plain)
 
     def column(self, plain: list[object]) -> literals_pb2.List | None:
@@ -164,7 +173,7 @@ class Value(marshmallow.fields.Field[Literal]):
 class Scalar(Value):
     """A value of a simple type."""
 
-    def read(self, plain: object) -> Literal:
+    def _read(self, plain: object) -> Literal:
         try:
             return forms.scalar(plain, self.of, self.expected, exact=self.exact)
         except errors.ConversionError as error:
@@ -214,7 +223,7 @@ class Enum(Value):
         super().__init__(of, exact=exact, hidden=hidden, expected=expected)
         self._members = forms.member_forms(of.enum)
 
-    def read(self, plain: object) -> Literal:
+    def _read(self, plain: object) -> Literal:
         key = forms.key(plain)
         if key in self._members:
             return scalars.from_member(self._members[key])
@@ -244,7 +253,7 @@ class Enum(Value):
 class Outside(Value):
     """A file and the like, or nothing at all: what is in no JSON."""
 
-    def read(self, plain: object) -> Literal:
+    def _read(self, plain: object) -> Literal:
         raise self.refused(plain, _NO_BYTES if self.of.WhichOneof("type") else "")
 
 
@@ -258,7 +267,7 @@ class List(Value):
         super().__init__(of, exact=exact, hidden=hidden, expected=expected)
         self._element = self.part(of.list.element if of.HasField("list") else of.stream.element)
 
-    def read(self, plain: object) -> Literal:
+    def _read(self, plain: object) -> Literal:
         if not isinstance(plain, list):
             raise self.refused(plain)
         return scalars.from_list(self._element.elements(plain))
@@ -280,7 +289,7 @@ class Dict(Value):
         super().__init__(of, exact=exact, hidden=hidden, expected=expected)
         self._value = self.part(of.dict.value)
 
-    def read(self, plain: object) -> Literal:
+    def _read(self, plain: object) -> Literal:
         if not isinstance(plain, dict):
             raise self.refused(plain)
         if any(not isinstance(key, str) for key in plain):
@@ -316,7 +325,7 @@ class Tuple(Value):
         super().__init__(of, exact=exact, hidden=hidden, expected=expected)
         self._places = [self.part(f.type) for f in of.record.fields]
 
-    def read(self, plain: object) -> Literal:
+    def _read(self, plain: object) -> Literal:
         if not isinstance(plain, list):
             raise self.refused(plain)
         if len(plain) != len(self._places):
@@ -358,7 +367,7 @@ class Record(Value):
         fields = dict(zip(self._names, self._parts.values(), strict=True))
         self._schema = marshmallow.Schema.from_dict(fields)(unknown=marshmallow.EXCLUDE)  # type: ignore[arg-type]
 
-    def read(self, plain: object) -> Literal:
+    def _read(self, plain: object) -> Literal:
         if not isinstance(plain, dict):
             raise self.refused(plain)
         others = itertools.islice((name for name in plain if name not in self._parts), _ENOUGH)
@@ -406,7 +415,7 @@ class Union(Value):
             for strictly in ((True,) if exact else (True, False))
         ]
 
-    def read(self, plain: object) -> Literal:
+    def _read(self, plain: object) -> Literal:
         if isinstance(plain, dict) and forms.is_tagged(plain):
             return self._tagged(plain)
         places = forms.places(self.of, plain)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from typedflow import errors, literal_types
+from typedflow.literals import constants
 from typedflow.literals.plain import forms
+from typedflow.pb.literals_pb2 import Literal
 
 if TYPE_CHECKING:
-    from typedflow.pb.literals_pb2 import Literal
     from typedflow.pb.types_pb2 import LiteralType
 
 
@@ -16,8 +17,11 @@ def from_json(value: object, target: LiteralType, path: str) -> Literal:
     """The literal of a plain value. Raises one ConversionError with every part that does not fit and its path.
 
     A field that its class has a default for may be left out, and is then left out of the record. Dates, datetimes and
-    bytes, which YAML and TOML have of their own, are taken as they are.
+    bytes, which YAML and TOML have of their own, are taken as they are. A literal in it, which stands for what has no
+    plain form, is taken as a constant.
     """
+    if isinstance(value, Literal):
+        return constants.constant(value, target, path)
     if not target.HasField("simple"):
         from typedflow.literals.plain import fields
 
