@@ -20,7 +20,7 @@ from typedflow.type_engine.data import Data
 if TYPE_CHECKING:
     from typedflow.type_engine.registry import TypeEngine
 
-_MOST_VARIANTS = 128
+_MOST_VARIANTS = 64
 
 
 def union_converter(annotation: Any, engine: TypeEngine) -> conversion.Converter:
@@ -164,7 +164,7 @@ def _merged(
     return list(map(next, map(iterators.__getitem__, tags)))
 
 
-# A tag is below 128, so that in the packed field it is one byte: the field's bytes are the tags.
+# A tag is below 64, so that in the packed field it is one byte: the field's bytes are the tags.
 
 
 def _unions(tags: bytes) -> literals_pb2.List:

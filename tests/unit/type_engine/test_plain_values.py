@@ -1,10 +1,12 @@
 """Plain values, lists, unions and dataclasses: what goes in comes out, and what does not fit is told where."""
 
+import functools
 import math
+import operator
 import zoneinfo
 from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Literal, Optional
 
 import numpy as np
 import pandas as pd
@@ -255,6 +257,18 @@ def test_t4_variants_keep_their_declared_order_however_alike_two_unions_are() ->
 def test_t4_a_repeated_variant_is_an_error_at_definition() -> None:
     with pytest.raises(errors.DefinitionError):
         ENGINE.converter(pd.DataFrame | pa.Table)
+
+
+def test_t4_a_union_has_as_many_variants_as_a_registration_takes() -> None:
+    variants: list[Any] = [Literal[f"v{i}"] for i in range(65)]
+    values = [f"v{i}" for i in range(64)]
+    most: Any = functools.reduce(operator.or_, variants[:64])
+    converter = ENGINE.converter(list[most])
+    column = converter.to_literal(values, "x", NO_DATA)
+    assert converter.from_literal(column, "x", NO_DATA) == values
+    assert literals.misfit(column, converter.type, "x") == ""
+    with pytest.raises(errors.DefinitionError, match="at most 64 variants, and this one has 65"):
+        ENGINE.converter(most | variants[64])
 
 
 def test_t3_an_unknown_type_is_an_error_that_says_what_to_write() -> None:
