@@ -6,6 +6,7 @@ and outputs are offloaded, but one may end up inside another value (a list of pr
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from google.protobuf import message
@@ -14,6 +15,8 @@ from typedflow import errors, hashing
 from typedflow.pb import literals_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from typedflow.dataplane.objects import ObjectStore
 
 LIMIT = 1024 * 1024
@@ -65,49 +68,49 @@ def load(literal: literals_pb2.Literal, store: ObjectStore) -> literals_pb2.Lite
 
 
 def _has_offloaded(literal: literals_pb2.Literal) -> bool:
-    match literal.WhichOneof("value"):
-        case "offloaded":
-            return True
-        case "union":
-            return _has_offloaded(literal.union.value)
-        case "record":
-            return any(_has_offloaded(field.value) for field in literal.record.fields)
-        case "list":
-            return any(map(_has_offloaded, _loose_elements(literal.list)))
-        case _:
-            return False
+    return literal.WhichOneof("value") == "offloaded" or any(map(_has_offloaded, _parts(literal)))
 
 
 def _load_in_place(literal: literals_pb2.Literal, store: ObjectStore) -> None:
+    if literal.WhichOneof("value") == "offloaded":
+        blob = literal.offloaded.blob
+        uri, data = blob.uri, store.read_bytes(blob)
+        try:
+            literal.ParseFromString(data)
+        except message.DecodeError:
+            raise errors.IntegrityError("the object is not an offloaded value", where=uri) from None
+    for part in _parts(literal):
+        _load_in_place(part, store)
+
+
+def _parts(literal: literals_pb2.Literal) -> Iterable[literals_pb2.Literal]:
+    """The literals in a literal. What is packed in a column is none of them, and nothing packed is offloaded."""
     match literal.WhichOneof("value"):
-        case "offloaded":
-            blob = literal.offloaded.blob
-            uri, data = blob.uri, store.read_bytes(blob)
-            try:
-                literal.ParseFromString(data)
-            except message.DecodeError:
-                raise errors.IntegrityError("the object is not an offloaded value", where=uri) from None
-            _load_in_place(literal, store)
         case "union":
-            _load_in_place(literal.union.value, store)
+            return (literal.union.value,)
         case "record":
-            for field in literal.record.fields:
-                _load_in_place(field.value, store)
+            return (field.value for field in literal.record.fields)
         case "list":
-            for element in _loose_elements(literal.list):
-                _load_in_place(element, store)
+            return _loose_elements(literal.list)
+        case "dict":
+            return _loose_elements(literal.dict.values)
         case _:
-            pass
+            return ()
 
 
-def _loose_elements(values: literals_pb2.List) -> list[literals_pb2.Literal]:
-    """The literals in a list's columns; packed columns hold none."""
+def _loose_elements(values: literals_pb2.List) -> Iterable[literals_pb2.Literal]:
+    """The literals in a list's columns."""
     match values.WhichOneof("column"):
         case "literals":
-            return list(values.literals.values)
+            return values.literals.values
         case "records":
-            return [each for column in values.records.columns for each in _loose_elements(column.values)]
+            columns = [column.values for column in values.records.columns]
+        case "unions":
+            columns = [*values.unions.columns]
         case "lists":
             return _loose_elements(values.lists.elements)
+        case "dicts":
+            return _loose_elements(values.dicts.values)
         case _:
-            return []
+            return ()
+    return itertools.chain.from_iterable(map(_loose_elements, columns))
