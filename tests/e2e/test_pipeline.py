@@ -172,6 +172,30 @@ FILED = """
     def filed(n: int) -> int:
         return read(file=written(n=n), weights=[0.5, -0.0])
 """
+NARROW = """
+    from typing import Annotated
+    import pandas as pd
+    import pyarrow as pa
+    from typedflow import Columns, task, workflow
+
+    Own = Annotated[pa.Table, Columns(size=float, strict="filter")]
+
+    @task
+    def make(size: float, note: str) -> Annotated[pd.DataFrame, Columns(size=float, note=str)]:
+        return pd.DataFrame({"size": [size], "note": [note]})
+
+    @task(cache=True)
+    def read(table: Own) -> str:
+        return f"{table.column_names} {table['size'][0].as_py()}"
+
+    @workflow
+    def narrow(size: float, note: str) -> str:
+        return read(table=make(size=size, note=note))
+
+    @workflow
+    def launched(table: Own) -> str:
+        return read(table=table)
+"""
 POLICIES = """
     import time
     from pathlib import Path
@@ -392,6 +416,16 @@ def test_c2_a_cache_version_replaces_the_code(author):
     author.register("versioned_module", text.replace("return 1", "return 2").replace('"1"', '"2"'))
     new = author.run("versioned")
     assert (new.outputs.o0, caches(new)) == (2, {"made": "POPULATED"})
+
+
+def test_c3_a_cached_task_that_filters_runs_again_only_when_its_own_columns_change(author):
+    author.register("narrow_module", NARROW)
+    runs = [author.run("narrow", size=size, note=note) for size, note in [(1.0, "a"), (1.0, "b"), (2.0, "b")]]
+    assert [run.outputs.o0 for run in runs] == ["['size'] 1.0", "['size'] 1.0", "['size'] 2.0"]
+    assert [caches(run)["read"] for run in runs] == ["POPULATED", "HIT", "POPULATED"]
+    for more in ({}, {"other": [1]}, {"note": ["c"], "other": [2]}):
+        run = author.run("launched", table=pd.DataFrame({"size": [1.0], **more}))
+        assert (run.outputs.o0, caches(run)["read"]) == ("['size'] 1.0", "HIT")
 
 
 def test_c5_a_run_in_this_process_has_the_keys_that_the_server_has(author, monkeypatch):

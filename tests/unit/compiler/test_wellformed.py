@@ -18,6 +18,7 @@ RIGHT = {
     "a directory": 'directory { format: "parquet" }',
     "an array": 'array { dtype: "datetime64[ns]" dimensions: 2 }',
     "an array of texts": 'array { dtype: "<U5" }',
+    "a frame that leaves others out": 'frame { filter: true columns { name: "a" } }',
     "a custom type": 'custom { name: "chemistry.Molecule" representation { simple: SIMPLE_TYPE_STRING } }',
     "what is sensitive": "sensitive: true simple: SIMPLE_TYPE_STRING",
     "a list of iterators": "list { element { stream { element { simple: SIMPLE_TYPE_INT } } } }",
@@ -41,6 +42,9 @@ WRONG = {
     "a format in upper case": 'file { format: "CSV" }',
     "an iterator of nothing": "stream {}",
     "an iterator of iterators": "stream { element { stream { element { simple: SIMPLE_TYPE_INT } } } }",
+    "a column twice": 'frame { columns { name: "a" } columns { name: "a" } }',
+    "a frame that leaves all out": "frame { filter: true }",
+    "a frame that refuses what it leaves out": 'frame { filter: true strict: true columns { name: "a" } }',
     "a custom type without a name": "custom { representation { simple: SIMPLE_TYPE_STRING } }",
     "a custom type of nothing": 'custom { name: "a.B" }',
     "a custom type of a custom type": (

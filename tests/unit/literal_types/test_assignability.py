@@ -12,6 +12,7 @@ TUMOURS = literal_types.frame(
 )
 RAW = literal_types.frame([Column(name="mean_radius", dtype="double")])
 ANY_FRAME = literal_types.frame()
+OWN_TARGET = literal_types.frame([Column(name="target", dtype="int64")], filtered=True)
 EMPTY_LIST = literal_types.list_of(LiteralType())
 EMPTY_DICT = literal_types.dict_of(LiteralType())
 COLOR = literal_types.enum("Color", {"RED": "red", "GREEN": "green"})
@@ -67,6 +68,9 @@ ACCEPTED = [
     (literal_types.list_of(STRING), literal_types.list_of(SECRET)),
     (TUMOURS, RAW),
     (TUMOURS, ANY_FRAME),
+    (TUMOURS, OWN_TARGET),
+    (OWN_TARGET, literal_types.frame(OWN_TARGET.frame.columns, strict=True)),
+    (OWN_TARGET, literal_types.frame([Column(name="target")])),
     (TUMOURS, literal_types.frame([Column(name="target")])),
     (RAW, literal_types.frame([*RAW.frame.columns, Column(name="weight", dtype="double", optional=True)])),
     (
@@ -137,6 +141,8 @@ REFUSED = [
         "",
         "",
     ),
+    (RAW, OWN_TARGET, "column `target` is missing", "", ""),
+    (OWN_TARGET, TUMOURS, "column `mean_radius` is missing", "", ""),
     (
         TUMOURS,
         literal_types.frame(RAW.frame.columns, strict=True),
