@@ -30,6 +30,17 @@ def checked(value: Any, expected: object) -> Any:
     return value
 
 
+def differences(values: dict[str, Any], expected: dict[str, object]) -> dict[str, str]:
+    """What is wrong with each value that is not exactly the one expected under its name."""
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        try:
+            checked(value, expected[name])
+        except ValueError as error:
+            found[name] = str(error)
+    return found
+
+
 def exact(value: object) -> str:
     """A value's types, bits, keys in their order and time zones."""
     return f"{type(value).__qualname__}:{_content(value)}"

@@ -317,11 +317,14 @@ CASES = [
     Case("molecule", "Molecule", "Molecule('H2O')", "H2O"),
     Case("balls", "list[Ball]", "[Ball('O2')]", [Stored(size=2)]),
 ]
-# Apart: a process that has loaded polars has threads and can not be forked, so each of these tasks begins with its import.
+# Apart, since a process that has loaded polars has threads and is not forked: each of these tasks imports it.
 POLARS = [
     Case("polars", "pl.DataFrame", "polars_frame()", Stored(rows=2)),
     Case("measured_polars", "DataFrame[Measured]", "measured()", Stored(rows=2)),
 ]
+
+NOT_GIVEN = {"pickled", "clash"}
+"""What no launch takes as it is: pickled values, and texts that would be dates as well, which are read as JSON is."""
 
 _CASE = """
 
@@ -356,4 +359,17 @@ def _module(name: str, definitions: str, cases: list[Case]) -> str:
     lines.append(f"def {name}() -> Every:\n    return Every(\n")
     lines += [f"        {each.name}=check_{each.name}(x=make_{each.name}()),\n" for each in cases]
     lines.append("    )\n")
-    return "".join(lines)
+    return "".join(lines) + _taking([each for each in cases if each.name not in NOT_GIVEN])
+
+
+def _taking(cases: list[Case]) -> str:
+    """A workflow of as many inputs, that gives the names of those that are not exactly as expected."""
+    given = ", ".join(f"{each.name}: {each.annotation}" for each in cases)
+    passed = ", ".join(f"{each.name}={each.name}" for each in cases)
+    expected = "".join(f"        {each.name}={each.value},\n" for each in cases)
+    return (
+        f"\n\ndef expected() -> dict:\n    return dict(\n{expected}    )\n"
+        f"\n\n@task(cache=True)\ndef take({given}) -> dict[str, str]:\n"
+        f"    return exactness.differences(dict({passed}), expected())\n"
+        f"\n\n@workflow\ndef taking({given}) -> dict[str, str]:\n    return take({passed})\n"
+    )

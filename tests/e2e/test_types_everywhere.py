@@ -69,7 +69,10 @@ def test_programs_read_each_value_in_the_form_of_its_type(ran, module, terminal)
     assert {name: value for name, value in read.items() if value != expected[name]} == {}
 
 
-def test_c5_a_program_and_a_direct_call_have_the_keys_that_the_command_line_had(ran, module, folder, client):
+def test_c5_a_program_and_a_direct_call_have_the_keys_that_the_command_line_had(
+    ran, module, folder, client, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # where files are made that tasks make here
     client.register(folder / f"{module}.py")
     again = client.launch(module).wait(machines.PATIENCE_S)
     assert {each.id: each.cache for each in again.nodes} == dict.fromkeys(nodes_of(module), "HIT")
@@ -78,3 +81,13 @@ def test_c5_a_program_and_a_direct_call_have_the_keys_that_the_command_line_had(
         getattr(importlib.import_module(module), module)()
     here = {each.node: key for key, each in kept._entries.items()}
     assert here == {each.id: each.message.cache_key for each in again.nodes}
+
+
+def test_t2_a_program_gives_values_of_every_type_to_a_launch(module, folder, client, tmp_path, monkeypatch):
+    version = client.register(folder / f"{module}.py").version
+    monkeypatch.chdir(tmp_path)
+    given = importlib.import_module(module).expected()
+    run = client.launch("taking", version=version, inputs=given).wait(machines.PATIENCE_S)
+    assert run.outputs.o0 == {}
+    given = importlib.import_module(module).expected()
+    importlib.import_module(module).taking(**given)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -263,11 +264,13 @@ class Client:
             overwrite_cache=overwrite_cache,
             id=id,
         )
-        given, request.inputs_json = sending.written(
-            inputs or {},
-            type_engine.Data(store=cast(objects.ObjectStore, _Uploads(self)), folder=Path()),
-            lambda: self.entity(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, name, version).launch_plan,
-        )
+        with tempfile.TemporaryDirectory(prefix="typedflow-") as folder:
+            data = type_engine.Data(store=cast(objects.ObjectStore, _Uploads(self)), folder=Path(folder))
+            given, request.inputs_json = sending.written(
+                inputs or {},
+                data,
+                lambda: self.entity(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, name, version).launch_plan,
+            )
         request.inputs.CopyFrom(given)
         with self._calling():
             made = self._executions.CreateExecution(request, metadata=self._metadata)

@@ -1,4 +1,4 @@
-"""Inputs of a launch on their way out: Python values as plain ones, with a literal where there is no plain form.
+"""Inputs of a launch on their way out: Python values as plain ones, with literals where there is no plain form.
 
 JSON is converted by the server, which knows the types. A file, a frame, an array, a zone's time and what else JSON has
 no form for goes as a literal, and its bytes are uploaded before.
@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from typedflow import errors, interface, type_engine
+from typedflow import errors, interface, literal_types, type_engine
 from typedflow.authoring import signature
 from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
 from typedflow.pb.literals_pb2 import Literal, LiteralMap
+from typedflow.pb.types_pb2 import LiteralType
 
 
 def written(
@@ -75,7 +77,7 @@ class _Plain:
             return value, True
         fields = _fields(value)
         if fields is None and not _is_listed(value):
-            return self._literal(value, path), False
+            return self._typed(value, path), False
         if id(value) in self._around:
             raise errors.ConversionError("it holds itself", where=path)
         self._around.add(id(value))
@@ -101,7 +103,7 @@ class _Plain:
         }
         return {name: each for name, (each, _) in made.items()}, all(plain for _, plain in made.values())
 
-    def _literal(self, value: Any, path: str) -> Literal:
+    def _typed(self, value: Any, path: str) -> Callable[[LiteralType], Literal]:
         """What a value's class says that it is: a file, a frame, a date, a member of an Enum."""
         if isinstance(value, Path):
             from typedflow.type_engine import directories  # noqa: PLC0415 - most launches give no folder
@@ -109,10 +111,27 @@ class _Plain:
             value = directories.Directory(value) if value.is_dir() else type_engine.File(value)
         kind = datetime if isinstance(value, datetime) else type(value)
         try:
-            converter = signature.types().converter(kind)
+            signature.types().converter(kind)
         except errors.DefinitionError as error:
             raise errors.ConversionError(error.message, where=path, hint=error.hint) from None
-        return converter.to_literal(value, path, self._data)
+
+        @functools.cache
+        def of_format(name: str) -> Literal:
+            annotation = Annotated[kind, type_engine.Format(name)] if name else kind
+            return signature.types().converter(annotation).to_literal(value, "", self._data)
+
+        return lambda target: of_format(_format(value, target))
+
+
+def _format(value: Any, target: LiteralType) -> str:
+    """The format that a type declares for a file or a folder that is made here: that is what it has then."""
+    kind = {"File": "file", "Directory": "directory"}.get(type(value).__name__)
+    declared = [
+        each.file.format or each.directory.format
+        for each in literal_types.variants(target) or [target]
+        if each.WhichOneof("type") == kind
+    ]
+    return declared[0] if declared and "" not in declared else ""
 
 
 def _is_listed(value: Any) -> bool:

@@ -172,7 +172,7 @@ def test_a_directory_object_is_uploaded_as_a_folder_is(server: client.Client, tm
         ([{1, 2}], r"^numbers\[0\]: set is not a supported type"),
         ({1: 2}, "^numbers: the key 1 is no str"),
         ({"a b": Config}, r'^numbers\["a b"\]: type is not a supported type'),
-        ([Path("x")], r"^numbers\[0\]: there is no file x"),
+        ({"a": [Path("x")]}, r'  inputs\.numbers\["a"\]\[0\]: there is no file x'),
         ([b"x"], r"^\d+ values do not fit:\n(.*\n)*  inputs\.numbers: expected dict"),
         ({"a": [1, b"x"]}, r'  inputs\.numbers\["a"\]\[1\]: expected int \| None'),
     ],

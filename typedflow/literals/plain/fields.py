@@ -102,15 +102,15 @@ class Value(marshmallow.fields.Field[Literal]):
 
     def read(self, plain: object) -> Literal:
         """The literal of one value. Raises ValidationError."""
-        if not isinstance(plain, Literal):
+        if not callable(plain):
             return self._read(plain)
         try:
-            return constants.constant(plain, self.of, "")
+            return constants.constant(plain(self.of), self.of, "")
         except errors.ConversionError as error:
             raise self.problem(f"{error.where}: {error.message}".removeprefix(": "), error.code) from None
 
     def _read(self, plain: object) -> Literal:
-        """The same for what is no literal yet."""
+        """The same for what is plain."""
         raise self.refused(plain)
 
     def column(self, plain: list[object]) -> literals_pb2.List | None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from typedflow import errors, literal_types
-from typedflow.literals import constants
 from typedflow.literals.plain import forms
-from typedflow.pb.literals_pb2 import Literal
 
 if TYPE_CHECKING:
+    from typedflow.pb.literals_pb2 import Literal
     from typedflow.pb.types_pb2 import LiteralType
 
 
@@ -17,12 +16,10 @@ def from_json(value: object, target: LiteralType, path: str) -> Literal:
     """The literal of a plain value. Raises one ConversionError with every part that does not fit and its path.
 
     A field that its class has a default for may be left out, and is then left out of the record. Dates, datetimes and
-    bytes, which YAML and TOML have of their own, are taken as they are. A literal in it, which stands for what has no
-    plain form, is taken as a constant.
+    bytes, which YAML and TOML have of their own, are taken as they are. What has no plain form is in it as a
+    function, which gives the constant for a type, that of its place.
     """
-    if isinstance(value, Literal):
-        return constants.constant(value, target, path)
-    if not target.HasField("simple"):
+    if not target.HasField("simple") or callable(value):
         from typedflow.literals.plain import fields
 
         return fields.read(value, target, path)
