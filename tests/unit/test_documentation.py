@@ -16,7 +16,7 @@ import pytest
 
 from typedflow import literal_types
 
-PAGES = ["files.md", "frames.md", "transformers.md", "types.md"]
+PAGES = ["files.md", "frames.md", "transformers.md", "types.md", "wiring.md"]
 
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
