@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import struct
 import tracemalloc
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from typedflow import errors, hashing, identifiers, literal_types, literals
+from typedflow.hashing import canonical
 from typedflow.literal_types import FLOAT, INT, STRING
 from typedflow.pb.catalog_pb2 import KeyManifest
 from typedflow.pb.interface_pb2 import Interface, Variable
+from typedflow.pb.launch_plans_pb2 import LaunchPlanTemplate
 from typedflow.pb.literals_pb2 import File, List, Literal, LiteralMap, Literals, Offloaded, Union
 from typedflow.pb.tasks_pb2 import (
     CachePolicy,
@@ -343,3 +346,51 @@ def test_i2_a_reference_to_the_own_version_says_the_same_spelled_out_or_left_emp
     same = [calling("v1", ""), calling("v1", "v1"), calling("v2", ""), calling("v2", "v2")]
     assert len({hashing.of_entity(w) for w in same}) == 1
     assert hashing.of_entity(calling("v2", "v1")) != hashing.of_entity(same[0])
+
+
+def laid_out(message: Message) -> tuple:
+    """As docs/hashing.md says it."""
+    return tuple(
+        (
+            field.number,
+            *(
+                laid_out(v) if isinstance(v, Message) else v
+                for v in (value if field.is_repeated else [value])
+            ),
+        )
+        for field, value in message.ListFields()
+    )
+
+
+def any_message(kind: type[Message], draw: random.Random, depth: int = 0) -> Message:
+    made = kind()
+    for field in made.DESCRIPTOR.fields:
+        if draw.random() < (0.3 if depth < 3 else 0.8):
+            continue
+        count = draw.choice([0, 1, 2, 70]) if field.is_repeated and depth < 2 else 1
+        if field.message_type is not None:
+            if depth < 6:
+                inner = [
+                    any_message(field.message_type._concrete_class, draw, depth + 1) for _ in range(count)
+                ]
+                made.MergeFrom(kind(**{field.name: inner if field.is_repeated else inner[0]}))
+            continue
+        values = {
+            field.CPPTYPE_STRING: b"\xff\0"
+            if field.type == field.TYPE_BYTES
+            else draw.choice(["", "a", "ß" * 300]),
+            field.CPPTYPE_BOOL: True,
+            field.CPPTYPE_DOUBLE: draw.choice([0.5, -0.0, math.nan]),
+            field.CPPTYPE_UINT64: 2**64 - 1,
+            field.CPPTYPE_INT64: -(2**63),
+        }
+        value = values.get(field.cpp_type, 1)
+        made.MergeFrom(kind(**{field.name: [value] * count if field.is_repeated else value}))
+    return made
+
+
+@pytest.mark.parametrize("kind", [TaskTemplate, WorkflowTemplate, LaunchPlanTemplate])
+def test_i1_the_content_of_any_template_is_laid_out_as_documented(kind: type[Message]):
+    for seed in range(20):
+        template = any_message(kind, random.Random(seed))
+        assert hashing.of_content(template) == canonical.digest(canonical.CONTENT, laid_out(template))

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from blake3 import blake3
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Canonical: TypeAlias = "bool | int | float | str | bytes | tuple[Canonical, ...]"
 """What has canonical bytes."""
@@ -25,35 +22,43 @@ ENTITY = b"typedflow.entity.1\0"
 CONTENT = b"typedflow.content.1\0"
 
 _64_BITS = 2**64 - 1
+_length = struct.Struct("<Q").pack
+_TUPLES = [b"(" + _length(count) for count in range(64)]
 _NAN = struct.pack("<Q", 0x7FF8000000000000)
 
 
 def digest(tag: bytes, value: Canonical) -> str:
     """The digest of a plain value under a tag."""
-    pieces = [tag]
-    _write(value, pieces.append)
-    return PREFIX + blake3(b"".join(pieces)).hexdigest()
+    return digest_of(tag, written(value))
 
 
-def _write(value: Canonical, write: Callable[[bytes], object]) -> None:
+def digest_of(tag: bytes, value: bytes) -> str:
+    """The same for a value whose bytes were written already."""
+    return PREFIX + blake3(tag + value).hexdigest()
+
+
+def written(value: Canonical) -> bytes:
     """A kind, then a length or a fixed size, then the content: no two values have the same bytes."""
     match value:
-        case bool():
-            write(b"b\1" if value else b"b\0")
-        case int():
-            # As "<q" writes it; a field of the wire may also be without a sign.
-            write(b"i" + (value & _64_BITS).to_bytes(8, "little"))
-        case float():
-            write(b"f" + double(value))
         case str():
             encoded = value.encode()
-            write(b"s" + struct.pack("<Q", len(encoded)) + encoded)
+            return b"s" + _length(len(encoded)) + encoded
+        case bool():
+            return b"b\1" if value else b"b\0"
+        case int():
+            # As "<q" writes it; a field of the wire may also be without a sign.
+            return b"i" + (value & _64_BITS).to_bytes(8, "little")
+        case float():
+            return b"f" + double(value)
         case bytes():
-            write(b"y" + struct.pack("<Q", len(value)) + value)
+            return b"y" + _length(len(value)) + value
         case tuple():
-            write(b"(" + struct.pack("<Q", len(value)))
-            for item in value:
-                _write(item, write)
+            return tuple_of(len(value)) + b"".join(map(written, value))
+
+
+def tuple_of(count: int) -> bytes:
+    """What comes before so many values."""
+    return _TUPLES[count] if count < len(_TUPLES) else b"(" + _length(count)
 
 
 def double(value: float) -> bytes:
