@@ -198,3 +198,23 @@ def test_c3_a_cached_consumer_that_filters_runs_again_only_when_its_own_columns_
     assert seen == [["a"]]
     assert run(a=2, extra={}) == 2
     assert seen == [["a"], ["a"]]
+
+
+def test_c3_to_arrow_an_index_is_columns_so_its_place_among_them_counts(data: Data) -> None:
+    sent = publish(pd.DataFrame({"a": [1], "b": [2]}, index=pd.Index([7], name="id")), data)
+    table = receive(sent, data, pa.Table)
+    contents = {
+        publish(table.select(names), data).frame.content for names in (["id", "a", "b"], ["a", "id", "b"])
+    }
+    assert len(contents | {sent.frame.content}) == 3
+    assert publish(table.select(["a", "b", "id"]), data).frame.content == sent.frame.content
+    assert receive(
+        select(publish(table.select(["id", "a", "b"]), data), "b"), data, pa.Table
+    ).column_names == ["id", "b"]
+
+
+def test_a_table_whose_index_was_taken_out_is_the_plain_frame_that_it_comes_back_as(data: Data) -> None:
+    table = pa.Table.from_pandas(pd.DataFrame({"a": [1, 2]}), preserve_index=False)
+    literal = publish(table, data)
+    assert literal.frame.content == publish(pd.DataFrame({"a": [1, 2]}), data).frame.content
+    pd.testing.assert_frame_equal(receive(literal, data, pd.DataFrame), pd.DataFrame({"a": [1, 2]}))
