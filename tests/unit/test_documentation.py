@@ -1,4 +1,4 @@
-"""What the pages show in Python is run, what they claim of types is asked of the code, their links lead somewhere.
+"""What the pages show in Python is run, what they claim is asked of the code, and their links lead somewhere.
 
 What they show on a command line is run in tests/e2e/test_written_programs.py.
 """
@@ -6,6 +6,7 @@ What they show on a command line is run in tests/e2e/test_written_programs.py.
 from __future__ import annotations
 
 import doctest
+import importlib
 import re
 import subprocess
 import sys
@@ -17,6 +18,23 @@ import pytest
 from typedflow import literal_types
 
 PAGES = ["files.md", "frames.md", "transformers.md", "types.md", "wiring.md"]
+ROOMS = [
+    *(
+        f"typedflow.{each}"
+        for each in ("identifiers", "literal_types", "literals", "interface", "hashing", "compiler")
+    ),
+    *("typedflow.dataplane.objects", "typedflow.type_engine.shared", "typedflow_admin.activation"),
+]
+PACKAGES = [
+    "authoring",
+    "compiler",
+    "hashing",
+    "interface",
+    "literal_types",
+    "literals",
+    "literals/plain",
+    "type_engine",
+]
 
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
@@ -72,6 +90,23 @@ def test_links_between_pages_lead_somewhere(repository: Path) -> None:
             target = (page.parent / path).resolve() if path else page
             assert target.exists(), f"{page}: {link}"
             assert not anchor or anchor in headings[target], f"{page}: {link}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_map_names_what_is_in_a_room(repository: Path, room: str) -> None:
+    doors = "".join(_CODE.findall((repository / "docs" / "architecture.md").read_text("utf-8")))
+    names = set(re.findall(rf"(?<![\w.`]){room.rpartition('.')[2]}\.(\w+)", doors))
+    there = importlib.import_module(room)
+    assert len(names) > 1
+    assert [name for name in sorted(names) if not hasattr(there, name)] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_map_has_every_module_of_a_package(repository: Path, package: str) -> None:
+    text = (repository / "docs" / "architecture.md").read_text("utf-8")
+    modules = {each.stem for each in (repository / "typedflow" / package).glob("[!_]*.py")}
+    assert modules
+    assert sorted(each for each in modules if f"`{each}`" not in text) == []
 
 
 def _names(text: str) -> dict[str, Any]:
