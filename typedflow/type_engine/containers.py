@@ -59,7 +59,7 @@ class SequenceConverter(conversion.Converter):
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         self._check(value, path)
         made = literals_pb2.Literal()
-        made.list.CopyFrom(self.element.to_column(value, lambda i: f"{path}[{i}]", data))
+        self.element.fill(made.list, value, lambda i: f"{path}[{i}]", data)
         return made
 
     def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> Any:

@@ -70,11 +70,27 @@ class Converter(ABC):
         """Many values as one packed list."""
         return literals.pack([self.to_literal(value, place(i), data) for i, value in enumerate(values)])
 
+    def fill(self, column: literals_pb2.List, values: Sequence[Any], place: Place, data: Data) -> None:
+        """The same, into an empty list that is part of a message already: one that is made apart has to be copied."""
+        column.CopyFrom(self.to_column(values, place, data))
+
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         """The inverse of `to_column`; takes any packing."""
         return [
             self.from_literal(element, place(i), data) for i, element in enumerate(literals.elements(column))
         ]
+
+
+class FillingConverter(Converter):
+    """Packs many values where they are to be."""
+
+    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+        column = literals_pb2.List()
+        self.fill(column, values, place, data)
+        return column
+
+    @abstractmethod
+    def fill(self, column: literals_pb2.List, values: Sequence[Any], place: Place, data: Data) -> None: ...
 
 
 class Marker:

@@ -48,7 +48,7 @@ class NoneConverter(conversion.Converter):
         return super().from_column(column, place, data)
 
 
-class BoolConverter(conversion.Converter):
+class BoolConverter(conversion.FillingConverter):
     """True and False, not 1 and 0."""
 
     type = literal_types.BOOL
@@ -62,14 +62,13 @@ class BoolConverter(conversion.Converter):
             raise conversion.mismatch(path, self.type, literal)
         return literal.boolean
 
-    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+    def fill(self, column: literals_pb2.List, values: Sequence[Any], place: Place, data: Data) -> None:
         if not values:
-            return literals_pb2.List(nones=0)
+            column.nones = 0
+            return
         if set(map(type, values)) != {bool}:
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
-        column = literals_pb2.List()
-        column.booleans.values.extend(values)  # a message made apart would be copied
-        return column
+        column.booleans.values.extend(values)
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") == "booleans":
@@ -82,7 +81,7 @@ class BoolConverter(conversion.Converter):
         raise conversion.misfit(path, self.type, value)
 
 
-class IntConverter(conversion.Converter):
+class IntConverter(conversion.FillingConverter):
     """Integers of 64 bits, signed."""
 
     type = literal_types.INT
@@ -101,15 +100,14 @@ class IntConverter(conversion.Converter):
             raise conversion.mismatch(path, self.type, literal)
         return literal.integer
 
-    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+    def fill(self, column: literals_pb2.List, values: Sequence[Any], place: Place, data: Data) -> None:
         if not values:
-            return literals_pb2.List(nones=0)
+            column.nones = 0
+            return
         if set(map(type, values)) != {int}:
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         try:
-            column = literals_pb2.List()
-            column.integers.values.extend(values)  # a message made apart would be copied
-            return column
+            column.integers.values.extend(values)
         except ValueError:
             i = next(i for i, value in enumerate(values) if not _LEAST <= value <= _MOST)
             raise self._out_of_range(place(i), values[i]) from None
@@ -136,7 +134,7 @@ class IntConverter(conversion.Converter):
         )
 
 
-class FloatConverter(conversion.Converter):
+class FloatConverter(conversion.FillingConverter):
     """Floating point of 64 bits: NaN, infinities and -0.0 too. An int is taken when it is exact as a float."""
 
     type = literal_types.FLOAT
@@ -150,14 +148,13 @@ class FloatConverter(conversion.Converter):
             raise conversion.mismatch(path, self.type, literal)
         return literal.float
 
-    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+    def fill(self, column: literals_pb2.List, values: Sequence[Any], place: Place, data: Data) -> None:
         if not values:
-            return literals_pb2.List(nones=0)
+            column.nones = 0
+            return
         if set(map(type, values)) != {float}:
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
-        column = literals_pb2.List()
-        column.floats.values.extend(values)  # a message made apart would be copied
-        return column
+        column.floats.values.extend(values)
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") == "floats":
@@ -184,7 +181,7 @@ class FloatConverter(conversion.Converter):
         raise conversion.misfit(path, self.type, value)
 
 
-class StringConverter(conversion.Converter):
+class StringConverter(conversion.FillingConverter):
     """Text, as Unicode that can be encoded."""
 
     type = literal_types.STRING
@@ -202,15 +199,14 @@ class StringConverter(conversion.Converter):
             raise conversion.mismatch(path, self.type, literal)
         return literal.string
 
-    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+    def fill(self, column: literals_pb2.List, values: Sequence[Any], place: Place, data: Data) -> None:
         if not values:
-            return literals_pb2.List(nones=0)
+            column.nones = 0
+            return
         if set(map(type, values)) != {str}:
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         try:
-            column = literals_pb2.List()
-            column.strings.values.extend(values)  # a message made apart would be copied
-            return column
+            column.strings.values.extend(values)
         except UnicodeEncodeError:
             for i, value in enumerate(values):
                 self.to_literal(value, place(i), data)
@@ -234,7 +230,7 @@ class StringConverter(conversion.Converter):
         )
 
 
-class BytesConverter(conversion.Converter):
+class BytesConverter(conversion.FillingConverter):
     """Bytes, and no other buffer: what comes back is `bytes`."""
 
     type = literal_types.BYTES
@@ -250,14 +246,13 @@ class BytesConverter(conversion.Converter):
             raise conversion.mismatch(path, self.type, literal)
         return literal.bytes
 
-    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+    def fill(self, column: literals_pb2.List, values: Sequence[Any], place: Place, data: Data) -> None:
         if not values:
-            return literals_pb2.List(nones=0)
+            column.nones = 0
+            return
         if set(map(type, values)) != {bytes}:
             raise conversion.first(values, lambda value: type(value) is bytes, self._misfit, place)
-        column = literals_pb2.List()
-        column.bytes.values.extend(values)  # a message made apart would be copied
-        return column
+        column.bytes.values.extend(values)
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") == "bytes":

@@ -48,13 +48,16 @@ def _apart(part: conversion.Converter) -> Iterable[conversion.Converter]:
     return (part,)
 
 
-class UnionConverter(conversion.Converter):
+class UnionConverter(conversion.FillingConverter):
     """One of several variants: the one that is exactly the value's type, else the first that takes it without loss."""
 
     def __init__(self, variants: tuple[conversion.Converter, ...]) -> None:
         self.variants = variants
         self.type = literal_types.union(*(variant.type for variant in variants))
         self._by_class = _by_class(variants)
+        self._is_optional_scalar = (
+            len(variants) == 2 and _is_none(variants[1]) and variants[0].type.HasField("simple")
+        )
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         tag = self._exact(value)
@@ -78,18 +81,36 @@ class UnionConverter(conversion.Converter):
     def is_exact(self, value: Any) -> bool:
         return self._exact(value) is not None
 
-    def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
+    def fill(self, column: literals_pb2.List, values: Sequence[Any], place: Place, data: Data) -> None:
         if not values:
-            return literals_pb2.List(nones=0)
+            column.nones = 0
+            return
+        if self._is_optional_scalar and self._fill_present(column, values, place, data):
+            return
         try:
             tags = bytes(map(self._by_class.__getitem__, map(type, values)))
         except KeyError:
             tags = bytes([self._choose(value, place, i, data) for i, value in enumerate(values)])
-        column = _unions(tags)
+        _tag(column, tags)
         for tag, variant in enumerate(self.variants[: _highest(tags) + 1]):
             chosen = list(itertools.compress(values, tags.translate(_only(tag))))
-            column.unions.columns.add().CopyFrom(variant.to_column(chosen, _within(place, tags, tag), data))
-        return column
+            variant.fill(column.unions.columns.add(), chosen, _within(place, tags, tag), data)
+
+    def _fill_present(
+        self, column: literals_pb2.List, values: Sequence[Any], place: Place, data: Data
+    ) -> bool:
+        """The same for an optional scalar, where what is not None can only be of the other variant; False: it is not."""
+        tags = bytes([value is None for value in values])
+        present = list(itertools.compress(values, tags.translate(_only(0))))
+        _tag(column, tags)
+        try:
+            self.variants[0].fill(column.unions.columns.add(), present, _within(place, tags, 0), data)
+        except errors.ConversionError:
+            column.Clear()
+            return False
+        if len(present) < len(values):
+            column.unions.columns.add(nones=len(values) - len(present))
+        return True
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") != "unions":
@@ -158,8 +179,8 @@ def _merged(
     if len(cells) == 1:
         return list(cells[0])
     if len(cells) == 2 and _is_none(variants[1]):
-        following = iter(cells[0]).__next__
-        return [None if tag else following() for tag in tags]
+        following = iter(cells[0])
+        return [None if tag else next(following) for tag in tags]
     iterators = list(map(iter, cells))
     return list(map(next, map(iterators.__getitem__, tags)))
 
@@ -167,16 +188,14 @@ def _merged(
 # A tag is below 64, so that in the packed field it is one byte: the field's bytes are the tags.
 
 
-def _unions(tags: bytes) -> literals_pb2.List:
-    """A list of a union that has the tags, and no columns yet."""
+def _tag(column: literals_pb2.List, tags: bytes) -> None:
+    """Makes an empty list one of a union that has the tags, and no columns yet."""
     size, head = len(tags), bytearray(b"\x0a")
     while size >= 128:
         head.append(size & 127 | 128)
         size >>= 7
     head.append(size)
-    column = literals_pb2.List()
     column.unions.MergeFromString(bytes(head) + tags)
-    return column
 
 
 def _tags(of: literals_pb2.Unions) -> bytes | None:
