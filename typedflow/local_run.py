@@ -379,11 +379,11 @@ class _Execution:
         if status.phase == executions_pb2.PHASE_SUCCEEDED:
             return status.outputs
         raised = self.raised.get(status.error.node)
-        if raised is None:
-            raise errors.ExecutionFailed(
-                status.error.message, error=status.error, where=f"node {status.error.node}"
-            )
         name = self.graph.workflow.id.name
+        if raised is None:
+            node = status.error.node  # none where an output of the workflow could not be made
+            where = f"node {node}" if node else f"workflow {name}"
+            raise errors.ExecutionFailed(status.error.message, error=status.error, where=where)
         raised.add_note(f"in node `{status.error.node}` of workflow `{name}`")
         raise raised
 

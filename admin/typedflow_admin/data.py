@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from pathlib import Path
 
-from typedflow import errors, identifiers, literals
-from typedflow.dataplane import bundles, digests
+from typedflow import errors, identifiers, literal_types, literals
+from typedflow.dataplane import bundles, digests, offload
 from typedflow.dataplane.objects import ObjectStore
 from typedflow.pb.attempt_pb2 import AttemptSpec
 from typedflow.pb.data_pb2 import (
@@ -22,8 +22,10 @@ from typedflow.pb.data_pb2 import (
     PutValueRequest,
 )
 from typedflow.pb.executions_pb2 import NodeExecution
+from typedflow.pb.interface_pb2 import Interface, Variable
 from typedflow.pb.literals_pb2 import Blob, Literal, LiteralMap
-from typedflow_admin import principals, store, values
+from typedflow.pb.types_pb2 import LiteralType
+from typedflow_admin import principals, sensitive_nodes, store, values
 
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 1024 * 1024
@@ -39,6 +41,7 @@ class Data:
         self._objects = objects
         self._folder = folder
         self._clock_us = clock_us
+        self._sensitive = sensitive_nodes.SensitiveNodes()
 
     async def missing_bundles(self, request: FindMissingBundlesRequest) -> list[str]:
         """Those that are not here, in the order asked.
@@ -116,18 +119,57 @@ class Data:
             return await asyncio.to_thread(self._objects.put_file, file.name)
 
     async def get_value(self, request: GetValueRequest) -> AsyncIterator[bytes]:
-        """The bytes behind an execution's input or output.
+        """The bytes behind an execution's input or output; what is Sensitive is not given out.
 
         Raises:
             NotFound: there is no such execution, node, variable or object in it.
             IntegrityError: the object is gone.
         """
-        literal = await self._database.read(lambda transaction: _value(transaction, request))
-        blob = _blob(literal, request)
+        literal, of = await self._database.read(lambda transaction: self._value(transaction, request))
+        shown = literal if of is None else literals.redacted(literal, of)
+        blob = _wanted(shown, request)
+        if blob is None and request.digest:  # then it may be in what is kept elsewhere
+            whole = await asyncio.to_thread(offload.load, literal, self._objects)
+            if whole is not literal:
+                blob = _wanted(whole if of is None else literals.redacted(whole, of), request)
+        if blob is None:
+            raise _not_there(shown, request)
         if not self._objects.exists([blob])[0]:
             raise errors.IntegrityError("the bytes are no longer there", where=blob.uri)
         async for chunk in self._read(blob):
             yield chunk
+
+    def _value(
+        self, transaction: store.Transaction, request: GetValueRequest
+    ) -> tuple[Literal, LiteralType | None]:
+        """The value, and its type where there may be something Sensitive in it."""
+        found = transaction.executions.find(request.execution_id)
+        if found is None:
+            raise errors.NotFound(f"there is no execution `{request.execution_id}`")
+        execution, launch = found
+        inputs, outputs = (
+            LiteralMap.FromString(launch.inputs),
+            LiteralMap.FromString(execution.outputs or b""),
+        )
+        of: Interface | None = Interface.FromString(launch.interface)
+        if request.node:
+            row = transaction.executions.node(request.execution_id, request.node)
+            if row is None:
+                raise errors.NotFound(f"execution `{request.execution_id}` has no node `{request.node}`")
+            outputs = NodeExecution.FromString(row.state).outputs
+            attempt = transaction.attempts.find(request.execution_id, request.node, 0)
+            inputs = AttemptSpec.FromString(attempt[0].spec).inputs if attempt else LiteralMap()
+            of = self._sensitive.of(transaction, launch).get(request.node)
+        for given, variables in ((outputs, of and of.outputs), (inputs, of and of.inputs)):
+            value = literals.get(given, request.variable)
+            if value is not None:
+                return value, None if variables is None else _type(variables, request.variable)
+        names = [one.name for one in (*outputs.values, *inputs.values)]
+        raise errors.NotFound(
+            f"there is no value `{request.variable}`",
+            where="variable",
+            hint=f"there are {', '.join(names)}" if names else "it has no values yet",
+        )
 
     async def _read(self, blob: Blob) -> AsyncIterator[bytes]:
         file = await asyncio.to_thread(self._objects.open, blob)
@@ -170,40 +212,31 @@ def _check_digest(digest: str, where: str) -> None:
         )
 
 
-def _value(transaction: store.Transaction, request: GetValueRequest) -> Literal:
-    found = transaction.executions.find(request.execution_id)
-    if found is None:
-        raise errors.NotFound(f"there is no execution `{request.execution_id}`")
-    execution, launch = found
-    inputs, outputs = LiteralMap.FromString(launch.inputs), LiteralMap.FromString(execution.outputs or b"")
-    if request.node:
-        row = transaction.executions.node(request.execution_id, request.node)
-        if row is None:
-            raise errors.NotFound(f"execution `{request.execution_id}` has no node `{request.node}`")
-        outputs = NodeExecution.FromString(row.state).outputs
-        attempt = transaction.attempts.find(request.execution_id, request.node, 0)
-        inputs = AttemptSpec.FromString(attempt[0].spec).inputs if attempt else LiteralMap()
-    value = literals.get(outputs, request.variable) or literals.get(inputs, request.variable)
-    if value is None:
-        names = [one.name for one in (*outputs.values, *inputs.values)]
-        raise errors.NotFound(
-            f"there is no value `{request.variable}`",
-            where="variable",
-            hint=f"there are {', '.join(names)}" if names else "it has no values yet",
-        )
-    return value
+def _type(variables: Iterable[Variable], name: str) -> LiteralType:
+    """The type of a variable; of one that is not known, nothing is shown."""
+    unknown = literal_types.sensitive(LiteralType())
+    return next((each.type for each in variables if each.name == name), unknown)
 
 
-def _blob(literal: Literal, request: GetValueRequest) -> Blob:
-    there = list(values.blobs_of(literal))
+def _wanted(literal: Literal, request: GetValueRequest) -> Blob | None:
+    """The object of the digest, or the only one where none is given."""
+    there = values.blobs_of(literal)
     if request.digest:
-        there = [blob for blob in there if blob.digest == request.digest]
-    if not there or (len(there) > 1 and not request.digest):
-        raise errors.NotFound(
-            f"`{request.variable}` points at {len(there)} objects"
-            if there
-            else "there are no such bytes in the value",
+        return next((blob for blob in there if blob.digest == request.digest), None)
+    found = list(there)
+    return found[0] if len(found) == 1 else None
+
+
+def _not_there(literal: Literal, request: GetValueRequest) -> errors.NotFound:
+    count = sum(1 for _ in values.blobs_of(literal))
+    if count and not request.digest:
+        return errors.NotFound(
+            f"`{request.variable}` points at {count} objects",
             where="digest",
-            hint="give the digest of one of them" if there else "its value is in the execution itself",
+            hint="give the digest of one of them",
         )
-    return there[0]
+    return errors.NotFound(
+        "there are no such bytes in the value",
+        where="digest",
+        hint="what it has is in the execution itself, unless it is Sensitive: that is not given out",
+    )

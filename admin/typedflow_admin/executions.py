@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -41,7 +41,7 @@ from typedflow.pb.interface_pb2 import Interface
 from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
 from typedflow.pb.literals_pb2 import LiteralMap, NamedLiteral
 from typedflow.pb.workflows_pb2 import CompiledWorkflow
-from typedflow_admin import launch_plans, names, pages, principals, registration, store
+from typedflow_admin import launch_plans, names, pages, principals, registration, sensitive_nodes, store
 from typedflow_admin.bells import Bell
 
 ENDED = frozenset({PHASE_SUCCEEDED, PHASE_FAILED, PHASE_ABORTED, PHASE_TIMED_OUT})
@@ -74,6 +74,7 @@ class Executions:
         self._work = work
         self._changes = changes
         self._clock_us = clock_us
+        self._sensitive = sensitive_nodes.SensitiveNodes()
 
     async def create(self, request: CreateExecutionRequest) -> Execution:
         """Launches; the same request with the same id again gives the same execution.
@@ -131,25 +132,30 @@ class Executions:
         # 0 is "from the start", so tokens hold the place after the last.
         after = pages.number(request.page_token, "nodes", id_) - 1
 
-        def read(transaction: store.Transaction) -> list[store.NodeRow]:
-            _there(transaction.executions.find(id_), id_)
-            return transaction.executions.nodes(id_, after, limit + 1)
+        def read(transaction: store.Transaction) -> tuple[list[store.NodeRow], Mapping[str, Interface]]:
+            _, launch = _there(transaction.executions.find(id_), id_)
+            return transaction.executions.nodes(id_, after, limit + 1), self._sensitive.of(
+                transaction, launch
+            )
 
-        rows = await self._database.read(read)
+        rows, sensitive = await self._database.read(read)
         page, token = pages.cut(rows, limit, store.weight, lambda row: row.position + 1, "nodes", id_)
-        return ListNodesResponse(nodes=[node_message(row) for row in page], next_page_token=token)
+        return ListNodesResponse(nodes=[node_message(row, sensitive) for row in page], next_page_token=token)
 
     async def watch(self, execution_id: str) -> AsyncIterator[WatchExecutionResponse]:
         """The execution and its nodes as they are, then every change, until the execution has ended."""
         with self._changes.listen(execution_id) as listener:
             execution, launch = _there(await self._find(execution_id), execution_id)
+            sensitive = await self._database.read(partial(self._sensitive.of, launch=launch))
             # What the client has: nothing yet.
             shown, revision = replace(execution, phase=PHASE_UNSPECIFIED), 0
             while True:
                 if execution.revision > revision:
                     # The execution comes last: who sees it ended has seen all nodes.
                     async for part, last in self._changed(execution_id, revision):
-                        answer = WatchExecutionResponse(nodes=map(node_message, part))
+                        answer = WatchExecutionResponse(
+                            nodes=[node_message(each, sensitive) for each in part]
+                        )
                         if last and execution != replace(shown, revision=execution.revision):
                             answer.execution.CopyFrom(to_message(execution, launch))
                             shown = execution
@@ -311,9 +317,11 @@ def to_message(execution: store.ExecutionRow, launch: store.LaunchRow) -> Execut
     return message
 
 
-def node_message(row: store.NodeRow) -> NodeExecution:
-    """The row as the message that clients see."""
+def node_message(row: store.NodeRow, sensitive: Mapping[str, Interface]) -> NodeExecution:
+    """The row as the message that clients see, without what is Sensitive; `sensitive`: the nodes that give such."""
     message = NodeExecution.FromString(row.state)
+    if row.node in sensitive and message.HasField("outputs"):
+        message.outputs.CopyFrom(interface.redacted(message.outputs, sensitive[row.node].outputs))
     message.revision = row.revision
     return message
 
