@@ -17,7 +17,7 @@ import pytest
 
 from typedflow import literal_types
 
-PAGES = ["files.md", "frames.md", "transformers.md", "types.md", "wiring.md"]
+PAGES = ["evolution.md", "files.md", "frames.md", "transformers.md", "types.md", "wiring.md"]
 ROOMS = [
     *(
         f"typedflow.{each}"
