@@ -51,6 +51,8 @@ def bind(
             plan.interface, free, json={name: value for name, value in plain.items() if name not in fixed}
         )
     except errors.ConversionError as error:
+        if not problems:
+            raise
         problems += error.problems
     if problems:
         raise errors.ConversionError.of(problems)

@@ -17,9 +17,11 @@ def bind(of: Interface, values: LiteralMap, *, json: Mapping[str, object] | None
     """The inputs of one call: complete, converted to their types, in the interface's order.
 
     Each is taken from `values` (literals, converted as constants) or `json` (plain values by type), else from its
-    default. Raises one ConversionError that has every unknown, missing, repeated and mistyped one with its path.
+    default. Raises one ConversionError that has every unknown, missing, repeated and mistyped one with its path; where
+    one value is all that is wrong, with the code and the hint for that.
     """
     problems: list[tuple[str, str]] = []
+    failures: list[errors.ConversionError] = []
     plain = json or {}
     given: dict[str, Literal] = {}
     for value in values.values:
@@ -41,6 +43,9 @@ def bind(of: Interface, values: LiteralMap, *, json: Mapping[str, object] | None
                 problems.append((path, f"missing: expected {literal_types.brief(variable.type)}"))
         except errors.ConversionError as error:
             problems += error.problems
+            failures.append(error)
+    if len(problems) == len(failures) == 1:
+        raise failures[0]
     if problems:
         raise errors.ConversionError.of(problems)
     return literals.as_map(bound)

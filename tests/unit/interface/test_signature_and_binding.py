@@ -140,3 +140,17 @@ def test_s3_values_are_shown_without_what_is_sensitive():
         ("password", "***"),
         ("other", "***"),
     ]
+
+
+@pytest.mark.parametrize("json", [{"mode": "fst"}, None])
+def test_binding_one_wrong_value_keeps_the_code_and_the_hint_of_its_mistake(json):
+    mode = literal_types.enum("Mode", {"FAST": "fast", "SLOW": "slow"})
+    of = Interface(inputs=[Variable(name="mode", type=mode), Variable(name="n", type=INT)])
+    given = {"n": literals.from_int(1)} | ({} if json else {"mode": literals.from_str("fst")})
+    with pytest.raises(errors.ConversionError, match="did you mean") as refused:
+        interface.bind(of, literals.as_map(given), json=json)
+    assert (refused.value.code, refused.value.where) == ("IllegalEnumValue", "inputs.mode")
+    with pytest.raises(errors.ConversionError) as refused:
+        interface.bind(of, literals.as_map({"mode": literals.from_str("fst")}))
+    assert refused.value.code == "InvalidValue"
+    assert [where for where, _ in refused.value.problems] == ["inputs.mode", "inputs.n"]
