@@ -98,7 +98,7 @@ class _Branch:
     def open(self, decides: object, step: str, *, last: bool = False) -> None:
         """A case begins: what is called from here on belongs to it."""
         position = source.caller()
-        if self.tracing.scope is not self.outside:
+        if self.tracing.scope is not self.outside or self not in self.tracing.unfinished:
             self._overlap()
         place = Place(self.node.id, position, f"{step} of {self.place.what}")
         message = self.node.branch.cases.add(position=position)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
-from typedflow import errors, literal_types, spelling, type_engine
+from typedflow import errors, literal_types, literals, spelling, type_engine
 from typedflow.authoring import condition, definitions, hints, signature, source
 from typedflow.authoring.condition import Condition
 from typedflow.compiler import diagnostics
-from typedflow.pb import types_pb2, workflows_pb2
+from typedflow.pb import literals_pb2, types_pb2, workflows_pb2
 
 _UNKNOWN = "its value is known only when the workflow runs"
 
@@ -62,6 +62,10 @@ class Promise:
         """Writes it down where it is used; a gap leaves nothing."""
         if self.typedflow_promise.variable:
             target.promise.CopyFrom(self.typedflow_promise)
+
+    def typedflow_taken_as(self, type_: types_pb2.LiteralType, annotation: Any) -> Promise:
+        """The same value, known from here on as one of a type that it is assignable to."""
+        return Promise(self.typedflow_origin, self.typedflow_promise, type_, annotation)
 
     def __getattr__(self, name: str) -> Promise:
         if name.startswith("_"):
@@ -179,9 +183,7 @@ class Promise:
         if isinstance(value, Condition):
             bool(value)  # refuses
         try:
-            target.literal.CopyFrom(
-                signature.types().converter(type(value)).to_literal(value, "", type_engine.NO_DATA)
-            )
+            made = signature.types().converter(type(value)).to_literal(value, "", type_engine.NO_DATA)
         except (errors.ConversionError, errors.DefinitionError) as error:
             self.typedflow_origin.refuse(
                 diagnostics.CONDITION_TYPE_MISMATCH,
@@ -189,6 +191,20 @@ class Promise:
                 self.typedflow_promise.node,
                 "compare it with a number, a text, a bool, a date or None, or compare inside a task",
             )
+        else:
+            target.literal.CopyFrom(self._tagged(made))
+
+    def _tagged(self, constant: literals_pb2.Literal) -> literals_pb2.Literal:
+        """The constant as of the union that this is of.
+
+        In a called workflow the value may turn out to be of a type that the constant is none of.
+        """
+        if not self.typedflow_type.HasField("union"):
+            return constant
+        try:
+            return literals.constant(constant, self.typedflow_type, "")
+        except errors.ConversionError:
+            return constant  # the compiler tells
 
     def _both(self, other: object) -> tuple[Condition, Condition]:
         """Of `&` and `|`: the promise and the other side as conditions."""
@@ -304,6 +320,9 @@ class Failure(Promise):
 
     def __init__(self, origin: Origin, type_: types_pb2.LiteralType, annotation: Any) -> None:
         super().__init__(origin, workflows_pb2.Promise(variable="error"), type_, annotation)
+
+    def typedflow_taken_as(self, type_: types_pb2.LiteralType, annotation: Any) -> Promise:
+        return Failure(self.typedflow_origin, type_, annotation)
 
     def typedflow_bind(self, target: workflows_pb2.BindingValue) -> None:
         target.error.SetInParent()

@@ -229,6 +229,8 @@ def _checked(
         fits = binding.is_usable(tracing, value, place) and binding.is_assignable(
             tracing, value, variable.converter.type, place
         )
+        if fits:
+            return value.typedflow_taken_as(variable.converter.type, variable.annotation)
     elif binding.holds_promise(value):
         seen = len(tracing.mistakes)
         binding.bind(tracing, workflows_pb2.BindingValue(), value, variable, place)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from typedflow import literal_types
 from typedflow.compiler import calls, conditions, diagnostics, interfaces, promises
 from typedflow.compiler.report import cut, listed
 from typedflow.compiler.sections import UNKNOWN
@@ -161,21 +160,25 @@ class Branches:
         return made
 
     def _output(self, value: BindingValue, type_: LiteralType | None, what: str) -> BindingValue | None:
-        """What a promise gives is of the very type that the conditional gives; anything else is converted to it."""
+        """What a promise gives is assignable to what the conditional gives, as anything is to what takes it.
+
+        It need not be of the very type: a called workflow may be given a value of a narrower one than it passes on.
+        """
         if type_ is None or not value.HasField("promise"):
             return self._binder.bind(value, type_, what)
         source = self._binder.source(value, what)
-        if source is None or source is type_ or literal_types.equal(source, type_):
-            return None if source is None else value
-        given, expected = self._sources.report.text(source), self._sources.report.text(type_)
+        if source is None:
+            return None
         mismatch = self._binder.mismatch(source, type_)
-        reason = f": {mismatch}" if mismatch else ""
+        if mismatch is None:
+            return value
+        given, expected = self._sources.report.text(source), self._sources.report.text(type_)
         self._sources.add(
             diagnostics.MISMATCHING_BRANCH_OUTPUTS,
             f"{what} is {given}, and the conditional gives {expected}",
             expected=expected,
             given=given,
-            label=f"{promises.shown(value.promise)} gives {given}{reason}",
+            label=f"{promises.shown(value.promise)} gives {given}: {mismatch}",
             hint="let every case give the same types, or fail",
         )
         return None

@@ -89,6 +89,8 @@ class Conditions:
                 made = self._comparison(condition.comparison, what)
                 if made is None or made is condition.comparison:
                     return None if made is None else condition
+                if isinstance(made, bool):
+                    return Condition(value=BindingValue(literal=literals.from_bool(made)))
                 return Condition(comparison=made)
             case "value":
                 return self._value(condition, what)
@@ -148,7 +150,7 @@ class Conditions:
 
     # Comparisons
 
-    def _comparison(self, comparison: Comparison, what: str) -> Comparison | None:
+    def _comparison(self, comparison: Comparison, what: str) -> Comparison | bool | None:
         if comparison.operator not in _SIGNS:
             self._sources.add(
                 diagnostics.ILLEGAL_ENUM_VALUE,
@@ -172,14 +174,20 @@ class Conditions:
 
     def _with_constant(
         self, comparison: Comparison, left: _Side, right: _Side, what: str
-    ) -> Comparison | None:
-        """A comparison one side of which, or both, is a constant: it takes the other's type."""
+    ) -> Comparison | bool | None:
+        """A comparison one side of which, or both, is a constant: it takes the other's type.
+
+        A constant with a union's tag was written for a value that could be of several types. Where it turns out to be
+        of another one, because a called workflow was given no more than that, they differ.
+        """
         constant, other = (left, right) if left.constant is not None else (right, left)
         made, given = self._attempt(constant, other)
         if not isinstance(made, Literal) and other.constant is not None:
             constant, other = other, constant
             made, given = self._attempt(constant, other)
         if not isinstance(made, Literal):
+            if comparison.operator in _EQUALITY and given.HasField("union") and _comparable(other.type):
+                return comparison.operator == workflows_pb2.OPERATOR_NOT_EQUAL
             if made.code == diagnostics.INVALID_VALUE:
                 self._differ(
                     left,

@@ -260,6 +260,18 @@ def test_a_promise_of_another_body_decides_nothing():
     assert {each.code for each in caught.value.diagnostics} == {"NodeReferenceNotFound"}
 
 
+def test_a_conditional_that_goes_on_after_its_end_is_told():
+    @workflow
+    def twice(n: int) -> int:
+        begun = conditional("c").if_(n > 3).then(double(n=n))
+        begun.else_().then(double(n=1))
+        return begun.else_().then(double(n=2))
+
+    with pytest.raises(errors.CompileError) as failure:
+        _ = twice.compiled
+    assert [each.code for each in failure.value.diagnostics] == ["NodeOutOfScope"]
+
+
 def test_a_conditional_outside_of_a_body_is_told():
     with pytest.raises(errors.StateConflict, match="in the body of a workflow only"):
         conditional("c")
@@ -295,3 +307,36 @@ def test_w4_a_long_chain_of_conditions_is_one_list():
     began = time.process_time()
     assert len(node(chosen, "c").branch.cases[0].condition.any.conditions) == 3_000
     assert time.process_time() - began < 2
+
+
+@workflow
+def first_or_odd(n: int, other: int | None = None) -> int | None:
+    with_default = conditional("given").if_(other == None).then(maybe(n=n)).else_().then(other)  # noqa: E711 - a promise
+    double(n=n)
+    return with_default
+
+
+@workflow
+def gives_an_int(n: int) -> int | None:
+    return first_or_odd(n=n, other=n)
+
+
+@workflow
+def gives_a_constant(n: int) -> int | None:
+    return first_or_odd(n=n, other=3)
+
+
+@workflow
+def gives_none(n: int) -> int | None:
+    return first_or_odd(n=n)
+
+
+@pytest.mark.parametrize("calling", [gives_an_int, gives_a_constant, gives_none])
+def test_a_sub_workflow_decides_by_its_own_types_whatever_narrower_it_is_given(
+    calling: WorkflowFunction[[int], int | None],
+):
+    nodes = {each.id: each for each in calling.compiled.workflow.nodes}
+    given = nodes["first_or_odd.given"].branch
+    assert given.outputs[0].type == first_or_odd.compiled.workflow.interface.outputs[0].type
+    assert given.cases[0].condition.value.HasField("literal")
+    assert given.cases[0].condition.value.literal.boolean == (calling is gives_none)

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from typedflow import literal_types, literals
+from typedflow.pb.literals_pb2 import Literal, Union
 from typedflow.pb.types_pb2 import LiteralType
 from typedflow.pb.workflows_pb2 import BindingValue, Condition
 
@@ -175,13 +176,15 @@ def test_a_case_gives_exactly_what_the_conditional_gives(sizes, build):
     assert sizes.only().message == "case 1 of conditional `size` says neither what it gives nor that it fails"
 
 
-def test_e8_cases_give_equal_types_not_assignable_ones(sizes, build):
+def test_cases_give_what_is_assignable_to_what_the_conditional_gives(sizes, build):
     optional = literal_types.optional(INT)
     branch(sizes).branch.outputs[0].type.CopyFrom(optional)
     sizes.tasks["pipeline.report"].interface.inputs[0].type.CopyFrom(optional)
-    found = sizes.compile().diagnostics
+    sizes.compiled()
+    branch(sizes).branch.outputs[0].type.CopyFrom(FLOAT)
+    found = [each for each in sizes.compile().diagnostics if each.node == "size"]
     assert [each.code for each in found] == ["MismatchingBranchOutputs"] * 2
-    assert (found[0].expected, found[0].given) == ("int | None", "int")
+    assert (found[0].expected, found[0].given) == ("float", "int")
 
 
 def test_a_constant_in_a_case_takes_the_type_that_the_conditional_gives(sizes, build):
@@ -467,3 +470,14 @@ def test_nothing_is_said_of_a_constant_for_something_sensitive(sizes, build):
     found = sizes.only()
     assert (found.code, found.given) == ("InvalidValue", "a string")
     assert "hunter2" not in str(found)
+
+
+@pytest.mark.parametrize("sign", ["==", "!="])
+def test_a_constant_that_was_written_for_a_union_differs_from_what_it_is_not_of(sizes, build, sign):
+    tagged = build.value(Literal(union=Union(variant=1, value=literals.from_none())))
+    compiled = condition_of(sizes, build.given("n"), sign, tagged).compiled()
+    condition = compiled.workflow.nodes[0].branch.cases[0].condition
+    assert condition.value.literal == literals.from_bool(sign == "!=")
+    plain = build.value(literals.from_none())
+    assert condition_of(sizes, build.given("n"), sign, plain).only().code == "ConditionTypeMismatch"
+    assert condition_of(sizes, build.given("n"), "<", tagged).only().code == "ConditionTypeMismatch"

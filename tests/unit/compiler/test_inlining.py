@@ -285,3 +285,30 @@ def test_values_that_multiply_are_bounded(caller, build, monkeypatch):
     text = build.value(literals.from_str("x" * 100_000))
     caller.add_call("w", {"text": text}, workflow="wide")
     assert caller.only().code == "GraphTooLarge"
+
+
+@pytest.mark.parametrize("given", ["promise", "constant", "none"])
+def test_a_called_workflow_decides_by_its_own_types_whatever_narrower_it_is_given(caller, build, given):
+    optional = literal_types.optional(INT)
+    inner = tasks(build())
+    inner.template.id.name = "pipeline.inner"
+    inner.add_input("x", optional)
+    size = inner.add_branch("size", {"o0": optional})
+    is_none = build.compare(build.given("x"), "==", build.value(literals.from_none()))
+    inner.case(size, is_none, {"o0": build.value(literals.from_none())})
+    inner.case(size, None, {"o0": build.given("x")})
+    inner.add_output("o0", optional, build.of("size"))
+    caller.workflows["pipeline.inner"] = inner.compiled()
+    values = {
+        "promise": build.given("n"),
+        "constant": build.value(literals.from_int(4)),
+        "none": build.value(literals.from_none()),
+    }
+    caller.add_call("w", {"x": values[given]}, workflow="inner")
+    caller.add_output("o0", optional, build.of("w"))
+    once = caller.compiled()
+    condition = node_of(once, "w.size").branch.cases[0].condition
+    assert condition.HasField("comparison") if given == "none" else not condition.value.literal.boolean
+    again = tasks(build())
+    again.template = once.workflow
+    assert again.compiled() == once
