@@ -21,7 +21,7 @@ from typedflow.type_engine import Data
 ENGINE = type_engine.standard()
 FRAMES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.Table}
 MAKE: dict[str, Any] = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}
-COLUMNS = {"a": [1, 2], "b": ["x", None], "c": [0.5, float("inf")], "d": [[1], [2, 3]]}
+COLUMNS: dict[str, Any] = {"a": [1, 2], "b": ["x", None], "c": [0.5, float("inf")], "d": [[1], [2, 3]]}
 
 
 def publish(value: Any, data: Data, annotation: Any = None) -> literals_pb2.Literal:
@@ -138,7 +138,8 @@ def test_t5_a_selection_says_nothing_of_what_the_whole_was_checked_for(data: Dat
         b: str = pan.Field(nullable=True)
 
         @pan.dataframe_check
-        def has_both(cls, df: pd.DataFrame) -> bool:  # noqa: N805 - pandera's way
+        @classmethod
+        def has_both(cls, df: pd.DataFrame) -> bool:
             return {"a", "b"} <= set(df.columns)
 
     sent = publish(pd.DataFrame(COLUMNS), data, DataFrame[Two])
