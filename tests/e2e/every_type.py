@@ -359,17 +359,30 @@ def _module(name: str, definitions: str, cases: list[Case]) -> str:
     lines.append(f"def {name}() -> Every:\n    return Every(\n")
     lines += [f"        {each.name}=check_{each.name}(x=make_{each.name}()),\n" for each in cases]
     lines.append("    )\n")
-    return "".join(lines) + _taking([each for each in cases if each.name not in NOT_GIVEN])
+    given = [each for each in cases if each.name not in NOT_GIVEN]
+    plain = [each for each in cases if each.name in plainly_given(cases)]
+    return "".join(lines) + _taking("given", given) + _taking("plain", plain)
 
 
-def _taking(cases: list[Case]) -> str:
-    """A workflow of as many inputs, that gives the names of those that are not exactly as expected."""
+def plainly_given(cases: list[Case]) -> dict[str, object]:
+    """The values that can be written down, as people write them."""
+    shown = {"secret": "hunter2", "secrets": {"a": "hunter2"}}
+    return {each.name: shown.get(each.name, each.json) for each in cases if not _is_stored(each.json)}
+
+
+def _is_stored(shown: object) -> bool:
+    inner = shown if isinstance(shown, list) else [*shown.values()] if isinstance(shown, dict) else []
+    return isinstance(shown, Stored) or any(map(_is_stored, inner))
+
+
+def _taking(name: str, cases: list[Case]) -> str:
+    """A workflow of as many inputs, that gives what is wrong with those that are not exactly as expected."""
     given = ", ".join(f"{each.name}: {each.annotation}" for each in cases)
     passed = ", ".join(f"{each.name}={each.name}" for each in cases)
     expected = "".join(f"        {each.name}={each.value},\n" for each in cases)
     return (
-        f"\n\ndef expected() -> dict:\n    return dict(\n{expected}    )\n"
-        f"\n\n@task(cache=True)\ndef take({given}) -> dict[str, str]:\n"
-        f"    return exactness.differences(dict({passed}), expected())\n"
-        f"\n\n@workflow\ndef taking({given}) -> dict[str, str]:\n    return take({passed})\n"
+        f"\n\ndef {name}() -> dict:\n    return dict(\n{expected}    )\n"
+        f"\n\n@task(cache=True)\ndef take_{name}({given}) -> dict[str, str]:\n"
+        f"    return exactness.differences(dict({passed}), {name}())\n"
+        f"\n\n@workflow\ndef taking_{name}({given}) -> dict[str, str]:\n    return take_{name}({passed})\n"
     )

@@ -1,9 +1,11 @@
 """T1, T2: every type, through a direct call, the command line and a server, is the same to the last bit."""
 
 import importlib
+import json
 import sys
 
 import pytest
+import yaml
 
 from tests.e2e import every_type, machines, terminals
 from typedflow.catalog import MemoryCatalog
@@ -86,8 +88,34 @@ def test_c5_a_program_and_a_direct_call_have_the_keys_that_the_command_line_had(
 def test_t2_a_program_gives_values_of_every_type_to_a_launch(module, folder, client, tmp_path, monkeypatch):
     version = client.register(folder / f"{module}.py").version
     monkeypatch.chdir(tmp_path)
-    given = importlib.import_module(module).expected()
-    run = client.launch("taking", version=version, inputs=given).wait(machines.PATIENCE_S)
+    authored = importlib.import_module(module)
+    run = client.launch("taking_given", version=version, inputs=authored.given()).wait(machines.PATIENCE_S)
     assert run.outputs.o0 == {}
-    given = importlib.import_module(module).expected()
-    importlib.import_module(module).taking(**given)
+    assert authored.taking_given(**authored.given()) == {}
+
+
+def test_t2_values_are_the_same_however_they_are_written(terminal, client, folder, tmp_path, monkeypatch):
+    """C5: they have one key, so that all but the first find what that has left."""
+    client.register(folder / "every.py", version="plain")
+    launch = ("launch", "taking_plain", "--version", "plain", "--wait")
+    written = every_type.plainly_given(every_type.CASES)
+    as_json, as_yaml = tmp_path / "inputs.json", tmp_path / "inputs.yaml"
+    as_json.write_text(json.dumps(written), "utf-8")
+    as_yaml.write_text(yaml.safe_dump(written, allow_unicode=True, sort_keys=False), "utf-8")
+    typed = {name: value if isinstance(value, str) else json.dumps(value) for name, value in written.items()}
+    # A command line can hold no NUL.
+    options = [f"--{name}={text}" for name, text in typed.items() if name not in ("truth", "text")]
+    as_rest = tmp_path / "rest.json"
+    as_rest.write_text(json.dumps({"text": written["text"]}), "utf-8")
+    first = terminal.read(*launch, "--inputs-file", str(as_json))
+    assert (first["outputs"], first["nodes"][0]["cache"]) == ({"o0": {}}, "POPULATED")
+    for arguments in (
+        ("--inputs-file", str(as_yaml)),
+        (*options, "--truth", "--inputs-file", str(as_rest)),
+    ):
+        again = terminal.read(*launch, *arguments)
+        assert (again["outputs"], again["nodes"][0]["cache"]) == ({"o0": {}}, "HIT")
+    given = importlib.import_module("every").plain()
+    given["clash"] = written["clash"]
+    run = client.launch("taking_plain", version="plain", inputs=given).wait(machines.PATIENCE_S)
+    assert [each.cache for each in run.nodes] == ["HIT"]
