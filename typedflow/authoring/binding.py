@@ -96,14 +96,16 @@ def literal(
     try:
         return converter.to_literal(value, "", type_engine.NO_DATA)
     except errors.ConversionError as error:
-        part = f" at `{error.where.lstrip('.')}`" if error.where else ""
+        part = f"at `{error.where.lstrip('.')}`: " if error.where else ""
         is_enum = converter.type.WhichOneof("type") == "enum" and not error.where
+        expected = literal_types.text(converter.type)
         trace.mistake(
             diagnostics.ILLEGAL_ENUM_VALUE if is_enum else error.code,
-            f"{place.what} does not take this value{part}: {error.message}",
+            f"{place.what} expects {expected}",
             place,
-            expected=literal_types.text(converter.type),
+            expected=expected,
             given=f"{value!r:.100}",
+            label=f"{part}{error.message}",
             hint=error.hint or _call_it(value),
         )
         return None
@@ -257,4 +259,7 @@ def _no_type(trace: Notes, value: Any, place: Place) -> None:
 
 def _call_it(value: Any) -> str:
     """A hint for what was given without a call."""
-    return "call it, as in `f(x=x)`: what the call gives is a result" if callable(value) else ""
+    if not callable(value):
+        return ""
+    name = getattr(value, "__name__", "f")
+    return f"call it, as in `{name}(...)`: what the call gives is a result"

@@ -187,7 +187,7 @@ class _Branch:
             diagnostics.NODE_OUT_OF_SCOPE,
             f"{self.place.what} goes on where another one is open, or after its end",
             self.node.id,
-            "write each conditional as one expression, from `conditional(...)` to what is done else",
+            hint="write each conditional as one expression, from `conditional(...)` to what is done else",
         )
 
     def _condition(self, decides: object, place: Place) -> Condition | None:

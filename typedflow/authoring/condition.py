@@ -20,7 +20,7 @@ class Origin(Protocol):
 
     name: str
 
-    def refuse(self, code: str, message: str, node: str, hint: str) -> NoReturn:
+    def refuse(self, code: str, message: str, node: str, *, label: str = "", hint: str = "") -> NoReturn:
         """Raises the mistake on the author's line."""
         ...
 
@@ -76,7 +76,8 @@ class Condition:
 
     def __bool__(self) -> bool:
         return self._refuse(
-            "used as a truth value (by `if`, `and`, `or`, `not`, `in` or a chained comparison)"
+            "used as a truth value (by `if`, `and`, `or`, `not`, `in` or a chained comparison)",
+            f"decide with `conditional(...)`, or inside a task; {HINT}",
         )
 
     def __str__(self) -> str:
@@ -105,10 +106,10 @@ class Condition:
             return other
         return constant(self.origin, other) if isinstance(other, bool) else None
 
-    def _refuse(self, how: str) -> NoReturn:
+    def _refuse(self, how: str, hint: str = HINT) -> NoReturn:
         node = self.promises[0].typedflow_promise.node if self.promises else ""
         message = f"a condition is {how}, but what it comes to is known only when the workflow runs"
-        self.origin.refuse(diagnostics.PROMISE_USED_AS_VALUE, message, node, HINT)
+        self.origin.refuse(diagnostics.PROMISE_USED_AS_VALUE, message, node, hint=hint)
 
 
 def constant(origin: Origin, value: bool) -> Condition:

@@ -6,13 +6,16 @@ modules the decorators note what is wrong and go on. Everybody else meets the fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from typedflow import errors
 from typedflow.pb import diagnostics_pb2, identifiers_pb2
 
+_PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 _noted: ContextVar[list[diagnostics_pb2.Diagnostic] | None] = ContextVar(
     "typedflow_noted_mistakes", default=None
 )
@@ -40,6 +43,23 @@ def report(mistakes: list[diagnostics_pb2.Diagnostic]) -> None:
     raise as_error(mistakes)
 
 
+@contextmanager
+def forgiving() -> Iterator[None]:
+    """A mistake in a definition that is raised in it is noted, and what comes after it is done; or it is raised."""
+    try:
+        yield
+    except errors.DefinitionError as error:
+        forgive(error)
+
+
+def forgive(error: errors.DefinitionError) -> None:
+    """Notes the mistake, or raises it."""
+    noted = _noted.get()
+    if noted is None:
+        raise error
+    noted.extend(as_diagnostics(error))
+
+
 class AlreadyTold(errors.DefinitionError):
     """Something is used whose definition has mistakes, which were noted when it was defined."""
 
@@ -55,6 +75,44 @@ def as_error(mistakes: list[diagnostics_pb2.Diagnostic]) -> errors.DefinitionErr
     )
     error.diagnostics = tuple(mistakes)
     return error
+
+
+def as_diagnostics(error: errors.TypedflowError) -> list[diagnostics_pb2.Diagnostic]:
+    """What an error tells of an author's file: its diagnostics, or one that is made of it."""
+    if isinstance(error, errors.DefinitionError | errors.CompileError) and error.diagnostics:
+        return list(error.diagnostics)
+    found = _PLACE.fullmatch(error.where)
+    position = identifiers_pb2.SourcePosition(file=error.where)
+    if found:
+        position.file = found["file"]
+        position.line = int(found["line"])
+        position.column = int(found["column"] or 0)
+    if isinstance(error, errors.LoadError) and Path(position.file).exists():
+        position.file = str(Path(position.file).absolute())  # it is named from the working folder
+    return [
+        diagnostics_pb2.Diagnostic(code=error.code, message=error.message, hint=error.hint, position=position)
+    ]
+
+
+def in_order(found: Iterable[diagnostics_pb2.Diagnostic]) -> list[diagnostics_pb2.Diagnostic]:
+    """As an author reads: files in the order in which they come, each from its first line to its last."""
+    diagnostics = list(found)
+    files = {file: i for i, file in enumerate(dict.fromkeys(each.position.file for each in diagnostics))}
+    return sorted(
+        diagnostics,
+        key=lambda each: (files[each.position.file], each.position.line, each.position.column),
+    )
+
+
+def of_loops(found: Iterable[diagnostics_pb2.Diagnostic]) -> list[diagnostics_pb2.Diagnostic]:
+    """Without what is said again of the same call: a mistake in a loop is one mistake, however often it runs."""
+    first: dict[object, diagnostics_pb2.Diagnostic] = {}
+    for i, each in enumerate(found):
+        at = each.position
+        # What a constant is does not matter, what a result is does: each may come of another place.
+        said = (each.message.partition(": ")[0], each.given if each.label else "")
+        first.setdefault((each.code, at.file, at.line, at.column, *said) if at.column else i, each)
+    return list(first.values())
 
 
 def place(position: identifiers_pb2.SourcePosition) -> str:

@@ -5,6 +5,7 @@ Whatever an author's file does while it is imported becomes a LoadError that nam
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
@@ -32,20 +33,36 @@ class Loaded:
     roots: tuple[Path, ...]
 
 
-def load(paths: Sequence[str | Path]) -> Loaded:
+class _SomeFailed(Exception):
+    """Files could not be imported, so what was loaded before stays."""
+
+
+def load(paths: Sequence[str | Path], failures: list[errors.TypedflowError]) -> Loaded:
     """Imports Python files, and the files under folders that mention typedflow; tests only when they are named.
 
     The import roots go to the front of `sys.path`. What was loaded before and has changed since is imported anew.
 
+    Args:
+        paths: of files and folders.
+        failures: gets what is wrong with each file that is not Python, raises while it is imported, or has a name
+            that is taken.
+
     Raises:
-        LoadError: a path is not there, is not Python, raises while it is imported, or has a name that is taken.
+        LoadError: a path is not there.
     """
     files = list(_files(paths))
     roots = tuple(dict.fromkeys(map(root_of, files)))
+    modules: dict[ModuleType, None] = {}
     _put_first(roots)
-    with first_party.fresh(roots):
-        modules = [_import(file) for file in files]
-    return Loaded(tuple(dict.fromkeys(modules)), roots)
+    with contextlib.suppress(_SomeFailed), first_party.fresh(roots):
+        for file in files:
+            try:
+                modules[_import(file)] = None
+            except errors.TypedflowError as error:
+                failures.append(error)
+        if failures:
+            raise _SomeFailed
+    return Loaded(tuple(modules), roots)
 
 
 def roots_of(paths: Sequence[str | Path]) -> tuple[Path, ...]:
@@ -124,7 +141,8 @@ def _import(file: Path) -> ModuleType:
     except (errors.DefinitionError, errors.CompileError, errors.LoadError):
         raise  # they name the author's line themselves
     except SyntaxError as error:
-        place = f"{_shown(Path(error.filename))}:{error.lineno}" if error.filename else shown
+        parts = [_shown(Path(error.filename)), error.lineno, error.offset] if error.filename else [shown]
+        place = ":".join(str(each) for each in parts if each)
         raise errors.LoadError(
             f"this is not Python: {error.msg}", where=place, hint="correct the syntax"
         ) from error
@@ -141,7 +159,11 @@ def _import(file: Path) -> ModuleType:
 
 def _raised(error: BaseException, file: Path) -> errors.LoadError:
     line = source.raised_at(error)
-    where = f"{_shown(Path(line.tb_frame.f_code.co_filename))}:{line.tb_lineno}" if line else _shown(file)
+    where = _shown(file)
+    if line:
+        found = source.position(line)
+        where = f"{_shown(Path(line.tb_frame.f_code.co_filename))}:{line.tb_lineno}"
+        where += f":{found.column}" if found.column else ""
     return errors.LoadError(
         f"importing {_shown(file)} raised {type(error).__name__}: {error}",
         where=where,

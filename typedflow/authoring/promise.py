@@ -27,6 +27,10 @@ class Origin(condition.Origin, Protocol):
         """Notes, on the author's line, that a value has no such part."""
         ...
 
+    def note(self, code: str, message: str, node: str, *, label: str = "", hint: str = "") -> None:
+        """Notes what is wrong on the author's line."""
+        ...
+
     def give_up(self) -> None:
         """Raises what was noted last, as it leaves nothing to go on with."""
         ...
@@ -187,9 +191,9 @@ class Promise:
         except (errors.ConversionError, errors.DefinitionError) as error:
             self.typedflow_origin.refuse(
                 diagnostics.CONDITION_TYPE_MISMATCH,
-                f"{self!r} is compared with {value!r:.100}: {error.message}",
+                f"{_what(self)} is compared with {value!r:.100}: {error.message}",
                 self.typedflow_promise.node,
-                "compare it with a number, a text, a bool, a date or None, or compare inside a task",
+                hint="compare it with a number, a text, a bool, a date or None, or compare inside a task",
             )
         else:
             target.literal.CopyFrom(self._tagged(made))
@@ -218,13 +222,26 @@ class Promise:
 
     def _refuse(self, how: str, hint: str) -> NoReturn:
         if not is_known(self):
-            self.typedflow_origin.give_up()  # `text.upper()`: that there is no such part is what is wrong
+            self.typedflow_origin.give_up()  # `len(text.upper)`: that there is no such part is what is wrong
         self.typedflow_origin.refuse(
             diagnostics.PROMISE_USED_AS_VALUE,
-            f"{self!r} is {how}, but {_UNKNOWN}",
+            f"{_what(self)} is {how}, but {_UNKNOWN}",
             self.typedflow_promise.node,
-            hint,
+            label=_label(self),
+            hint=hint,
         )
+
+    def _miss(self, how: str, hint: str) -> Promise:
+        """The same where the body can go on, with a gap, so that what comes after it is told too."""
+        if is_known(self):
+            self.typedflow_origin.note(
+                diagnostics.PROMISE_USED_AS_VALUE,
+                f"{_what(self)} is {how}, but {_UNKNOWN}",
+                self.typedflow_promise.node,
+                label=_label(self),
+                hint=hint,
+            )
+        return Promise(self.typedflow_origin, workflows_pb2.Promise(), types_pb2.LiteralType())
 
 
 def as_condition(promise: Promise) -> Condition:
@@ -240,9 +257,10 @@ def _truth(promise: Promise) -> Condition:
     if is_known(promise) and not literal_types.equal(type_, literal_types.BOOL):
         promise.typedflow_origin.refuse(
             diagnostics.PROMISE_USED_AS_VALUE,
-            f"{promise!r} is used with `&`, `|` or `~`, but it is no bool and {_UNKNOWN}",
+            f"{_what(promise)} is used with `&`, `|` or `~`, but it is no bool and {_UNKNOWN}",
             promise.typedflow_promise.node,
-            f"do arithmetic inside a task; {condition.HINT}",
+            label=_label(promise),
+            hint=f"do arithmetic inside a task; {condition.HINT}",
         )
     return as_condition(promise)
 
@@ -253,9 +271,23 @@ def is_known(promise: Promise) -> bool:
 
 
 def path_text(promise: workflows_pb2.Promise) -> str:
-    """As an author would write it: `prep.o0.rows[0]`."""
-    where = f"{promise.node}.{promise.variable}" if promise.node else promise.variable
+    """As the compiler names it: `prep.rows[0]`; the one output without a name of its own is its node."""
+    named = promise.node and promise.variable not in ("", "o0")
+    where = f"{promise.node}.{promise.variable}" if named else promise.node or promise.variable
     return where + "".join(map(step_text, promise.path))
+
+
+def _what(promise: Promise) -> str:
+    """For messages: "the result of `prep`", "the input `n`"."""
+    of = promise.typedflow_promise
+    shown = f"`{path_text(of)}`"
+    if of.path:
+        return shown
+    return f"the result of {shown}" if of.node else f"the input {shown}"
+
+
+def _label(promise: Promise) -> str:
+    return f"it is a promise of {literal_types.text(promise.typedflow_type)}"
 
 
 def step_text(step: workflows_pb2.PathStep) -> str:
@@ -276,18 +308,30 @@ def _refuses(how: str) -> Any:
     return refuse
 
 
+def _misses(how: str) -> Any:
+    def miss(self: Promise, *_: object, **__: object) -> Promise:
+        return self._miss(how, "do it inside a task")
+
+    return miss
+
+
 for _name in (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
     *("xor", "lshift", "rshift"),
 ):
-    setattr(Promise, f"__{_name}__", _refuses("used in arithmetic"))
-    setattr(Promise, f"__r{_name}__", _refuses("used in arithmetic"))
-for _name in ("neg", "pos", "abs", "int", "float", "index", "round"):
-    setattr(Promise, f"__{_name}__", _refuses("used in arithmetic"))
-for _name, _how in (("call", "called"), ("await", "awaited"), ("reduce_ex", "pickled")):
-    setattr(
-        Promise, f"__{_name}__", _refuses(_how)
-    )  # not for type checkers: to them a promise is no callable
+    setattr(Promise, f"__{_name}__", _misses("used in arithmetic"))
+    setattr(Promise, f"__r{_name}__", _misses("used in arithmetic"))
+for _name in ("neg", "pos", "abs", "round"):
+    setattr(Promise, f"__{_name}__", _misses("used in arithmetic"))
+for _name in ("int", "float", "index"):
+    setattr(Promise, f"__{_name}__", _refuses("made into a number"))
+# Not for type checkers: to them a promise is no callable.
+for _name, _does in (
+    ("call", _misses("called")),
+    ("await", _refuses("awaited")),
+    ("reduce_ex", _refuses("pickled")),
+):
+    setattr(Promise, f"__{_name}__", _does)
 
 
 class Nothing(Promise):
@@ -355,13 +399,14 @@ def outputs(form: type, values: Mapping[str, Any], origin: Origin, node: str, wh
     if form is tuple:
         return tuple(values.values())
 
-    def missing(_: object, name: str) -> NoReturn:
+    def missing(_: object, name: str) -> Promise:
         if name.startswith("_"):
             raise AttributeError(name)
         nearest = spelling.nearest(name, list(values))
         message = f"{what} gives {', '.join(f'`{n}`' for n in values)}, not `{name}`"
         hint = f"did you mean `{nearest}`?" if nearest else ""
-        origin.refuse(diagnostics.FIELD_NOT_FOUND, message, node, hint)
+        origin.note(diagnostics.FIELD_NOT_FOUND, message, node, hint=hint)
+        return Promise(origin, workflows_pb2.Promise(), types_pb2.LiteralType())
 
     body = {"__slots__": (), "__getattr__": missing, "typedflow_form": form}
     return type(form.__name__, (form,), body)(**values)

@@ -35,6 +35,9 @@ class Entities:
     workflows: dict[str, Wiring[..., Any]] = field(default_factory=dict)
     launch_plans: dict[str, LaunchPlan[..., Any]] = field(default_factory=dict)
 
+    def __bool__(self) -> bool:
+        return bool(self.tasks or self.workflows or self.launch_plans)
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:
@@ -47,18 +50,33 @@ class Registration:
 
 
 def check(paths: Sequence[str | Path]) -> tuple[Entities, list[diagnostics_pb2.Diagnostic]]:
-    """Loads authors' files and gives what they define, and every mistake in it, in a stable order.
+    """Loads authors' files and gives what they define, and every mistake in them, in a stable order.
+
+    A file that can't be imported is a mistake too, and the others are looked at all the same.
 
     Raises:
-        LoadError: a file that can't be imported.
+        LoadError: there is no such file.
     """
+    entities, mistakes, _ = _check(paths)
+    return entities, mistakes
+
+
+def _check(
+    paths: Sequence[str | Path],
+) -> tuple[Entities, list[diagnostics_pb2.Diagnostic], list[errors.TypedflowError]]:
+    """The same, and what kept files from being imported."""
+    failures: list[errors.TypedflowError] = []
     with definitions.noting() as mistakes:
-        loaded = loading.load(paths)
+        loaded = loading.load(paths, failures)
+    mistakes.extend(_of_failures(failures))
     entities = find(loaded.modules)
-    defined = (each for each in _defined(loaded.modules) if isinstance(each, FunctionTask))
-    called = (task for each in entities.workflows.values() for task in _called_by(each))
-    tasks = dict.fromkeys(each for each in (*defined, *called) if isinstance(each, FunctionTask))
-    mistakes.extend(diagnostics.unique(_not_importable(each) for each in tasks if not _is_importable(each)))
+    if not failures:  # else what was loaded before is back in its place
+        defined = (each for each in _defined(loaded.modules) if isinstance(each, FunctionTask))
+        called = (task for each in entities.workflows.values() for task in _called_by(each))
+        tasks = dict.fromkeys(each for each in (*defined, *called) if isinstance(each, FunctionTask))
+        mistakes.extend(
+            diagnostics.unique(_not_importable(each) for each in tasks if not _is_importable(each))
+        )
     for each in entities.workflows.values():
         mistakes.extend(_mistakes_of(each))
     for task in entities.tasks.values():
@@ -66,8 +84,18 @@ def check(paths: Sequence[str | Path]) -> tuple[Entities, list[diagnostics_pb2.D
             mistakes.extend(compiler.compile_task(task.template()).diagnostics)
     for plan in entities.launch_plans.values():
         mistakes.extend(_mistakes_of_plan(plan))
-    mistakes[:] = diagnostics.unique(mistakes)
-    return entities, mistakes
+    return entities, definitions.in_order(diagnostics.unique(mistakes)), failures
+
+
+def _of_failures(failures: Iterable[errors.TypedflowError]) -> Iterable[diagnostics_pb2.Diagnostic]:
+    """Each once: a file that fails, fails again for every other that imports it."""
+    found: dict[object, diagnostics_pb2.Diagnostic] = {}
+    for each in (each for failure in failures for each in definitions.as_diagnostics(failure)):
+        at = each.position
+        found.setdefault(
+            (each.code, at.file, at.line, at.column) if at.line else (each.code, each.message), each
+        )
+    return found.values()
 
 
 def collect(paths: Sequence[str | Path], *, include: Sequence[str] = ()) -> Registration:
@@ -78,22 +106,20 @@ def collect(paths: Sequence[str | Path], *, include: Sequence[str] = ()) -> Regi
         include: globs, relative to the import roots, of files that go into the bundle too.
 
     Raises:
-        LoadError: a file that can't be imported.
+        LoadError: a file that is not there, or can't be imported and that is all.
         CompileError: mistakes; all of them.
         UsageError: there is nothing to register.
         BundleError: the code can't be bundled.
     """
     from typedflow.dataplane import bundles  # noqa: PLC0415 - brings zipfile and tarfile, and a check packs nothing
 
-    entities, mistakes = check(paths)
+    entities, mistakes, failures = _check(paths)
+    if failures and len(mistakes) == 1:
+        raise failures[0]
     if mistakes:
         raise errors.CompileError(mistakes)
-    if not (entities.tasks or entities.workflows or entities.launch_plans):
-        shown = ", ".join(f"`{path}`" for path in paths)
-        raise errors.UsageError(
-            f"{shown} defines no task, workflow or launch plan",
-            hint="decorate a function with @task or @workflow",
-        )
+    if not entities:
+        raise nothing_in(paths)
     roots = first_party.all_roots(loading.roots_of(paths))
     bundle = bundles.build(first_party.modules(roots), roots=roots, include=include)
     resolver = fingerprint.Resolver(roots)
@@ -104,6 +130,15 @@ def collect(paths: Sequence[str | Path], *, include: Sequence[str] = ()) -> Regi
         workflows=tuple(each.traced.template for each in entities.workflows.values()),
         launch_plans=tuple(each.template() for each in entities.launch_plans.values()),
         bundle=bundle,
+    )
+
+
+def nothing_in(paths: Sequence[str | Path]) -> errors.UsageError:
+    """That files have nothing to work with."""
+    shown = ", ".join(f"`{path}`" for path in paths)
+    return errors.UsageError(
+        f"{shown} defines no task, workflow or launch plan",
+        hint="decorate a function with @task or @workflow",
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from typedflow import errors, type_engine
+from typedflow import errors, literal_types, type_engine
 from typedflow.authoring import source
 from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, interface_pb2
@@ -56,6 +56,17 @@ class Signature:
     outputs: tuple[Output, ...]
     form: type | None
     interface: interface_pb2.Interface
+
+    def output_text(self, name: str, of: str) -> str:
+        """One of its outputs for messages, as the compiler calls it."""
+        return f"the result of {of}" if self.form is None and name == "o0" else f"output `{name}` of {of}"
+
+    @property
+    def takes_none(self) -> bool:
+        """Whether None is a whole result of it."""
+        if self.form is not None or not self.outputs:
+            return not self.outputs
+        return literal_types.is_assignable(literal_types.NONE, self.outputs[0].converter.type) is None
 
     def result(self, values: Sequence[Any]) -> Any:
         """Outputs in order, in the form in which the function returns them."""
@@ -214,6 +225,7 @@ class _Reader:
                 diagnostics.UNSUPPORTED_TYPE,
                 f"parameter `{_shown(parameter)}` of {self.kind} `{self.name}` can't be given by name",
                 hint="give every parameter a name and a type of its own",
+                at=parameter.name,
             )
             return None
         if parameter.name not in hints:
@@ -222,11 +234,11 @@ class _Reader:
                 f"parameter `{parameter.name}` of {self.kind} `{self.name}` has no type",
                 expected="a type",
                 hint=f"annotate it, as in `{parameter.name}: int`",
+                at=parameter.name,
             )
             return None
-        converter = self.converter(
-            hints[parameter.name], f"parameter `{parameter.name}` of {self.kind} `{self.name}`"
-        )
+        what = f"parameter `{parameter.name}` of {self.kind} `{self.name}`"
+        converter = self.converter(hints[parameter.name], what, at=parameter.name)
         if converter is None:
             return None
         return Parameter(parameter.name, hints[parameter.name], converter, parameter.default)
@@ -241,12 +253,15 @@ class _Reader:
         except errors.ConversionError as error:
             self.mistake(
                 diagnostics.INVALID_VALUE,
-                f"the default of parameter `{parameter.name}` of {self.kind} `{self.name}` is wrong: {error.message}",
+                f"the default of parameter `{parameter.name}` of {self.kind} `{self.name}` is wrong",
+                expected=literal_types.text(parameter.converter.type),
                 given=repr(parameter.default),
+                label=error.message,
                 hint=error.hint
                 or (
                     f"annotate it `{shown(parameter.annotation)} | None`" if parameter.default is None else ""
                 ),
+                at=parameter.name,
             )
 
     def outputs(self, hints: dict[str, Any]) -> tuple[tuple[Output, ...], type | None]:
@@ -269,7 +284,7 @@ class _Reader:
                 if form is None
                 else f"output `{name}` of {self.kind} `{self.name}`"
             )
-            converter = self.converter(part, what)
+            converter = self.converter(part, what, at="return")
             if converter is not None:
                 outputs.append(Output(name, part, converter))
         return tuple(outputs), form
@@ -292,24 +307,35 @@ class _Reader:
                 + ("; it can run a coroutine with `asyncio.run(...)`" if self.kind == "task" else ""),
             )
 
-    def converter(self, annotation: Any, what: str) -> type_engine.Converter | None:
+    def converter(self, annotation: Any, what: str, at: str) -> type_engine.Converter | None:
         try:
             return types().converter(annotation)
         except errors.DefinitionError as error:
-            self.mistake(error.code, f"{what}: {error.message}", given=shown(annotation), hint=error.hint)
+            message = f"{what}: {error.message}"
+            self.mistake(error.code, message, given=shown(annotation), hint=error.hint, at=at)
             return None
 
     def mistake(
-        self, code: str, message: str, *, expected: str = "", given: str = "", hint: str = ""
+        self,
+        code: str,
+        message: str,
+        *,
+        expected: str = "",
+        given: str = "",
+        label: str = "",
+        hint: str = "",
+        at: str = "",
     ) -> None:
+        """Notes it, at the function or at one of its parameters ("return": what it returns)."""
         self.mistakes.append(
             diagnostics_pb2.Diagnostic(
                 code=code,
                 message=message,
                 workflow=self.name,
-                position=source.definition(self.function),
+                position=source.declaration(self.function, at) if at else source.definition(self.function),
                 expected=expected,
                 given=given,
+                label=label,
                 hint=hint,
             )
         )

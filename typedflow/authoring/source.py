@@ -1,10 +1,12 @@
 """Where in the author's files something was written.
 
-Reads frames, never files: an excerpt is the business of whoever shows a diagnostic.
+Reads frames, and a file's text only where a frame does not say: an excerpt is the business of whoever shows a
+diagnostic.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import linecache
 import os
@@ -78,7 +80,10 @@ def _is_generated(code: CodeType) -> bool:
 
 def definition(function: FunctionType) -> identifiers_pb2.SourcePosition:
     """The `def` line of a function, below its decorators."""
-    code = unwrap(function).__code__
+    return _defined(unwrap(function).__code__)
+
+
+def _defined(code: CodeType) -> identifiers_pb2.SourcePosition:
     lines = [line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno]
     first = code.co_firstlineno
     return identifiers_pb2.SourcePosition(
@@ -88,15 +93,76 @@ def definition(function: FunctionType) -> identifiers_pb2.SourcePosition:
     )
 
 
+def declaration(function: FunctionType, parameter: str) -> identifiers_pb2.SourcePosition:
+    """Where a parameter is declared ("return": what is returned); the function's line where that can't be found."""
+    code = unwrap(function).__code__
+    found = _syntax(code)
+    if found is None:
+        return _defined(code)
+    if parameter == "return":
+        return _of_syntax(code, found.returns)
+    of = found.args
+    named = (*of.posonlyargs, *of.args, *of.kwonlyargs, *(each for each in (of.vararg, of.kwarg) if each))
+    return _of_syntax(code, next((each for each in named if each.arg == parameter), None))
+
+
+def returned(code: CodeType) -> identifiers_pb2.SourcePosition:
+    """Where a function says what it returns, if it does so once; else the function's line."""
+    found = _syntax(code)
+    todo: list[ast.AST] = [*found.body] if found else []
+    returns = []
+    for each in todo:  # grows meanwhile
+        if isinstance(each, ast.Return):
+            returns.append(each)
+        elif not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+            todo.extend(ast.iter_child_nodes(each))
+    return _of_syntax(code, returns[0].value or returns[0] if len(returns) == 1 else None)
+
+
+def _syntax(code: CodeType) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """A function as it is written; None when its source is not there, or has changed."""
+    functions = _functions("".join(linecache.getlines(code.co_filename)))
+    return functions.get((code.co_name, code.co_firstlineno))
+
+
+@functools.lru_cache(maxsize=4)
+def _functions(text: str) -> dict[tuple[str, int], ast.FunctionDef | ast.AsyncFunctionDef]:
+    """By name and first line, which is that of the first decorator."""
+    try:
+        parsed = ast.parse(text)
+    except (SyntaxError, ValueError):  # a file that has changed since it was imported
+        return {}
+    return {
+        (each.name, min([each.lineno, *(decorator.lineno for decorator in each.decorator_list)])): each
+        for each in ast.walk(parsed)
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def _of_syntax(code: CodeType, node: ast.expr | ast.stmt | ast.arg | None) -> identifiers_pb2.SourcePosition:
+    if node is None:
+        return _defined(code)
+    file = code.co_filename
+    return identifiers_pb2.SourcePosition(
+        file=relative(file), line=node.lineno, column=_characters(file, node.lineno, node.col_offset) + 1
+    )
+
+
+def _characters(file: str, line: int, column: int) -> int:
+    """A place in a line in characters, as people count them; Python counts bytes."""
+    before = linecache.getline(file, line).encode()[:column]
+    return len(before.decode(errors="replace")) if len(before) == column else column
+
+
 @functools.lru_cache(maxsize=4096)
 def _position(code: CodeType, file: str, instruction: int) -> identifiers_pb2.SourcePosition:
     """Where an instruction is. Code objects are equal when they say the same, in whatever file that is."""
     line, column = _lines(code)[instruction // 2]
     if line is None or column is None:
         return identifiers_pb2.SourcePosition(file=relative(file), line=line or 0)
-    before = linecache.getline(file, line).encode()[:column]  # Python counts bytes, people characters
-    column = len(before.decode(errors="replace")) if len(before) == column else column
-    return identifiers_pb2.SourcePosition(file=relative(file), line=line, column=column + 1)
+    return identifiers_pb2.SourcePosition(
+        file=relative(file), line=line, column=_characters(file, line, column) + 1
+    )
 
 
 @functools.lru_cache(maxsize=16)

@@ -205,24 +205,29 @@ def task(
         42
     """
     scope = sys._getframe(1).f_locals
-    message = options.message(
-        cache=cache,
-        resources=resources,
-        retries=retries,
-        timeout=timeout,
-        interruptible=interruptible,
-        image=image,
-        environment=environment,
-        secrets=secrets,
-    )
+    message = tasks_pb2.TaskOptions()
+    with definitions.forgiving():
+        message = options.message(
+            cache=cache,
+            resources=resources,
+            retries=retries,
+            timeout=timeout,
+            interruptible=interruptible,
+            image=image,
+            environment=environment,
+            secrets=secrets,
+        )
 
     def make(made_of: Callable[P, R]) -> Task[P, R]:
         if not isinstance(made_of, FunctionType):
-            raise errors.DefinitionError(
-                f"@task is given {made_of!r:.80}, which is not a function",
-                where=definitions.place(source.caller()),
-                hint="put it above a `def`; for a method or a partial, write a function that calls it",
+            definitions.forgive(
+                errors.DefinitionError(
+                    f"@task is given {made_of!r:.80}, which is not a function",
+                    where=definitions.place(source.caller()),
+                    hint="put it above a `def`; for a method or a partial, write a function that calls it",
+                )
             )
+            return cast("Task[P, R]", made_of)  # as it is, so that the rest of the file can be looked at
         return FunctionTask(made_of, message, cache if isinstance(cache, Cache) else None, scope)
 
     return make if function is None else make(function)

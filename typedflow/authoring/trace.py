@@ -232,10 +232,21 @@ class Trace:
             )
         )
 
-    def refuse(self, code: str, message: str, node: str, hint: str) -> NoReturn:
+    def note(self, code: str, message: str, node: str, *, label: str = "", hint: str = "") -> None:
+        """Notes the mistake on the author's line."""
+        self.mistake(code, message, Place(node, source.author(), ""), label=label, hint=hint)
+
+    def refuse(self, code: str, message: str, node: str, *, label: str = "", hint: str = "") -> NoReturn:
         """Raises the mistake on the author's line."""
-        position = source.author()
-        made = diagnostics.make(code, message, workflow=self.name, node=node, position=position, hint=hint)
+        made = diagnostics.make(
+            code,
+            message,
+            workflow=self.name,
+            node=node,
+            position=source.author(),
+            label=label,
+            hint=hint,
+        )
         raise definitions.as_error([made])
 
     def no_such_part(
@@ -245,9 +256,14 @@ class Trace:
         fields = [] if given.record.positional else [each.name for each in given.record.fields]
         wanted = step.field or step.key
         nearest = spelling.nearest(wanted, fields) if wanted and fields else ""
-        hint = f"did you mean `{nearest}`?" if nearest else ""
-        if not hint and not fields:
-            hint = "what is done with a value is done inside a task"
+        expected = ", ".join(f"`{name}`" for name in fields[:10])
+        hint = "what is done with a value is done inside a task"
+        if nearest:
+            hint = f"did you mean `{nearest}`?"
+        elif fields:
+            hint = f"it has {expected}" + (f" and {len(fields) - 10} more" if len(fields) > 10 else "")
+        elif given.WhichOneof("type") == "dict" and step.field:
+            hint = f"take the value of a key: `[{step.field!r}]`"
         if given.WhichOneof("type") == "union":
             hint = "take it apart in a task: which of the variants it is, is known only when it has run"
         text = literal_types.text(given)
@@ -255,7 +271,7 @@ class Trace:
             diagnostics.FIELD_NOT_FOUND,
             f"`{path_text(promise)}` has no `{step_text(step)}`",
             Place(promise.node, source.author(), ""),
-            expected=", ".join(f"`{name}`" for name in fields[:10]),
+            expected=expected,
             given=text,
             label=f"it is {text}",
             hint=hint,

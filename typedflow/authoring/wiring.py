@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any, ParamSpec, TypeVar
 
 from typedflow import compiler, errors, identifiers
-from typedflow.authoring import resolver, runner
+from typedflow.authoring import definitions, resolver, runner, source
 from typedflow.authoring.called import Called
 from typedflow.authoring.task import Task
 from typedflow.authoring.trace import Key
@@ -29,6 +30,7 @@ class Traced:
         mistakes: what the trace found wrong; the compiler finds the rest.
         ended: the body came to its end; where it did not, nodes are missing.
         raised: what the author's code raised in the body.
+        body: the code that was run, if it is a function's.
     """
 
     template: workflows_pb2.WorkflowTemplate
@@ -36,6 +38,7 @@ class Traced:
     mistakes: list[diagnostics_pb2.Diagnostic]
     ended: bool = True
     raised: BaseException | None = None
+    body: CodeType | None = None
 
 
 class Wiring(Called[P, R]):
@@ -83,10 +86,23 @@ def compiled(traced: Traced) -> workflows_pb2.CompiledWorkflow:
     told = {each.code for each in traced.mistakes}
     if told & _UNFINISHED or not traced.ended:
         told |= _OF_BRANCHES
-    found = (*traced.mistakes, *(each for each in result.diagnostics if not _is_echo(each, told)))
+    all_of_them = (*traced.mistakes, *(each for each in result.diagnostics if not _is_echo(each, told)))
+    placed = [_where_returned(each, traced) for each in all_of_them]
+    found = definitions.in_order(definitions.of_loops(placed))
     if found or result.value is None:
         raise errors.CompileError(found) from traced.raised
     return result.value
+
+
+def _where_returned(diagnostic: diagnostics_pb2.Diagnostic, traced: Traced) -> diagnostics_pb2.Diagnostic:
+    """What is wrong with an output, on the line that returns it; a template knows the workflow's line alone."""
+    is_output = not diagnostic.node and diagnostic.message.startswith(_OF_OUTPUTS)
+    if traced.body is None or not is_output or diagnostic.position != traced.template.position:
+        return diagnostic
+    moved = diagnostics_pb2.Diagnostic()
+    moved.CopyFrom(diagnostic)
+    moved.position.CopyFrom(source.returned(traced.body))
+    return moved
 
 
 def _is_echo(diagnostic: diagnostics_pb2.Diagnostic, told: set[str]) -> bool:
@@ -104,6 +120,7 @@ def _is_echo(diagnostic: diagnostics_pb2.Diagnostic, told: set[str]) -> bool:
             return code in told and code in _OF_BRANCHES
 
 
+_OF_OUTPUTS = ("the result of workflow `", "output `")
 _UNFINISHED = {diagnostics.BRANCH_HAS_NO_CONDITION, diagnostics.BRANCH_HAS_NO_DEFAULT}
 _OF_BRANCHES = {
     *_UNFINISHED,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
-from typedflow import errors, spelling
+from typedflow import errors, literal_types, spelling
 from typedflow.authoring import binding, context, definitions, failure, signature, source, trace, wiring
 from typedflow.authoring.binding import Place
 from typedflow.authoring.called import Called
@@ -101,7 +102,8 @@ def _trace(workflow: WorkflowFunction[..., Any]) -> Traced:
     values: Sequence[Any] = [tracing.gap(output) for output in read.outputs]
     try:
         with context.entered(tracing), tracing.entering(workflow, workflow.short_name, template.position):
-            values = _values(workflow, tracing, workflow.function(**inputs), whole)
+            result = workflow.function(**inputs)
+            values = _values(workflow, tracing, result, whole)
     except definitions.AlreadyTold:
         raise
     except errors.DefinitionError as error:
@@ -116,11 +118,12 @@ def _trace(workflow: WorkflowFunction[..., Any]) -> Traced:
         failure.wire(tracing, workflow.on_failure, inputs, whole)
     for output, value in zip(read.outputs, values, strict=True):
         bound = workflows_pb2.Binding(variable=output.name)
-        place = Place("", template.position, f"output `{output.name}` of {workflow.what}")
+        place = Place("", template.position, read.output_text(output.name, workflow.what))
         binding.bind(tracing, bound.value, value, output, place)
         template.outputs.append(bound)
     template.nodes.extend(tracing.nodes)
-    return Traced(template, tracing.called, tracing.mistakes, ended, raised)
+    body = inspect.unwrap(workflow.function).__code__
+    return Traced(template, tracing.called, tracing.mistakes, ended, raised, body)
 
 
 def _mistake_of(error: BaseException, workflow: WorkflowFunction[..., Any]) -> diagnostics_pb2.Diagnostic:
@@ -145,6 +148,17 @@ def _values(
     read = workflow.signature
     if not read.outputs and isinstance(result, Nothing):
         return ()  # `return last()` of a workflow that gives nothing
+    if result is None and read.outputs and not read.takes_none:
+        expected = ", ".join(literal_types.text(output.converter.type) for output in read.outputs)
+        tracing.mistake(
+            diagnostics.INVALID_VALUE,
+            f"{workflow.what} returns nothing, and is to give {expected}",
+            place,
+            expected=expected,
+            given="None",
+            hint="end its body with `return ...`, or annotate it `-> None`",
+        )
+        return [tracing.gap(output) for output in read.outputs]
     try:
         return read.values(result, workflow.short_name)
     except errors.ConversionError as error:
@@ -187,7 +201,7 @@ def _inline(
         if not read.outputs:
             return Nothing(tracing, node, [each.id for each in nodes])
         checked = [
-            _checked(tracing, value, output, Place(node, position, f"output `{output.name}` of {what}"))
+            _checked(tracing, value, output, Place(node, position, read.output_text(output.name, what)))
             for output, value in zip(read.outputs, values, strict=True)
         ]
         return tracing.result(read, checked, node, what)
@@ -198,13 +212,16 @@ def _arguments(
 ) -> dict[str, Any]:
     """An inlined call's arguments, each checked against its parameter."""
     parameters = workflow.signature.parameters
+    meant = set()
     for name in given:
         if name not in parameters:
             nearest = spelling.nearest(name, list(parameters))
+            meant.add(nearest)
             tracing.mistake(
                 diagnostics.VARIABLE_NAME_NOT_FOUND,
                 f"{place.what} has no input `{name}`",
                 place,
+                expected=", ".join(f"`{each}`" for each in parameters),
                 given=name,
                 hint=f"did you mean `{nearest}`?" if nearest else "",
             )
@@ -216,7 +233,13 @@ def _arguments(
         elif parameter.default is not signature.NO_DEFAULT:
             arguments[name] = parameter.default
         else:
-            tracing.mistake(diagnostics.PARAMETER_NOT_BOUND, f"{at.what} is not given", place)
+            if name not in meant:
+                tracing.mistake(
+                    diagnostics.PARAMETER_NOT_BOUND,
+                    f"{at.what} is not given",
+                    place,
+                    expected=literal_types.text(parameter.converter.type),
+                )
             arguments[name] = tracing.gap(parameter)
     return arguments
 
@@ -238,6 +261,23 @@ def _checked(
     else:
         fits = binding.literal(tracing, value, variable.converter, place) is not None
     return value if fits else tracing.gap(variable)
+
+
+def _check_options(failure_policy: str, on_failure: object) -> None:
+    if failure_policy not in POLICIES:
+        raise errors.DefinitionError(
+            f"@workflow(failure_policy={failure_policy!r}) is no policy",
+            where=definitions.place(source.caller()),
+            code=diagnostics.INVALID_VALUE,
+            hint=f"write one of {', '.join(POLICIES)}",
+        )
+    if on_failure is not None and not isinstance(on_failure, Called):
+        raise errors.DefinitionError(
+            f"@workflow(on_failure={on_failure!r:.80}) is no task or workflow",
+            where=definitions.place(source.caller()),
+            code=diagnostics.INVALID_VALUE,
+            hint="give it the task itself, as in `on_failure=notify`",
+        )
 
 
 @overload
@@ -281,29 +321,24 @@ def workflow(
         40
     """
     scope = sys._getframe(1).f_locals
-    if failure_policy not in POLICIES:
-        raise errors.DefinitionError(
-            f"@workflow(failure_policy={failure_policy!r})",
-            where=definitions.place(source.caller()),
-            code=diagnostics.INVALID_VALUE,
-            hint=f"write one of {', '.join(POLICIES)}",
-        )
-
-    if on_failure is not None and not isinstance(on_failure, Called):
-        raise errors.DefinitionError(
-            f"@workflow(on_failure={on_failure!r:.80}) is no task or workflow",
-            where=definitions.place(source.caller()),
-            code=diagnostics.INVALID_VALUE,
-            hint="give it the task itself, as in `on_failure=notify`",
-        )
+    with definitions.forgiving():
+        _check_options(failure_policy, on_failure)
 
     def make(made_of: Callable[P, R]) -> WorkflowFunction[P, R]:
         if not isinstance(made_of, FunctionType):
-            raise errors.DefinitionError(
-                f"@workflow is given {made_of!r:.80}, which is not a function",
-                where=definitions.place(source.caller()),
-                hint="put it above a `def`",
+            definitions.forgive(
+                errors.DefinitionError(
+                    f"@workflow is given {made_of!r:.80}, which is not a function",
+                    where=definitions.place(source.caller()),
+                    hint="put it above a `def`",
+                )
             )
-        return WorkflowFunction(made_of, failure_policy, on_failure, scope)
+            return cast("WorkflowFunction[P, R]", made_of)  # as it is, so that the rest of the file can be looked at
+        return WorkflowFunction(
+            made_of,
+            failure_policy if failure_policy in POLICIES else "fail_fast",
+            on_failure if isinstance(on_failure, Called) else None,
+            scope,
+        )
 
     return make if function is None else make(function)

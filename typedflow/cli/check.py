@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from typedflow import errors
-from typedflow.authoring import serialize
+from typedflow.authoring import definitions, serialize
 from typedflow.cli import failures, output, render_diagnostics
-from typedflow.pb import diagnostics_pb2, identifiers_pb2
-
-_PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 
 
 @click.command()
@@ -20,15 +15,17 @@ _PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 def check(paths: tuple[str, ...], form: str) -> None:
     """Compile files and tell every mistake; needs no server.
 
-    Exits with 2 when there is one. Places are FILE:LINE:COLUMN, as editors read them; `-o lines` prints one line
-    for each, as linters do.
+    Exits with 2 when there is one, or when there is nothing to check. Places are FILE:LINE:COLUMN, as editors read
+    them; `-o lines` prints one line for each, as linters do.
     """
     try:
         entities, mistakes = serialize.check(paths)
+        if not (entities or mistakes):
+            raise serialize.nothing_in(paths)
     except errors.UsageError as error:
-        if form not in (output.JSON, output.LINES):
+        if form == output.TABLE:
             raise
-        entities, mistakes = serialize.Entities(), _diagnostics(error)
+        entities, mistakes = serialize.Entities(), definitions.as_diagnostics(error)
     if form == output.JSON:
         output.write(render_diagnostics.as_json(failures.located(mistakes)), form)
     elif form == output.LINES:
@@ -39,21 +36,6 @@ def check(paths: tuple[str, ...], form: str) -> None:
         click.echo(f"{_found(entities)}: no mistakes")
     if mistakes:
         click.get_current_context().exit(errors.CompileError.exit_code)
-
-
-def _diagnostics(error: errors.UsageError) -> list[diagnostics_pb2.Diagnostic]:
-    """What kept a file from being loaded, as a diagnostic."""
-    if isinstance(error, errors.DefinitionError) and error.diagnostics:
-        return list(error.diagnostics)
-    found = _PLACE.fullmatch(error.where)
-    position = identifiers_pb2.SourcePosition(
-        file=found["file"] if found else error.where,
-        line=int(found["line"]) if found else 0,
-        column=int(found["column"] or 0) if found else 0,
-    )
-    return [
-        diagnostics_pb2.Diagnostic(code=error.code, message=error.message, hint=error.hint, position=position)
-    ]
 
 
 def _found(entities: serialize.Entities) -> str:

@@ -102,8 +102,10 @@ def read_source(file: str) -> str | None:
 
 
 def _find(file: str) -> Path | None:
-    if not file or Path(file).is_absolute():
+    if not file:
         return None
+    if Path(file).is_absolute():
+        return Path(file)
     return next((path for folder in sys.path if (path := Path(folder or ".") / file).is_file()), None)
 
 

@@ -58,6 +58,7 @@ def as_json(diagnostics: Sequence[Diagnostic]) -> dict[str, list[dict[str, str |
             {
                 "code": each.code,
                 "message": each.message,
+                "label": each.label or None,
                 "workflow": each.workflow or None,
                 "node": each.node or None,
                 "file": each.position.file or None,
@@ -73,13 +74,13 @@ def as_json(diagnostics: Sequence[Diagnostic]) -> dict[str, list[dict[str, str |
 
 
 def lines(diagnostics: Sequence[Diagnostic]) -> str:
-    """One line for each, ``pipeline.py:31:13: error: what is wrong [MismatchingTypes]``, as compilers and linters have it.
+    """One line for each, ``pipeline.py:31:13: error: what is wrong [MismatchingTypes]``, as linters have it.
 
     Ends with a line break, unless there is none to tell.
     """
     made = []
     for each in diagnostics:
-        said = ": ".join(filter(None, (each.message, each.label)))
+        said = ": ".join(filter(None, (each.message, _said(each))))
         help_ = f" (help: {each.hint})" if each.hint else ""
         where = _place(each) or "-"
         made.append(f"{_printable(f'{where}: error: {said}{help_} [{each.code}]')}\n")
@@ -120,12 +121,8 @@ def _block(diagnostic: Diagnostic, line_of: Callable[[str, int], str | None], pa
     if source is not None:
         lines.append(f"{edge} {paint.frame('|')}")
         lines.append(f"{paint.frame(f'{position.line} |')} {_shown(source)}".rstrip())
-        label = _printable(
-            diagnostic.label or (f"expected {diagnostic.expected}" if diagnostic.expected else "")
-        )
-        lines.append(
-            f"{edge} {paint.frame('|')} {paint.error(_underline(source, position.column, label))}".rstrip()
-        )
+        shown = _underline(source, position.column, _printable(_said(diagnostic)))
+        lines.append(f"{edge} {paint.frame('|')} {paint.error(shown)}".rstrip())
     else:
         for name, said in (
             ("expected", diagnostic.expected),
@@ -137,6 +134,13 @@ def _block(diagnostic: Diagnostic, line_of: Callable[[str, int], str | None], pa
     if diagnostic.hint:
         lines.append(f"{edge} {paint.frame('=')} {paint.bold('help:')} {_printable(diagnostic.hint)}")
     return lines
+
+
+def _said(diagnostic: Diagnostic) -> str:
+    """What is said at the place itself."""
+    expected = diagnostic.expected
+    told = not expected or expected in diagnostic.message
+    return diagnostic.label or ("" if told else f"expected {expected}")
 
 
 def _place(diagnostic: Diagnostic) -> str:

@@ -82,6 +82,8 @@ class Wanted:
         fixed: frozenset[str] = frozenset(),
     ) -> Wanted:
         whats = {name: f"{kind} `{name}` of {owner}" for name in variables}
+        if kind == "output" and list(variables) == ["o0"]:  # the author gave it no name
+            whats = {"o0": f"the result of {owner}"}
         defaults = {
             name: Binding(variable=name, value=BindingValue(literal=each.default))
             for name, each in variables.items()

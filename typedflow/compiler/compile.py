@@ -325,6 +325,7 @@ class _Workflow:
     def _bind(self, given: Iterable[Binding], wanted: calls.Wanted, at: int) -> list[Binding]:
         """The bindings of a place in the order of its interface; those that are wrong are noted and left out."""
         by_name = self._by_name(given, wanted, at)
+        meant = self._meant(by_name, wanted)
         made = []
         for name, variable in wanted.variables.items():
             bound = by_name.pop(name, None)
@@ -336,7 +337,7 @@ class _Workflow:
                 self._default_bytes += variable.size
                 if self._default_bytes <= MOST_DEFAULT_BYTES:
                     made.append(wanted.defaults[name])
-            elif not variable.optional:
+            elif not variable.optional and name not in meant:
                 self._not_bound(variable.type, wanted.whats[name], at)
         for name, binding in by_name.items():
             if name in wanted.fixed:
@@ -358,6 +359,11 @@ class _Workflow:
                 )
             self._binder.bind(binding.value, None, f"`{cut(name, 100)}`")
         return made
+
+    def _meant(self, given: Mapping[str, Binding], wanted: calls.Wanted) -> set[str]:
+        """What misspelt names stand for: that it is not given is not said, as the help says what to do."""
+        unknown = [name for name in given if name not in wanted.variables]
+        return {self._report.nearest(name, wanted.variables) for name in unknown}
 
     def _by_name(self, given: Iterable[Binding], wanted: calls.Wanted, at: int) -> dict[str, Binding]:
         by_name: dict[str, Binding] = {}

@@ -114,13 +114,16 @@ class Report:
 
     def did_you_mean(self, name: str, candidates: Collection[str]) -> str:
         """A hint with the nearest name; empty when there is none, or when finding out would take too long."""
+        found = self.nearest(name, candidates)
+        return f"did you mean `{found}`?" if found else ""
+
+    def nearest(self, name: str, candidates: Collection[str]) -> str:
+        """The nearest name, likewise."""
         self._comparisons += len(candidates)
         if self.full or self._comparisons > _MOST_COMPARISONS or not 0 < len(name) <= identifiers.MAX_NAME:
             return ""
-        nearest = spelling.nearest(
-            name, [each for each in candidates if 0 < len(each) <= identifiers.MAX_NAME]
-        )
-        return f"did you mean `{nearest}`?" if nearest else ""
+        likely = [each for each in candidates if 0 < len(each) <= identifiers.MAX_NAME]
+        return spelling.nearest(name, likely) or ""
 
 
 def cut(text: str, longest: int = _LONGEST_TEXT) -> str:

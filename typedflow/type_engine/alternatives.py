@@ -44,7 +44,14 @@ _INSTEAD = {
     "polars.lazyframe.frame.LazyFrame": "use polars.DataFrame, and .collect() what is returned",
     "pandera.typing.polars.LazyFrame": "use pandera.typing.polars.DataFrame[Model], and .collect() what is returned",
     "pyarrow.lib.RecordBatch": "use pyarrow.Table",
+    "collections.abc.Callable": "code is no value: pass a name, and choose the function by it in the task",
+    "builtins.type": "code is no value: pass a name, and choose the class by it in the task",
+    "re.Pattern": "use str",
 }
+_SCALARS = {
+    "float": "float", "int": "int", "uint": "int", "bool": "bool", "str": "str", "datetime64": "datetime",
+    "timedelta64": "timedelta",
+}  # fmt: skip
 
 
 def hint(annotation: Any) -> str:
@@ -58,8 +65,16 @@ def _by_kind(annotation: Any) -> str:
         return f"say what `{annotation.__name__}` is, as in `Box[int]`"
     if isinstance(annotation, str):
         return "the name it refers to can't be found: import it, or define it in the module"
+    if isinstance(annotation, list | tuple) and annotation:
+        inside = ", ".join(each.__name__ if isinstance(each, type) else str(each) for each in annotation)
+        return f"write `{type(annotation).__name__}[{inside}]`"
     if not isinstance(annotation, type):
         return ""
+    if annotation.__module__ == "numpy":
+        plain = next(
+            (kind for prefix, kind in _SCALARS.items() if annotation.__name__.startswith(prefix)), ""
+        )
+        return f"use {plain}; an ndarray keeps its element type" if plain else ""
     if issubclass(annotation, dict):
         return "use dict[str, T], or a TypedDict"
     if issubclass(annotation, tuple):
@@ -67,7 +82,7 @@ def _by_kind(annotation: Any) -> str:
     if any(hasattr(annotation, name) for name in ("fit", "predict", "state_dict")):
         return f"save it, as with joblib.dump, and use File; or pickle it, Annotated[{annotation.__name__}, Pickle]"
     if annotation.__module__ != "builtins":
-        return f"make `{annotation.__name__}` a dataclass, or register a Transformer of it; supported are {SUPPORTED}"
+        return f"make `{annotation.__name__}` a dataclass, or register a Transformer of it"
     return ""
 
 

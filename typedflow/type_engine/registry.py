@@ -159,6 +159,8 @@ class TypeEngine:
             taking_all = self._marked.get(alternatives.qualified_name(kind))
             if taking_all is not None:
                 return taking_all, whole
+        if isinstance(annotation, list | tuple | dict | set):  # `[int]` for `list[int]`
+            raise _unsupported(annotation)
         factory = self._find(annotation) or self._transformers.find(annotation)
         if factory is None:
             factory = next((factory for accepts, factory in self._last if accepts(annotation)), None)

@@ -161,13 +161,12 @@ def test_wrong_wiring_is_told_at_the_line_that_added_it():
     with pytest.raises(errors.CompileError) as caught:
         built.compiled  # noqa: B018 - compiles
     found = [(each.code, each.position.line) for each in caught.value.diagnostics]
-    line = found[0][1]
-    assert sorted(found, key=lambda each: each[1])[-3:] == [
+    line = found[-1][1]
+    assert found[-3:] == [
         ("MismatchingTypes", line - 2),
         ("ParameterNotBound", line - 1),
         ("InvalidValue", line),
     ]
-    assert "MismatchingTypes" in {code for code, _ in found}
 
 
 def test_workflows_that_call_each_other_are_told():

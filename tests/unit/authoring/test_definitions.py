@@ -236,7 +236,7 @@ def test_every_mistake_of_a_file_is_told_at_once(tmp_path: Path):
         (
             "conflict.py",
             "from typedflow import errors\nraise errors.NotFound('gone')\n",
-            r"conflict.py:2: importing.*gone",
+            r"conflict.py:2:1: importing.*gone",
         ),
         ("exiting_pipeline.py", "import sys\nsys.exit(3)\n", "raised SystemExit"),
         ("json.py", "from typedflow import task\n", "belongs to"),

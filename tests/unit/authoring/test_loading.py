@@ -95,8 +95,9 @@ def test_a_folder_is_read_without_tests_environments_and_links_to_nowhere(
 
 def test_a_file_that_is_not_utf8_is_told(tmp_path: Path, name: str):
     (tmp_path / f"{name}.py").write_bytes("import typedflow\nx = '\xe9'\n".encode("latin-1"))
-    with pytest.raises(errors.LoadError, match="not Python"):
-        serialize.check([tmp_path])
+    _, (found,) = serialize.check([tmp_path])
+    assert found.code == "Load"
+    assert "not Python" in found.message
 
 
 def test_two_files_of_one_name_are_told(write: Write, name: str, tmp_path: Path):

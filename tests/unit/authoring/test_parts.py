@@ -129,7 +129,7 @@ def test_a_tuple_that_is_one_value_is_unpacked():
         (lambda n: config(n=n).rates, "has no `.rates`", "did you mean `rate`?"),
         (lambda n: config(n=n).layers[0].wide, "has no `.wide`", "did you mean `width`?"),
         (lambda n: options(n=n)["sed"], "has no `.sed`", "did you mean `seed`?"),
-        (lambda n: counts(n=n).a, "has no `.a`", "inside a task"),
+        (lambda n: counts(n=n).a, "has no `.a`", "take the value of a key: `['a']`"),
         (lambda n: counts(n=n)[0], "has no `[0]`", "inside a task"),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_part_that_is_not_there_is_told_once_with_the_nearest(of: Any, message
     [
         (
             lambda n: shown(value=Config(rate=1.0, layers=[Layer("x"), Layer(n)])),
-            ".layers[0] does not take this value at `width`",
+            "at `width`: expected int, got 'x'",
         ),
         (lambda n: shown(table={"a": [n, "x"]}), "['a'][1]"),
         (lambda n: shown(pair=(n, 3)), "[1]"),
@@ -165,7 +165,7 @@ def test_what_does_not_fit_is_told_with_its_place_among_promises(of: Any, place:
 
     with pytest.raises(errors.CompileError) as caught:
         broken.compiled  # noqa: B018 - compiles
-    assert any(place in mistake.message for mistake in caught.value.diagnostics)
+    assert any(place in f"{mistake.message}: {mistake.label}" for mistake in caught.value.diagnostics)
 
 
 def test_annotations_of_parts_are_those_of_the_author():

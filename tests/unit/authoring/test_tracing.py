@@ -251,16 +251,14 @@ def test_after_takes_all_outputs_of_a_call():
 
 
 @pytest.mark.parametrize(
-    ("give", "message"),
+    ("give", "said"),
     [
-        (lambda _: None, "expected int, got None"),
+        (lambda _: None, "returns nothing"),
         (lambda n: (double(n=n), n), "is given a tuple"),
         (lambda _: "x", "expected int, got 'x'"),
     ],
 )
-def test_a_sub_workflows_wrong_result_is_told_once_where_it_is_called(
-    give: Callable[[Any], Any], message: str
-):
+def test_a_sub_workflows_wrong_result_is_told_once_where_it_is_called(give: Callable[[Any], Any], said: str):
     @workflow
     def inner(n: int) -> int:
         return give(n)
@@ -270,7 +268,7 @@ def test_a_sub_workflows_wrong_result_is_told_once_where_it_is_called(
         return double(n=inner(n=n))
 
     (mistake,) = mistakes(outer)
-    assert message in mistake.message
+    assert said in f"{mistake.message}: {mistake.label}"
 
 
 def test_a_sub_workflow_that_returns_another_number_of_values_is_told():
@@ -389,7 +387,7 @@ def test_columns_count_characters_and_calls_over_lines_begin_where_they_begin():
     (mistake,) = (each for each in mistakes(broken) if each.code == "MismatchingTypes")
     assert text_at(mistake) == "double(n=text(n=n))))"
     found = mistakes(long)
-    assert [each.node for each in found] == ["double", "double-2"]
+    assert [each.node for each in found] == ["double"]  # once, however often the loop runs
     assert {text_at(each) for each in found} == {"double("}
 
 

@@ -138,6 +138,7 @@ def test_programs_get_what_the_documentation_says():
             {
                 "code": "MismatchingTypes",
                 "message": "input `df` of task `train` expects dataframe[mean_radius: float, target: int]",
+                "label": MISMATCH.label,
                 "workflow": "pipeline.training",
                 "node": "train",
                 "file": "pipeline.py",
@@ -150,6 +151,7 @@ def test_programs_get_what_the_documentation_says():
             {
                 "code": "NoNodesFound",
                 "message": "m",
+                "label": None,
                 "workflow": None,
                 "node": None,
                 "file": None,

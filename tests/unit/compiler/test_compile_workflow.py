@@ -232,8 +232,7 @@ def test_a_broken_task_is_told_once_and_its_callers_are_still_checked(training):
     found = training.compile().diagnostics
     assert [(each.code, each.workflow) for each in found] == [
         ("UnsupportedType", "pipeline.ingest"),
-        ("ParameterNotBound", "pipeline.training"),
-        ("VariableNameNotFound", "pipeline.training"),
+        ("VariableNameNotFound", "pipeline.training"),  # `sed`; that `seed` lacks is the same mistake
     ]
 
 
@@ -369,7 +368,7 @@ def test_trap_c_the_second_node_of_an_id_is_told_and_checked(training):
 
 def test_an_output_that_nothing_is_bound_to_is_told(training):
     del training.template.outputs[0]
-    assert training.only().message == "output `o0` of workflow `training` is not given"
+    assert training.only().message == "the result of workflow `training` is not given"
 
 
 def test_wrong_terms_of_a_node_are_told_where_the_node_is(training):
