@@ -166,19 +166,96 @@ def from_text(text: str, type_: LiteralType, path: str = "") -> object:
             plain = text
         case _:
             plain = _json(text, type_)
+    if _has_paths(type_):
+        return from_plain(plain, type_, path)
     literals.from_json(plain, type_, path)
     return plain
 
 
 def from_plain(value: object, type_: LiteralType, path: str) -> object:
-    """What a value of a file means: a text is the path where the type has paths, otherwise the value itself."""
-    outside = any(map(_is_path, [type_, *type_.union.variants]))
-    if isinstance(value, str) and outside:
-        return from_text(value, type_, path)
-    if value is None and outside and literal_types.NONE in type_.union.variants:
-        return None
-    literals.from_json(value, type_, path)
+    """What a value of a file means: a text is a path where the type, or a part of it, has paths, otherwise itself.
+
+    Raises:
+        ConversionError: parts that do not fit, each with its path.
+    """
+    if not _has_paths(type_):
+        literals.from_json(value, type_, path)
+        return _as_json(value)
+    wrong: list[errors.ConversionError] = []
+    made = _with_paths(value, type_, path, wrong)
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        raise errors.ConversionError.of([problem for error in wrong for problem in error.problems])
+    return made
+
+
+def _has_paths(type_: LiteralType) -> bool:
+    return _is_path(type_) or any(map(_has_paths, literal_types.children(type_)))
+
+
+def _with_paths(value: object, type_: LiteralType, path: str, wrong: list[errors.ConversionError]) -> object:
+    """A value, or a part of one, with what is read from the paths in it; what does not fit is added to `wrong`."""
+    if type_.HasField("custom"):
+        return _with_paths(value, type_.custom.representation, path, wrong)
+    if type_.HasField("union"):
+        fits = [v for v in type_.union.variants if _form(v) is type(value)]
+        type_ = next(filter(_has_paths, fits), fits[0] if fits else type_)
+    parts = type_.list.element if type_.HasField("list") else type_.stream.element
+    match type_.WhichOneof("type"), value:
+        case "list" | "stream", list():
+            return [_with_paths(each, parts, f"{path}[{i}]", wrong) for i, each in enumerate(value)]
+        case "dict", dict():
+            return {
+                key: _with_paths(each, type_.dict.value, f"{path}[{json.dumps(key)}]", wrong)
+                for key, each in value.items()
+            }
+        case "record", list() | dict():
+            return _fields_with_paths(value, type_, path, wrong)
+        case _:
+            pass
+    try:
+        if isinstance(value, str) and _is_path(type_):
+            return from_text(value, type_, path)
+        literals.from_json(value, type_, path)
+    except errors.ConversionError as error:
+        wrong.append(error)
     return _as_json(value)
+
+
+def _fields_with_paths(
+    value: list[object] | dict[str, object],
+    type_: LiteralType,
+    path: str,
+    wrong: list[errors.ConversionError],
+) -> object:
+    """The same for a record or a tuple; what is no field of it stays, and is refused with everything else of it."""
+    types = {each.name: each.type for each in type_.record.fields}
+    named = value if isinstance(value, dict) else {str(i): each for i, each in enumerate(value)}
+    made = {
+        name: _with_paths(
+            each, types[name], f"{path}[{name}]" if type_.record.positional else f"{path}.{name}", wrong
+        )
+        if name in types
+        else each
+        for name, each in named.items()
+    }
+    return made if isinstance(value, dict) else [*made.values()]
+
+
+def _form(type_: LiteralType) -> type[object] | None:
+    """What values of a type are in a file, where that tells them from others."""
+    match type_.WhichOneof("type"):
+        case "list" | "stream":
+            return list
+        case "dict":
+            return dict
+        case "record":
+            return list if type_.record.positional else dict
+        case "custom":
+            return _form(type_.custom.representation)
+        case kind:
+            return str if kind in _PATHS else type(None) if type_ == literal_types.NONE else None
 
 
 def _as_json(value: object) -> object:
@@ -239,6 +316,8 @@ def _variant(text: str, type_: LiteralType, path: str) -> object:
     for variant in filter(_is_path, variants):
         return from_text(text, variant, path)
     plain = _json(text, type_)
+    if _has_paths(type_):
+        return from_plain(plain, type_, path)
     try:
         literals.from_json(plain, type_, path)
         return plain

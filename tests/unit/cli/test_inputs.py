@@ -153,6 +153,40 @@ def test_an_input_that_is_an_array_takes_the_path_of_one(tmp_path):
     assert getattr(inputs.from_text(str(path), literal_types.array()), "shape", None) == (3,)
 
 
+def test_paths_inside_of_values_are_read_where_the_type_has_them(tmp_path):
+    model, rows = tmp_path / "model.bin", tmp_path / "rows.npy"
+    model.write_bytes(b"abc")
+    np.save(rows, np.arange(3))
+    file = literal_types.file("bin")
+    parts = literal_types.record(
+        "Parts",
+        {
+            "files": literal_types.list_of(literal_types.optional(file)),
+            "pair": literal_types.tuple_of(literal_types.STRING, literal_types.array()),
+            "by_name": literal_types.optional(literal_types.dict_of(file)),
+            "day": literal_types.DATE,
+        },
+    )
+    value = {
+        "files": [str(model), None],
+        "pair": ["text", str(rows)],
+        "by_name": {"a": str(model)},
+        "day": dt.date(2024, 1, 1),
+    }
+    taken = inputs.from_plain(value, parts, "p")
+    assert isinstance(taken, dict)
+    assert [type(each) for each in taken["files"]] == [File, type(None)]
+    assert (taken["pair"][0], taken["pair"][1].shape) == ("text", (3,))
+    assert taken["by_name"]["a"].size == 3
+    assert taken["day"] == "2024-01-01"
+    listed = inputs.from_text(json.dumps([str(model)]), literal_types.optional(literal_types.list_of(file)))
+    assert [each.size for each in listed] == [3]  # type: ignore[attr-defined]
+    wrong = {**value, "files": ["absent", 3], "day": "x", "pair": ["text"]}
+    with pytest.raises(errors.ConversionError) as refused:
+        inputs.from_plain(wrong, parts, "p")
+    assert [where for where, _ in refused.value.problems] == ["p.files[0]", "p.files[1]", "p.day"]
+
+
 def test_dashes_and_underscores_are_alike():
     assert parse("--n-trees", "3")["n_trees"] == parse("--n_trees=3")["n_trees"] == 3
 
