@@ -89,7 +89,16 @@ def _yaml(text: str) -> object:
     import yaml  # few runs have a file of inputs
 
     class Loader(yaml.SafeLoader):
-        """PyYAML's own takes `1e-4` for a text, which is how learning rates are written, and the last of two values."""
+        """PyYAML's own takes `1e-4` for a text, which is how learning rates are written, and the last of two values.
+
+        What looks like a date and is none, 2026-02-30, stays the text that it is: its input tells what it expects.
+        """
+
+        def construct_moment(self, node: yaml.ScalarNode) -> object:
+            try:
+                return self.construct_yaml_timestamp(node)
+            except ValueError:
+                return node.value
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
             """A name that is there twice is a mistake; what is merged in may be given anew."""
@@ -106,6 +115,7 @@ def _yaml(text: str) -> object:
             made: dict[object, object] = super().construct_mapping(node, deep)
             return made
 
+    Loader.add_constructor("tag:yaml.org,2002:timestamp", Loader.construct_moment)
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, [*"-+0123456789"])
     try:
         found: object = yaml.load(text, Loader)  # noqa: S506 - it is a safe one

@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import math
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typedflow.pb.literals_pb2 import Literal
     from typedflow.pb.types_pb2 import EnumType, LiteralType
 
-    ParamType = click.ParamType["Given"]
+    ParamType = click.ParamType["Given | _Refused"]
 else:
     ParamType = click.ParamType  # not generic in older releases of click
 
@@ -57,6 +57,13 @@ class Given:
     value: object
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """An option's value that does not fit; told together with all else that is wrong."""
+
+    error: errors.ConversionError
+
+
 class Value(ParamType):  # type: ignore[explicit-any]  # in how click declares it
     """The value of an input, read by its type."""
 
@@ -65,15 +72,19 @@ class Value(ParamType):  # type: ignore[explicit-any]  # in how click declares i
         self._input = name
         self.name = literal_types.text(type_)
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Given:
-        """Reads it, or tells what was expected."""
-        if isinstance(value, Given):
+    def convert(
+        self,
+        value: object,
+        param: click.Parameter | None,  # noqa: ARG002 - click's signature
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> Given | _Refused:
+        """Reads it. Never fails, so that one wrong value does not hide the next."""
+        if isinstance(value, Given | _Refused):
             return value
         try:
-            return Given(from_text(str(value), self._type, self._input))
+            return Given(from_text(str(value), self._type, f"--{dashed(self._input)}"))
         except errors.ConversionError as error:
-            inner = "" if error.where in ("", self._input) else f"{error.where}: "
-            self.fail(f"{inner}{error.message}{f' ({error.hint})' if error.hint else ''}", param, ctx)
+            return _Refused(error)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
         """The type as Python prints it; of an enum, and of one that may be None, the values that there are."""
@@ -117,8 +128,8 @@ def parse(
     `subject` is what the command was called with before them, for its messages.
 
     Raises:
-        UsageError: a name that is unknown or given twice, a file that can't be read.
-        ConversionError: values that do not fit their types; a missing one.
+        UsageError: a name that is unknown or given twice, a missing one, a file that can't be read.
+        ConversionError: values that do not fit their types; all that is wrong, where that is more than one thing.
         click.UsageError: an unknown option, or one without its value.
     """
     command = click.Command(
@@ -128,22 +139,30 @@ def parse(
         context_settings={"token_normalize_func": dashed},
     )
     inner = command.make_context(f"{context.info_name} {subject}", [*arguments], parent=context.parent)
-    chosen = {name: given.value for name, given in inner.params.items() if isinstance(given, Given)}
-    chosen |= {name: given for name, given in inner.params.items() if isinstance(given, bool)}
-    variables = {variable.name: variable for variable in interface.inputs}
-    for name, text in map(_pair, pairs):
-        variable = _variable(name, variables, "--input")
-        if variable.name in chosen:
-            raise errors.UsageError(f"input `{variable.name}` is given twice", where="--input")
-        chosen[variable.name] = from_text(text, variable.type, f"--input {variable.name}")
-    values = {**(_read_file(file, variables) if file else {}), **chosen}
+    wrong: list[errors.UsageError] = [v.error for v in inner.params.values() if isinstance(v, _Refused)]
+    values = _read_file(file, interface, wrong) if file else {}
+    chosen = {
+        name: given.value if isinstance(given, Given) else given
+        for name, given in inner.params.items()
+        if isinstance(given, Given | _Refused | bool)
+    }
+    _read_pairs(pairs, interface, chosen, wrong)
+    values |= chosen
     missing = [v for v in interface.inputs if v.name not in values and not v.HasField("default")]
-    if missing:
+    if missing and not wrong:
         raise errors.UsageError(
             f"missing {', '.join(f'--{dashed(v.name)} ({literal_types.text(v.type)})' for v in missing)}",
             hint=f"`{inner.command_path} --help` lists what there is",
             code="MissingInput",
         )
+    if len(wrong) == 1 and not missing:
+        raise wrong[0]
+    if wrong:
+        problems = [problem for error in wrong for problem in _problems(error)]
+        lacking = [
+            (f"--{dashed(v.name)}", f"missing: expected {literal_types.text(v.type)}") for v in missing
+        ]
+        raise errors.ConversionError.of([*problems, *lacking])
     return values
 
 
@@ -345,7 +364,7 @@ def _from_path(text: str, type_: LiteralType, path: str) -> object:
     if kind == "directory":
         if not found.is_dir():
             raise errors.ConversionError(f"there is no folder `{text}`", where=path)
-        from typedflow.type_engine import directories  # noqa: PLC0415 - few inputs are folders
+        from typedflow.type_engine import directories
 
         return directories.Directory(found)
     if not found.is_file():
@@ -402,12 +421,13 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _variable(name: str, variables: Mapping[str, Variable], where: str) -> Variable:
-    for known, variable in variables.items():
-        if dashed(known) == dashed(name):
+def _variable(name: str, interface: Interface, where: str) -> Variable:
+    for variable in interface.inputs:
+        if dashed(variable.name) == dashed(name):
             return variable
-    near = spelling.nearest(name, variables)
-    listed = ", ".join(f"`{known}`" for known in variables)
+    known = [variable.name for variable in interface.inputs]
+    near = spelling.nearest(name, known)
+    listed = ", ".join(f"`{each}`" for each in known)
     raise errors.UsageError(
         f"there is no input `{name}`",
         where=where,
@@ -420,24 +440,35 @@ def _variable(name: str, variables: Mapping[str, Variable], where: str) -> Varia
     )
 
 
-def _read_file(file: str, variables: Mapping[str, Variable]) -> dict[str, object]:
-    """The values in a file. Raises all that is wrong with it at once."""
+def _read_pairs(
+    pairs: Sequence[str], interface: Interface, chosen: dict[str, object], wrong: list[errors.UsageError]
+) -> None:
+    """Adds the values of `--input NAME=VALUE` to those of the options, and what is wrong with them."""
+    for pair in pairs:
+        try:
+            name, text = _pair(pair)
+            variable = _variable(name, interface, "--input")
+            if variable.name in chosen:
+                raise errors.UsageError(f"input `{variable.name}` is given twice", where="--input")
+            chosen[variable.name] = None  # so that it is known to be given, even if it is wrong
+            chosen[variable.name] = from_text(text, variable.type, f"--input {variable.name}")
+        except errors.UsageError as error:
+            wrong.append(error)
+
+
+def _read_file(file: str, interface: Interface, wrong: list[errors.UsageError]) -> dict[str, object]:
+    """The values in a file; adds all that is wrong with them. Raises UsageError if it can't be read."""
     where = input_files.place(file)
     values: dict[str, object] = {}
-    wrong: list[errors.UsageError] = []
     for name, value in input_files.read(file).items():
         try:
-            variable = _variable(name, variables, where)
+            variable = _variable(name, interface, where)
             if variable.name in values:
                 raise errors.UsageError(f"input `{variable.name}` is given twice", where=where)
-            values[variable.name] = None  # so that it is known to be given, even if it is wrong
+            values[variable.name] = None  # as above
             values[variable.name] = from_plain(value, variable.type, f"{where}: {name}")
         except errors.UsageError as error:
             wrong.append(error)
-    if len(wrong) == 1:
-        raise wrong[0]
-    if wrong:
-        raise errors.ConversionError.of([problem for error in wrong for problem in _problems(error)])
     return values
 
 

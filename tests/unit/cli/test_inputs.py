@@ -333,13 +333,36 @@ def test_of_many_choices_help_shows_the_first():
 def test_what_is_wrong_inside_an_option_is_told_with_its_place():
     config = interface_pb2.Interface(inputs=[interface_pb2.Variable(name="config", type=CONFIG)])
     context = click.Context(click.Command("launch"), info_name="launch")
-    with pytest.raises(click.BadParameter) as refused:
+    with pytest.raises(errors.ConversionError) as refused:
         inputs.parse(context, config, ["--config", '{"width": "x", "deep": true}'], subject="training")
-    assert refused.value.message == 'config.width: expected int, got "x" (str)'
-    with pytest.raises(click.BadParameter) as refused:
+    assert str(refused.value) == '--config.width: expected int, got "x" (str)'
+    with pytest.raises(errors.ConversionError) as refused:
         inputs.parse(context, config, ["--config", "{}"], subject="training")
-    assert "config.width: missing: expected int" in refused.value.message
-    assert "config.deep: missing: expected bool" in refused.value.message
+    assert "--config.width: missing: expected int" in refused.value.message
+    assert "--config.deep: missing: expected bool" in refused.value.message
+
+
+def test_all_that_is_wrong_is_told_at_once_wherever_it_was_given(tmp_path):
+    path = tmp_path / "inputs.yaml"
+    path.write_text("sead: 1\n", "utf-8")
+    with pytest.raises(errors.ConversionError) as refused:
+        parse("--seed", "x", pairs=("seed=2", "sed=3"), file=str(path))
+    assert [where for where, _ in refused.value.problems] == [
+        "--seed",
+        str(path),
+        "--input",
+        "--input",
+        "--n-trees",
+    ]
+    assert str(refused.value).splitlines()[-1] == "  --n-trees: missing: expected int"
+
+
+def test_a_day_that_there_is_not_is_told_with_the_place_of_its_value(tmp_path):
+    path = tmp_path / "inputs.yaml"
+    path.write_text("rate: 1\nstarts: []\nday: 2026-02-30\n", "utf-8")
+    context = click.Context(click.Command("launch"), info_name="launch")
+    with pytest.raises(errors.ConversionError, match=r"inputs.yaml: day: expected date.*2026-02-30"):
+        inputs.parse(context, TIMES, [], subject="x", file=str(path))
 
 
 def test_all_that_is_wrong_with_a_file_is_told_at_once(tmp_path):
