@@ -22,6 +22,9 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _SECOND = dt.timedelta(seconds=1)
 _EPOCH_DAY = _EPOCH.toordinal()
+_FIRST = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MICROSECOND
+_LAST = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MICROSECOND
+_DAY = 86_400
 # What an author's program has set for decimals elsewhere must not show in how they are written.
 _DECIMALS = decimal.Context(capitals=1, traps=[decimal.InvalidOperation])
 
@@ -84,15 +87,22 @@ def moment(v: dt.datetime) -> tuple[int, int, str]:
 def to_datetime(v: Datetime) -> dt.datetime:
     """The instant at its fixed offset; the zone's name is left to whoever has a time zone database.
 
-    Raises ConversionError outside the years 1 to 9999.
+    Raises ConversionError where it is outside the years 1 to 9999 there, wherever UTC has it.
     """
-    try:
-        zone = dt.timezone(dt.timedelta(seconds=v.offset_seconds))
-        return (_EPOCH + dt.timedelta(microseconds=v.epoch_microseconds)).astimezone(zone)
-    except (ValueError, OverflowError):
-        raise errors.ConversionError(
-            f"{v.epoch_microseconds} microseconds since 1970 at an offset of {v.offset_seconds} seconds is no datetime"
-        ) from None
+    wrong = not_in_calendar(v.epoch_microseconds, v.offset_seconds)
+    if wrong:
+        raise errors.ConversionError(wrong)
+    offset = dt.timedelta(seconds=v.offset_seconds)
+    there = _EPOCH.replace(tzinfo=dt.timezone(offset)) + offset
+    return there + dt.timedelta(microseconds=v.epoch_microseconds)
+
+
+def not_in_calendar(epoch_microseconds: int, offset_seconds: int) -> str:
+    """Why so many microseconds since 1970, at an offset, are no datetime; empty when they are one."""
+    there = epoch_microseconds + offset_seconds * 1_000_000
+    if abs(offset_seconds) < _DAY and _FIRST <= there <= _LAST:
+        return ""
+    return f"{epoch_microseconds} microseconds since 1970 at an offset of {offset_seconds} seconds is no datetime"
 
 
 def from_bytes(v: bytes) -> Literal:

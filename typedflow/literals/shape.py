@@ -58,7 +58,7 @@ class Check:
         match of.WhichOneof("type"):
             case "simple":
                 fits = kind is not None and kind == kinds.VALUES.get(of.simple)
-                reason = _not_decimal([literal.decimal]) if fits and kind == "decimal" else ""
+                reason = _no_such_value(literal) if fits else ""
             case "list" if kind == "list":
                 return self.whole_list(literal.list, of.list.element, path)
             case "stream" if kind == "list":
@@ -143,7 +143,7 @@ class Check:
                     for each in given
                 )
             case column, "simple" if column == kinds.COLUMNS.get(element.simple):
-                reason = _not_decimal(found.decimals.values) if column == "decimals" else ""
+                reason = _no_such_values(found)
             case column, "enum" if (values := kinds.members_of(found)) is not None:
                 reason = self._no_members(values, element.enum)
             case column, _:
@@ -216,6 +216,50 @@ def _step(name: str, of: LiteralType) -> str:
 
 def _first(found: Iterable[str]) -> str:
     return next((wrong for wrong in found if wrong), "")
+
+
+# What a message may say and Python has no value for
+
+
+def _no_such_value(literal: Literal) -> str:
+    match literal.WhichOneof("value"):
+        case "decimal":
+            return _not_decimal([literal.decimal])
+        case "date":
+            return _not_date([literal.date])
+        case "datetime":
+            return scalars.not_in_calendar(
+                literal.datetime.epoch_microseconds, literal.datetime.offset_seconds
+            )
+        case _:
+            return ""
+
+
+def _no_such_values(of: List) -> str:
+    """The same for the elements of a packed list that has some."""
+    match of.WhichOneof("column"):
+        case "decimals":
+            return _not_decimal(of.decimals.values)
+        case "dates":
+            return _not_date([min(of.dates.days), max(of.dates.days)])
+        case "datetimes":
+            instants, offsets = of.datetimes.epoch_microseconds, of.datetimes.offset_seconds
+            if len(offsets) == 1:
+                return _first(
+                    scalars.not_in_calendar(one, offsets[0]) for one in (min(instants), max(instants))
+                )
+            return _first(map(scalars.not_in_calendar, instants, offsets))
+        case _:
+            return ""
+
+
+def _not_date(values: Iterable[int]) -> str:
+    try:
+        for value in values:
+            scalars.to_date(value)
+    except errors.ConversionError as error:
+        return error.message
+    return ""
 
 
 def _not_decimal(values: Iterable[str]) -> str:

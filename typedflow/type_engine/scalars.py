@@ -76,7 +76,7 @@ class BoolConverter(conversion.FillingConverter):
         return super().from_column(column, place, data)
 
     def _native(self, value: Any, path: str) -> bool:
-        if type(value) is bool or _is_numpy(value, "bool_"):
+        if type(value) is bool or is_numpy(value, "bool_"):
             return bool(value)
         raise conversion.misfit(path, self.type, value)
 
@@ -118,20 +118,28 @@ class IntConverter(conversion.FillingConverter):
         return super().from_column(column, place, data)
 
     def _native(self, value: Any, path: str) -> int:
-        # NumPy's timedelta64 is one of its integers.
-        if type(value) is int or (_is_numpy(value, "integer") and not _is_numpy(value, "timedelta64")):
+        if self.is_exact(value):
             return int(value)
         hint = ""
         if isinstance(value, bool):
             hint = "bool is not int: write int(...) where that is meant"
+        elif isinstance(value, int):
+            hint = "write int(...): a subclass would come back as int"
         elif isinstance(value, float) and value.is_integer():
             hint = "write int(...) where a whole number is meant"
         raise conversion.misfit(path, self.type, value, hint=hint)
+
+    def is_exact(self, value: Any) -> bool:
+        # NumPy's timedelta64 is one of its integers.
+        return type(value) is int or (is_numpy(value, "integer") and not is_numpy(value, "timedelta64"))
 
     def _out_of_range(self, path: str, value: Any) -> errors.ConversionError:
         return conversion.misfit(
             path, self.type, value, "it does not fit 64 bits", "use str for larger integers"
         )
+
+
+_INT = IntConverter()
 
 
 class FloatConverter(conversion.FillingConverter):
@@ -164,13 +172,13 @@ class FloatConverter(conversion.FillingConverter):
     def _native(self, value: Any, path: str) -> float:
         if type(value) is float:
             return value
-        if _is_numpy(value, "floating"):
+        if is_numpy(value, "floating"):
             native = value.item()
             if type(native) is not float:  # longdouble stays what it is
                 native = float(value)
             if native == value or value != value:  # noqa: PLR0124 - NaN
                 return float(native)
-        elif type(value) is int or (_is_numpy(value, "integer") and not _is_numpy(value, "timedelta64")):
+        elif _INT.is_exact(value):
             whole = int(value)
             try:
                 if float(whole) == whole:
@@ -178,7 +186,11 @@ class FloatConverter(conversion.FillingConverter):
             except OverflowError:
                 pass
             raise conversion.misfit(path, self.type, value, "this integer has no exact float")
-        raise conversion.misfit(path, self.type, value)
+        hint = "write float(...) where that is meant" if isinstance(value, (int, float)) else ""
+        raise conversion.misfit(path, self.type, value, hint=hint)
+
+    def is_exact(self, value: Any) -> bool:
+        return type(value) is float or is_numpy(value, "floating")
 
 
 class StringConverter(conversion.FillingConverter):
@@ -218,7 +230,7 @@ class StringConverter(conversion.FillingConverter):
         return super().from_column(column, place, data)
 
     def _native(self, value: Any, path: str) -> str:
-        if type(value) is str or _is_numpy(value, "str_"):
+        if type(value) is str or is_numpy(value, "str_"):
             return str(value)
         hint = "write str(...), or its .value, where text is meant" if isinstance(value, str) else ""
         raise conversion.misfit(path, self.type, value, hint=hint)
@@ -237,9 +249,7 @@ class BytesConverter(conversion.FillingConverter):
     kind, whole = bytes, True
 
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
-        if type(value) is not bytes:
-            raise self._misfit(value, path)
-        return literals_pb2.Literal(bytes=value)
+        return literals_pb2.Literal(bytes=value if type(value) is bytes else self._native(value, path))
 
     def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> bytes:
         if literal.WhichOneof("value") != "bytes":
@@ -251,7 +261,7 @@ class BytesConverter(conversion.FillingConverter):
             column.nones = 0
             return
         if set(map(type, values)) != {bytes}:
-            raise conversion.first(values, lambda value: type(value) is bytes, self._misfit, place)
+            values = [self._native(value, place(i)) for i, value in enumerate(values)]
         column.bytes.values.extend(values)
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
@@ -259,13 +269,15 @@ class BytesConverter(conversion.FillingConverter):
             return column.bytes.values[:]
         return super().from_column(column, place, data)
 
-    def _misfit(self, value: Any, path: str) -> errors.ConversionError:
+    def _native(self, value: Any, path: str) -> bytes:
+        if type(value) is bytes or is_numpy(value, "bytes_"):
+            return bytes(value)
         hint = ""
         if isinstance(value, (bytes, bytearray, memoryview)):
             hint = "write bytes(...)"
         elif isinstance(value, str):
             hint = "write .encode()"
-        return conversion.misfit(path, self.type, value, hint=hint)
+        raise conversion.misfit(path, self.type, value, hint=hint)
 
 
 class DecimalConverter(conversion.Converter):
@@ -277,7 +289,7 @@ class DecimalConverter(conversion.Converter):
     def to_literal(self, value: Any, path: str, data: Data) -> literals_pb2.Literal:
         if type(value) is not decimal.Decimal:
             raise self._misfit(value, path)
-        return literals_pb2.Literal(decimal=str(value))
+        return literals.from_decimal(value)
 
     def from_literal(self, literal: literals_pb2.Literal, path: str, data: Data) -> decimal.Decimal:
         if literal.WhichOneof("value") != "decimal":
@@ -289,9 +301,7 @@ class DecimalConverter(conversion.Converter):
             return literals_pb2.List(nones=0)
         if set(map(type, values)) != {decimal.Decimal}:
             raise conversion.first(values, self.is_exact, self._misfit, place)
-        column = literals_pb2.List()
-        column.decimals.values.extend(list(map(str, values)))
-        return column
+        return literals.decimals(values)
 
     def from_column(self, column: literals_pb2.List, place: Place, data: Data) -> list[Any]:
         if column.WhichOneof("column") != "decimals":
@@ -304,6 +314,7 @@ class DecimalConverter(conversion.Converter):
         return conversion.misfit(path, self.type, value, hint=hint)
 
 
-def _is_numpy(value: Any, kind: str) -> bool:
+def is_numpy(value: Any, kind: str) -> bool:
+    """Whether it is a NumPy scalar of the kind; NumPy is not loaded to find out."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, getattr(numpy, kind))

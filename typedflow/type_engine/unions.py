@@ -99,7 +99,7 @@ class UnionConverter(conversion.FillingConverter):
     def _fill_present(
         self, column: literals_pb2.List, values: Sequence[Any], place: Place, data: Data
     ) -> bool:
-        """The same for an optional scalar, where what is not None can only be of the other variant; False: it is not."""
+        """The same for an optional scalar: what is not None can only be of the other variant. False: it is not."""
         tags = bytes([value is None for value in values])
         present = list(itertools.compress(values, tags.translate(_only(0))))
         _tag(column, tags)

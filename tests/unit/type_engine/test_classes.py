@@ -358,7 +358,7 @@ def test_an_instant_outside_of_the_calendar_is_told_with_its_place() -> None:
     converter = ENGINE.converter(list[dt.datetime])
     literal = converter.to_literal([dt.datetime(2024, 1, 1, tzinfo=dt.UTC)] * 3, "x", NO_DATA)
     literal.list.datetimes.epoch_microseconds[1] = 2**62
-    with pytest.raises(errors.ConversionError, match=r"inputs.x\[1\]: the instant is outside"):
+    with pytest.raises(errors.ConversionError, match=r"inputs.x\[1\]: 4611686018427387904 .* is no datetime"):
         converter.from_literal(literal, "inputs.x", NO_DATA)
 
 
