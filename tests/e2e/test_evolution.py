@@ -171,7 +171,8 @@ def test_l2_an_activation_may_break_when_it_is_told_to_and_be_taken_back(termina
     assert "breaking    input `n`: it is not there any more" in said
     assert launched(terminal, "nightly") == ("v3", {"o0": 1})
     assert "is active already" in terminal.run("activate", "nightly", "v3").stdout
-    assert "is not active any more" in terminal.run("deactivate", "nightly").stdout
+    assert "`v3` is\n" in terminal.run("deactivate", "nightly", "v1", code=2).stderr
+    assert "is not active any more" in terminal.run("deactivate", "nightly", "v3").stdout
     assert "no version of nightly was active" in terminal.run("deactivate", "nightly").stdout
     assert terminal.run("activate", "nightly", "v1").stdout.endswith("nightly is active\n")
     assert launched(terminal, "nightly") == ("v1", {"o0": 6})

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from typedflow import errors, hashing, identifiers, literal_types, literals
 from typedflow.hashing import canonical
@@ -370,9 +371,8 @@ def any_message(kind: type[Message], draw: random.Random, depth: int = 0) -> Mes
         count = draw.choice([0, 1, 2, 70]) if field.is_repeated and depth < 2 else 1
         if field.message_type is not None:
             if depth < 6:
-                inner = [
-                    any_message(field.message_type._concrete_class, draw, depth + 1) for _ in range(count)
-                ]
+                inside = GetMessageClass(field.message_type)  # type: ignore[arg-type]  # of either implementation
+                inner = [any_message(inside, draw, depth + 1) for _ in range(count)]
                 made.MergeFrom(kind(**{field.name: inner if field.is_repeated else inner[0]}))
             continue
         values = {

@@ -31,11 +31,15 @@ def activate(launch_plan: str, version: str, allow_breaking: bool) -> None:
 
 @click.command()
 @click.argument("launch_plan")
+@click.argument("version", default="")
 @connection.options
-def deactivate(launch_plan: str) -> None:
-    """Leave LAUNCH_PLAN without an active version: its newest one is launched when none is named."""
+def deactivate(launch_plan: str, version: str) -> None:
+    """Leave LAUNCH_PLAN without an active version: its newest one is launched when none is named.
+
+    With VERSION only if that is the active one.
+    """
     with connection.open_client() as client:
-        done = client.deactivate(launch_plan)
+        done = client.deactivate(launch_plan, version)
     if done.HasField("deactivated"):
         was = done.deactivated
         click.echo(

@@ -158,14 +158,19 @@ class Client:
         with self._calling():
             return self._registry.ActivateLaunchPlan(request, metadata=self._metadata)
 
-    def deactivate(self, launch_plan: str) -> registry_pb2.DeactivateLaunchPlanResponse:
+    def deactivate(self, launch_plan: str, version: str = "") -> registry_pb2.DeactivateLaunchPlanResponse:
         """Leaves a launch plan without an active version.
+
+        Args:
+            launch_plan: its name.
+            version: the one that is to be active no more; empty: whichever is.
 
         Raises:
             NotFound: there is no such launch plan.
+            StateConflict: another version than the one that is named is active.
         """
         request = registry_pb2.DeactivateLaunchPlanRequest(
-            id=self._id(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, launch_plan)
+            id=self._id(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, launch_plan, version)
         )
         with self._calling():
             return self._registry.DeactivateLaunchPlan(request, metadata=self._metadata)

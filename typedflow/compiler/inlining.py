@@ -147,7 +147,8 @@ class Inlining:
         made = []
         for node in put_in:
             before = _before(node)
-            waited |= before
+            # What is in a case waits for the decision only: the conditional ends after it.
+            waited |= before - {node.section.branch.node}
             waited |= _behind(node)
             copied = Node()
             copied.CopyFrom(node)

@@ -120,6 +120,22 @@ def test_order_only_edges_go_from_the_last_nodes_to_the_first(caller, build):
     assert after == {"before": [], "w.first": ["before"], "w.second": [], "after": ["w.second"]}
 
 
+def test_order_only_edges_go_from_the_end_of_a_conditional(caller, build):
+    ending = tasks(build())
+    ending.template.id.name = "pipeline.ending"
+    ending.add_input("n", INT)
+    size = ending.add_branch("size", {"o0": INT})
+    ending.put(ending.add_node("big", {"n": build.given("n")}, task="one"), "size", 0)
+    ending.case(
+        size, build.compare(build.given("n"), ">", build.value(literals.from_int(3))), {"o0": build.of("big")}
+    )
+    ending.case(size, None, {"o0": build.given("n")})
+    caller.workflows["pipeline.ending"] = ending.compiled()
+    caller.add_call("w", {"n": build.given("n")}, workflow="ending")
+    caller.add_node("after", {"n": build.given("n")}, task="one", after=["w"])
+    assert list(node_of(caller.compiled(), "after").after) == ["w.size"]
+
+
 def test_a_call_is_checked_as_a_whole(caller, build):
     node = caller.add_call("w", {"n": build.given("point")}, workflow="prep")
     found = caller.compile().diagnostics
