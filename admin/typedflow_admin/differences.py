@@ -41,6 +41,9 @@ class Wording(Protocol):
     def text(self, message: Message, path: str) -> str:
         """A message in a few words."""
 
+    def apart(self, old: Message, new: Message) -> str:
+        """What the new one of two that read the same is, in contrast to the old one; empty: nothing is known of it."""
+
 
 def between(old: Message, new: Message, wording: Wording, path: str = "") -> Iterator[Difference]:
     """Every difference between two messages of one kind, in the order of their fields."""
@@ -103,7 +106,9 @@ def _of_parts(old: Message | None, new: Message | None, wording: Wording, path: 
     elif not wording.is_whole(new):
         yield from between(old, new, wording, path)
     elif not wording.same(old, new):
-        yield Difference(path=path, old=wording.text(old, path), new=wording.text(new, path))
+        texts = wording.text(old, path), wording.text(new, path)
+        after = wording.apart(old, new) if texts[0] == texts[1] else ""
+        yield Difference(path=path, old=texts[0], new=after or texts[1])
 
 
 def _set_fields(old: Message, new: Message) -> list[Field]:

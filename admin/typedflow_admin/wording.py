@@ -132,6 +132,15 @@ class Words:
             return _HIDDEN
         return differences.cut(self._words(message), LONGEST)
 
+    def apart(self, old: Message, new: Message) -> str:
+        """See `differences.Wording`. Records are printed by their names, so interfaces of two that have one look alike."""
+        if not (isinstance(old, Interface) and isinstance(new, Interface)):
+            return ""
+        first = next(iter(interface.compare(old, new).variables), None)
+        if first is None:
+            return "one with other descriptions"
+        return f"one whose {'output' if first.output else 'input'} `{first.name}` differs: {first.reason}"
+
     def _words(self, message: Message) -> str:
         match message:
             case Identifier():

@@ -69,6 +69,8 @@ class Mismatch:
         return Mismatch(self.reason, step + self.path, self.hint)
 
     def __str__(self) -> str:
+        if self.path == "[]":
+            return f"inside it, {self.reason}"
         return f"at `{self.path}`: {self.reason}" if self.path else self.reason
 
 
@@ -106,7 +108,7 @@ def _mismatch(source: LiteralType, target: LiteralType) -> Mismatch | None:
     if source.sensitive:
         return Mismatch(
             f"it is sensitive, and {printing.brief(target)} is not",
-            hint=f"make the input `Annotated[{printing.brief(target)}, Sensitive]`",
+            hint=f"say `Annotated[{printing.brief(target)}, Sensitive]` where it goes",
         )
     kind, wanted = source.WhichOneof("type"), target.WhichOneof("type")
     rule = _RULES.get((kind or "", wanted or ""), _other)
@@ -124,9 +126,9 @@ def _from_union(source: LiteralType, target: LiteralType) -> Mismatch | None:
         if building.plain(variant) == building.NONE and not variant.sensitive:
             return Mismatch(
                 f"it may be None, which {printing.brief(target)} is not",
-                hint=f"make the input `{printing.brief(target)} | None`",
+                hint=f"say `{printing.brief(target)} | None` where it goes",
             )
-        if target.HasField("union"):
+        if target.HasField("union") and str(mismatch) == _none_of(variant, target):
             return Mismatch(
                 f"it may be {printing.brief(variant)}, which is none of {printing.brief(target)}",
                 hint=mismatch.hint,
@@ -147,7 +149,11 @@ def _into_union(source: LiteralType, target: LiteralType) -> Mismatch | None:
     if len(mismatches) == 1 and not source.HasField("simple"):
         return mismatches[0][1]
     hint = next((m.hint for _, m in mismatches if m.hint), "")
-    return Mismatch(f"{printing.brief(source)} is none of {printing.brief(target)}", hint=hint)
+    return Mismatch(_none_of(source, target), hint=hint)
+
+
+def _none_of(source: LiteralType, target: LiteralType) -> str:
+    return f"{printing.brief(source)} is none of {printing.brief(target)}"
 
 
 # Of different kinds
@@ -185,6 +191,10 @@ def _how_to_get(source: LiteralType, target: LiteralType) -> str:
             return f"make the input {printing.brief(source)}; nothing takes the place of a custom type"
         case _, "list" if is_assignable(source, target.list.element) is None:
             return "put it in a list"
+        case "list", _ if is_assignable(source.list.element, target) is None:
+            return "take one of its elements, as with `[0]`, or run the task for each of them with `map_task`"
+        case "dict", _ if is_assignable(source.dict.value, target) is None:
+            return 'take the value of one of its keys, as with `["key"]`'
         case _:
             return ""
 

@@ -143,6 +143,29 @@ def test_i4_an_interface_is_compared_and_those_whom_it_breaks_are_named(admin, g
     )
 
 
+def test_interfaces_that_read_the_same_are_told_apart_by_what_differs(admin, refused, graph):
+    def with_config(*fields: str):
+        task = graph.task()
+        config = literal_types.optional(literal_types.record("Config", dict.fromkeys(fields, literal_types.INT)))
+        default = literals.from_json(None, config, "config")
+        task.interface.inputs.add(name="config", type=config, default=default)
+        return task
+
+    def described():
+        task = with_config()
+        task.interface.inputs[0].description = "how many"
+        return task
+
+    admin.register(with_config(), graph.workflow(), version="v1")
+    admin.register(with_config("width"), graph.workflow(), version="v2")
+    path, old, new = told(compare(admin, "workflow", "m.wf"))[-1]
+    shown = "(x: int, config: Config | None = None) -> int"
+    assert (path, old) == ("tasks.m.inc.interface", shown)
+    assert new == "one whose input `config` differs: it may be Config: field `width` is missing"
+    error = refused(admin.register, described(), version="v1")
+    assert error.message.endswith(f"interface: {shown} became one with other descriptions")
+
+
 def test_s3_what_is_given_to_a_sensitive_input_is_not_told(admin, graph):
     secret = literal_types.sensitive(literal_types.STRING)
     for version, word in (("v1", "hunter2"), ("v2", "hunter3")):
