@@ -14,7 +14,7 @@ from typedflow.authoring import condition, hints, signature
 from typedflow.authoring.condition import Condition
 from typedflow.authoring.promise import Nothing, Origin, Promise, is_known
 from typedflow.compiler import diagnostics
-from typedflow.pb import identifiers_pb2, literals_pb2, types_pb2, workflows_pb2
+from typedflow.pb import diagnostics_pb2, identifiers_pb2, literals_pb2, types_pb2, workflows_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,21 @@ class Place:
         return Place(self.node, self.position, f"input `{name}` of {self.what}")
 
 
+class Unfinished:
+    """What a conditional is until its last word, which says what it gives."""
+
+    def __init__(self, branch: object) -> None:
+        self._branch = branch
+
+    def is_told(self, trace: Notes) -> bool:
+        """Whether it will be told that it has no end."""
+        return self._branch in trace.unfinished
+
+
 class Notes(Origin, Protocol):
     """The trace, which takes note of mistakes."""
+
+    unfinished: dict[object, diagnostics_pb2.Diagnostic]
 
     def mistake(
         self,
@@ -178,6 +191,8 @@ def _bind_value(
             given=repr(value),
             hint=f"compare inside a task that gives a bool; {condition.HINT}",
         )
+    elif isinstance(value, Unfinished) and value.is_told(trace):
+        return
     elif holds_promise(value):
         _bind_parts(trace, target, value, annotation, place)
     else:

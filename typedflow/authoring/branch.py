@@ -233,11 +233,13 @@ class _Branch:
 _AS_IN = 'conditional("size").if_(n > 10).then(big(n=n)).else_().then(small(n=n))'
 
 
-class Conditional:
+class Conditional(binding.Unfinished):
     """A branch without a case; `conditional` makes it, and `if_` comes next."""
 
+    _branch: _Branch
+
     def __init__(self, tracing: trace.Trace, name: str) -> None:
-        self._branch = _Branch(tracing, name)
+        super().__init__(_Branch(tracing, name))
 
     def after(self, *results: object) -> Conditional:
         """The same, to be decided only once those calls have succeeded."""
@@ -254,11 +256,10 @@ class Conditional:
         return Case(self._branch)
 
 
-class Case(Generic[T]):
+class Case(binding.Unfinished, Generic[T]):
     """A case whose condition is written; `then` or `fail` says what it does."""
 
-    def __init__(self, branch: _Branch) -> None:
-        self._branch = branch
+    _branch: _Branch
 
     @overload
     def then(self: Case[Never], value: S) -> Cases[S]: ...
@@ -282,11 +283,10 @@ class Case(Generic[T]):
         return Cases(self._branch)
 
 
-class Cases(Generic[T]):
+class Cases(binding.Unfinished, Generic[T]):
     """Some cases; `elif_` adds one, `else_` the last."""
 
-    def __init__(self, branch: _Branch) -> None:
-        self._branch = branch
+    _branch: _Branch
 
     def elif_(self, decides: Condition | int) -> Case[T]:
         """The next case, if this is true and nothing before it was."""
@@ -299,11 +299,10 @@ class Cases(Generic[T]):
         return Else(self._branch)
 
 
-class Else(Generic[T]):
+class Else(binding.Unfinished, Generic[T]):
     """The last case; `then` or `fail` gives what the whole branch gives."""
 
-    def __init__(self, branch: _Branch) -> None:
-        self._branch = branch
+    _branch: _Branch
 
     @overload
     def then(self: Else[Never], value: S) -> S: ...

@@ -190,7 +190,8 @@ class Workflow(Wiring[..., Any]):
                 "give it the type too, as in `add_output(name, value, list[int])`",
             )
         self._declared({}, {name: type_})
-        place = Place("", source.caller(), f"output `{name}` of {self.what}")
+        what = f"the result of {self.what}" if name == "o0" else f"output `{name}` of {self.what}"
+        place = Place("", source.caller(), what)
         self._outputs[name] = type_, value, place
         self._forget()
 
@@ -251,7 +252,8 @@ class Workflow(Wiring[..., Any]):
                 template.outputs.append(bound)
             template.nodes.extend(tracing.nodes)
             mistakes = [*tracing.mistakes, *tracing.unfinished.values()]
-        return Traced(template, tracing.called, mistakes)
+        places = {name: place.position for name, (_, _, place) in self._outputs.items()}
+        return Traced(template, tracing.called, mistakes, outputs_at=places)
 
     def _forget(self) -> None:
         """What was made of it is no longer the whole."""

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from typedflow import errors
+from typedflow.compiler.diagnostics import MISMATCHING_TYPES
 from typedflow.pb import diagnostics_pb2, identifiers_pb2
 
 _PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
@@ -44,12 +45,19 @@ def report(mistakes: list[diagnostics_pb2.Diagnostic]) -> None:
 
 
 @contextmanager
-def forgiving() -> Iterator[None]:
-    """A mistake in a definition that is raised in it is noted, and what comes after it is done; or it is raised."""
+def forgiving(of: object = None, **instead: object) -> Iterator[None]:
+    """A mistake in a definition that is raised in it is noted, and what comes after it is done; or it is raised.
+
+    Args:
+        of: what is being defined, if it is to go on with other attributes.
+        instead: these.
+    """
     try:
         yield
     except errors.DefinitionError as error:
         forgive(error)
+        for name, value in instead.items():
+            object.__setattr__(of, name, value)
 
 
 def forgive(error: errors.DefinitionError) -> None:
@@ -104,13 +112,20 @@ def in_order(found: Iterable[diagnostics_pb2.Diagnostic]) -> list[diagnostics_pb
     )
 
 
-def of_loops(found: Iterable[diagnostics_pb2.Diagnostic]) -> list[diagnostics_pb2.Diagnostic]:
-    """Without what is said again of the same call: a mistake in a loop is one mistake, however often it runs."""
+def once(found: Iterable[diagnostics_pb2.Diagnostic]) -> list[diagnostics_pb2.Diagnostic]:
+    """Without what is said again of the same words of an author's.
+
+    A loop makes a call many times, and a workflow's body runs for itself and in every workflow that calls it.
+    """
+    diagnostics = list(found)
+    of_entities = {(each.code, each.message) for each in diagnostics if not each.node}
     first: dict[object, diagnostics_pb2.Diagnostic] = {}
-    for i, each in enumerate(found):
+    for i, each in enumerate(diagnostics):
+        if each.node and (each.code, each.message) in of_entities:
+            continue  # `the result of workflow ...`: the workflow itself tells
         at = each.position
         # What a constant is does not matter, what a result is does: each may come of another place.
-        said = (each.message.partition(": ")[0], each.given if each.label else "")
+        said = (each.message.partition(": ")[0], each.given if each.code == MISMATCHING_TYPES else "")
         first.setdefault((each.code, at.file, at.line, at.column, *said) if at.column else i, each)
     return list(first.values())
 

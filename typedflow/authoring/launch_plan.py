@@ -119,18 +119,25 @@ class LaunchPlan(Called[P, R]):
                 f"LaunchPlan(name={name!r}): {wrong}", where=self._where(), code=diagnostics.INVALID_NAME
             )
         if max_parallelism is not None and (type(max_parallelism) is not int or max_parallelism < 1):
-            raise errors.DefinitionError(
-                f"LaunchPlan(max_parallelism={max_parallelism!r})",
-                where=self._where(),
-                code=diagnostics.INVALID_VALUE,
-                hint="a number from 1, or None for no limit",
+            self.max_parallelism = None
+            definitions.forgive(
+                errors.DefinitionError(
+                    f"LaunchPlan(max_parallelism={max_parallelism!r}) is no number of nodes",
+                    where=self._where(),
+                    code=diagnostics.INVALID_VALUE,
+                    hint="write a number from 1, or None for no limit",
+                )
             )
-        if schedule is not None and not isinstance(schedule, Cron | FixedRate):
-            raise errors.DefinitionError(
-                f"LaunchPlan(schedule={schedule!r:.80}) is no schedule",
-                where=self._where(),
-                code=diagnostics.INVALID_SCHEDULE,
-                hint='write Cron("0 2 * * *") or FixedRate(timedelta(hours=1))',
+        said: object = schedule
+        if not isinstance(said, Cron | FixedRate | None):
+            self.schedule = None
+            definitions.forgive(
+                errors.DefinitionError(
+                    f"LaunchPlan(schedule={schedule!r:.80}) is no schedule",
+                    where=self._where(),
+                    code=diagnostics.INVALID_SCHEDULE,
+                    hint='write Cron("0 2 * * *") or FixedRate(timedelta(hours=1))',
+                )
             )
         if not workflow.broken:
             self._template()
@@ -220,7 +227,8 @@ class LaunchPlan(Called[P, R]):
             parameter = parameters.get(name)
             if parameter is None:
                 nearest = spelling.nearest(name, list(parameters))
-                hint = f"did you mean `{nearest}`?" if nearest else ""
+                known = ", ".join(f"`{each}`" for each in parameters)
+                hint = f"did you mean `{nearest}`?" if nearest else f"it has {known or 'none'}"
                 self._mistake(
                     diagnostics.UNKNOWN_INPUT,
                     f"{kind} input `{name}`: `{self.workflow.short_name}` has no such input",

@@ -80,7 +80,8 @@ class Resources:
     ephemeral_storage: Requested = None
 
     def __post_init__(self) -> None:
-        self.message()
+        with definitions.forgiving(self, cpu=None, mem=None, gpu=None, ephemeral_storage=None):
+            self.message()
 
     def message(self) -> tasks_pb2.Resources:
         """The same on the wire. Raises DefinitionError (InvalidResource) for what is not a quantity."""
@@ -122,10 +123,11 @@ class Retry:
     cap: timedelta | None = None
 
     def __post_init__(self) -> None:
-        if type(self.retries) is not int or not 0 <= self.retries <= 1000:
-            raise _invalid(f"retries must be a number from 0 to 1000, not {self.retries!r}")
-        if type(self.factor) not in (int, float) or not 0 <= self.factor < math.inf:
-            raise _invalid(f"Retry(factor={self.factor!r}) must be a number from 0")
+        with definitions.forgiving(self, retries=0, factor=1.0):
+            if type(self.retries) is not int or not 0 <= self.retries <= 1000:
+                raise _invalid(f"retries must be a number from 0 to 1000, not {self.retries!r}")
+            if type(self.factor) not in (int, float) or not 0 <= self.factor < math.inf:
+                raise _invalid(f"Retry(factor={self.factor!r}) must be a number from 0")
 
     def message(self) -> tasks_pb2.RetryPolicy:
         return tasks_pb2.RetryPolicy(

@@ -31,9 +31,10 @@ class Cron:
     kickoff_time_input: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("expression", "timezone", "kickoff_time_input"):
-            if not isinstance(getattr(self, name), str):
-                raise _invalid(f"Cron({name}={getattr(self, name)!r:.80}) is not a text")
+        for name, other in (("expression", "@daily"), ("timezone", ""), ("kickoff_time_input", "")):
+            with definitions.forgiving(self, **{name: other}):
+                if not isinstance(getattr(self, name), str):
+                    raise _invalid(f"Cron({name}={getattr(self, name)!r:.80}) is not a text")
 
     def message(self) -> launch_plans_pb2.Schedule:
         """The same on the wire."""
@@ -58,10 +59,12 @@ class FixedRate:
     kickoff_time_input: str = ""
 
     def __post_init__(self) -> None:
-        if milliseconds("FixedRate(...)", self.period) < 1:
-            raise _invalid(f"FixedRate({self.period!r:.80}) must be at least a millisecond")
-        if not isinstance(self.kickoff_time_input, str):
-            raise _invalid(f"FixedRate(kickoff_time_input={self.kickoff_time_input!r:.80}) is not a name")
+        with definitions.forgiving(self, period=timedelta(hours=1)):
+            if milliseconds("FixedRate(...)", self.period) < 1:
+                raise _invalid(f"FixedRate({self.period!r:.80}) must be at least a millisecond")
+        with definitions.forgiving(self, kickoff_time_input=""):
+            if not isinstance(self.kickoff_time_input, str):
+                raise _invalid(f"FixedRate(kickoff_time_input={self.kickoff_time_input!r:.80}) is not a name")
 
     def message(self) -> launch_plans_pb2.Schedule:
         """The same on the wire."""

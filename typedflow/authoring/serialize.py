@@ -84,7 +84,7 @@ def _check(
             mistakes.extend(compiler.compile_task(task.template()).diagnostics)
     for plan in entities.launch_plans.values():
         mistakes.extend(_mistakes_of_plan(plan))
-    return entities, definitions.in_order(diagnostics.unique(mistakes)), failures
+    return entities, definitions.in_order(definitions.once(diagnostics.unique(mistakes))), failures
 
 
 def _of_failures(failures: Iterable[errors.TypedflowError]) -> Iterable[diagnostics_pb2.Diagnostic]:

@@ -233,7 +233,9 @@ class _Reader:
                 diagnostics.MISSING_ANNOTATION,
                 f"parameter `{parameter.name}` of {self.kind} `{self.name}` has no type",
                 expected="a type",
-                hint=f"annotate it, as in `{parameter.name}: int`",
+                hint="a method can't be one: write a function at the top level of the module"
+                if parameter.name in ("self", "cls")
+                else f"annotate it, as in `{parameter.name}: int`",
                 at=parameter.name,
             )
             return None

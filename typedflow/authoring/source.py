@@ -86,10 +86,10 @@ def definition(function: FunctionType) -> identifiers_pb2.SourcePosition:
 def _defined(code: CodeType) -> identifiers_pb2.SourcePosition:
     lines = [line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno]
     first = code.co_firstlineno
+    line = _def_line(code.co_filename, first, min(lines, default=first))
+    text = linecache.getline(code.co_filename, line)
     return identifiers_pb2.SourcePosition(
-        file=relative(code.co_filename),
-        line=_def_line(code.co_filename, first, min(lines, default=first)),
-        column=1,
+        file=relative(code.co_filename), line=line, column=len(text) - len(text.lstrip()) + 1
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, ParamSpec, TypeVar
 
@@ -31,6 +32,7 @@ class Traced:
         ended: the body came to its end; where it did not, nodes are missing.
         raised: what the author's code raised in the body.
         body: the code that was run, if it is a function's.
+        outputs_at: where each output was added, if it was by itself.
     """
 
     template: workflows_pb2.WorkflowTemplate
@@ -39,6 +41,7 @@ class Traced:
     ended: bool = True
     raised: BaseException | None = None
     body: CodeType | None = None
+    outputs_at: Mapping[str, identifiers_pb2.SourcePosition] = field(default_factory=dict)
 
 
 class Wiring(Called[P, R]):
@@ -88,7 +91,7 @@ def compiled(traced: Traced) -> workflows_pb2.CompiledWorkflow:
         told |= _OF_BRANCHES
     all_of_them = (*traced.mistakes, *(each for each in result.diagnostics if not _is_echo(each, told)))
     placed = [_where_returned(each, traced) for each in all_of_them]
-    found = definitions.in_order(definitions.of_loops(placed))
+    found = definitions.in_order(definitions.once(placed))
     if found or result.value is None:
         raise errors.CompileError(found) from traced.raised
     return result.value
@@ -96,12 +99,15 @@ def compiled(traced: Traced) -> workflows_pb2.CompiledWorkflow:
 
 def _where_returned(diagnostic: diagnostics_pb2.Diagnostic, traced: Traced) -> diagnostics_pb2.Diagnostic:
     """What is wrong with an output, on the line that returns it; a template knows the workflow's line alone."""
-    is_output = not diagnostic.node and diagnostic.message.startswith(_OF_OUTPUTS)
-    if traced.body is None or not is_output or diagnostic.position != traced.template.position:
+    found = None if diagnostic.node else _OF_OUTPUT.match(diagnostic.message)
+    if found is None or diagnostic.position != traced.template.position:
         return diagnostic
+    position = traced.outputs_at.get(found["name"] or "o0")
+    if position is None and traced.body is not None:
+        position = source.returned(traced.body)
     moved = diagnostics_pb2.Diagnostic()
     moved.CopyFrom(diagnostic)
-    moved.position.CopyFrom(source.returned(traced.body))
+    moved.position.CopyFrom(position or diagnostic.position)
     return moved
 
 
@@ -120,7 +126,7 @@ def _is_echo(diagnostic: diagnostics_pb2.Diagnostic, told: set[str]) -> bool:
             return code in told and code in _OF_BRANCHES
 
 
-_OF_OUTPUTS = ("the result of workflow `", "output `")
+_OF_OUTPUT = re.compile(r"(the result|output `(?P<name>\w+)`) of workflow `")
 _UNFINISHED = {diagnostics.BRANCH_HAS_NO_CONDITION, diagnostics.BRANCH_HAS_NO_DEFAULT}
 _OF_BRANCHES = {
     *_UNFINISHED,

@@ -231,7 +231,7 @@ def _records(source: LiteralType, target: LiteralType) -> Mismatch | None:
     by_name = {f.name: f for f in given.fields}
     missing = [f.name for f in wanted.fields if f.name not in by_name and not f.optional]
     if missing:
-        return Mismatch(_are_missing("field", missing), hint=_did_you_mean(missing, by_name))
+        return Mismatch(_are_missing("field", missing), hint=_did_you_mean(missing, by_name, wanted.fields))
     for field in wanted.fields:
         found = by_name.get(field.name)
         step = f"[{field.name}]" if wanted.positional else f".{field.name}"
@@ -344,7 +344,7 @@ def _frame_columns(source: FrameType, target: FrameType) -> Mismatch | None:
         problem = _column(actual, wanted_column) if actual else ""
         if problem:
             problems.append(f"column `{wanted_column.name}` {problem}")
-    hint = _did_you_mean(missing, given)
+    hint = _did_you_mean(missing, given, target.columns)
     if target.strict:
         wanted_names = {c.name for c in target.columns}
         extra = [name for name in given if name not in wanted_names]
@@ -383,8 +383,10 @@ def _listed(names: Sequence[str]) -> str:
     return shown if len(names) <= _MOST_LISTED else f"{shown} and {len(names) - _MOST_LISTED} more"
 
 
-def _did_you_mean(missing: Sequence[str], given: Iterable[str]) -> str:
-    candidates = list(given)
+def _did_you_mean(missing: Sequence[str], given: Iterable[str], wanted: Iterable[Field | Column]) -> str:
+    """A name that is wanted itself was not meant for another."""
+    taken = {each.name for each in wanted}
+    candidates = [name for name in given if name not in taken]
     pairs = [(name, spelling.nearest(name, candidates)) for name in missing[:_MOST_HINTED]]
     found = [f"`{near}` for `{name}`" for name, near in pairs if near]
     return f"did you mean {', '.join(found)}?" if found else ""

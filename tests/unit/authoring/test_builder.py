@@ -163,9 +163,9 @@ def test_wrong_wiring_is_told_at_the_line_that_added_it():
     found = [(each.code, each.position.line) for each in caught.value.diagnostics]
     line = found[-1][1]
     assert found[-3:] == [
-        ("MismatchingTypes", line - 2),
-        ("ParameterNotBound", line - 1),
-        ("InvalidValue", line),
+        ("ParameterNotBound", line - 2),
+        ("InvalidValue", line - 1),
+        ("MismatchingTypes", line),
     ]
 
 
