@@ -133,7 +133,7 @@ class Words:
         return differences.cut(self._words(message), LONGEST)
 
     def apart(self, old: Message, new: Message) -> str:
-        """See `differences.Wording`. Records are printed by their names, so interfaces of two that have one look alike."""
+        """See `differences.Wording`. Records are printed by their names alone."""
         if not (isinstance(old, Interface) and isinstance(new, Interface)):
             return ""
         first = next(iter(interface.compare(old, new).variables), None)

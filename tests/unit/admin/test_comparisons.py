@@ -146,7 +146,9 @@ def test_i4_an_interface_is_compared_and_those_whom_it_breaks_are_named(admin, g
 def test_interfaces_that_read_the_same_are_told_apart_by_what_differs(admin, refused, graph):
     def with_config(*fields: str):
         task = graph.task()
-        config = literal_types.optional(literal_types.record("Config", dict.fromkeys(fields, literal_types.INT)))
+        config = literal_types.optional(
+            literal_types.record("Config", dict.fromkeys(fields, literal_types.INT))
+        )
         default = literals.from_json(None, config, "config")
         task.interface.inputs.add(name="config", type=config, default=default)
         return task

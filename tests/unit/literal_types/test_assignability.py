@@ -93,7 +93,13 @@ REFUSED = [
     (INT, FLOAT, "int is not float", "", "only a constant int"),
     (BOOL, INT, "bool is not int", "", ""),
     (STRING, DATETIME, "str is not datetime", "", ""),
-    (literal_types.optional(INT), INT, "it may be None, which int is not", "", "say `int | None` where it goes"),
+    (
+        literal_types.optional(INT),
+        INT,
+        "it may be None, which int is not",
+        "",
+        "say `int | None` where it goes",
+    ),
     (
         literal_types.union(INT, STRING),
         literal_types.optional(INT),
