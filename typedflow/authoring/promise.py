@@ -43,7 +43,13 @@ class Promise:
     variable is a gap: the place of a value that is missing or wrong, which has been told.
     """
 
-    __slots__ = ("typedflow_annotation", "typedflow_origin", "typedflow_promise", "typedflow_type")
+    __slots__ = (
+        "typedflow_annotation",
+        "typedflow_nodes",
+        "typedflow_origin",
+        "typedflow_promise",
+        "typedflow_type",
+    )
 
     def __init__(
         self,
@@ -51,25 +57,33 @@ class Promise:
         promise: workflows_pb2.Promise,
         type_: types_pb2.LiteralType,
         annotation: Any = hints.UNKNOWN,
+        nodes: Sequence[str] | None = None,
     ) -> None:
         self.typedflow_origin: Origin = origin
         self.typedflow_promise: workflows_pb2.Promise = promise
         self.typedflow_type: types_pb2.LiteralType = type_
         self.typedflow_annotation: Any = annotation
-
-    @property
-    def typedflow_nodes(self) -> Sequence[str]:
-        """The nodes that have to succeed before it is kept: none for an input of the workflow."""
-        return (self.typedflow_promise.node,) if self.typedflow_promise.node else ()
+        # Those that have to succeed before it is kept: none for an input of the workflow.
+        own = (promise.node,) if promise.node else ()
+        self.typedflow_nodes: Sequence[str] = own if nodes is None else nodes
 
     def typedflow_bind(self, target: workflows_pb2.BindingValue) -> None:
         """Writes it down where it is used; a gap leaves nothing."""
         if self.typedflow_promise.variable:
             target.promise.CopyFrom(self.typedflow_promise)
 
-    def typedflow_taken_as(self, type_: types_pb2.LiteralType, annotation: Any) -> Promise:
-        """The same value, known from here on as one of a type that it is assignable to."""
-        return Promise(self.typedflow_origin, self.typedflow_promise, type_, annotation)
+    def typedflow_taken_as(
+        self, type_: types_pb2.LiteralType, annotation: Any, nodes: Sequence[str] | None = None
+    ) -> Promise:
+        """The same value, known from here on as one of a type that it is assignable to.
+
+        `nodes` are those of the call that gives it, where it is kept only after these.
+        """
+        kept = self.typedflow_nodes
+        if nodes is not None:
+            own = self.typedflow_promise.node
+            kept = [own, *nodes] if own and own not in nodes else nodes
+        return Promise(self.typedflow_origin, self.typedflow_promise, type_, annotation, kept)
 
     def __getattr__(self, name: str) -> Promise:
         if name.startswith("_"):
@@ -94,7 +108,9 @@ class Promise:
         if found is None and is_known(self):
             self.typedflow_origin.no_such_part(self.typedflow_promise, self.typedflow_type, step)
         annotation = hints.at(self.typedflow_annotation, step)
-        return Promise(self.typedflow_origin, promise, found or types_pb2.LiteralType(), annotation)
+        return Promise(
+            self.typedflow_origin, promise, found or types_pb2.LiteralType(), annotation, self.typedflow_nodes
+        )
 
     def __repr__(self) -> str:
         return f"<promise of {path_text(self.typedflow_promise)}: {literal_types.text(self.typedflow_type)}>"
@@ -337,15 +353,10 @@ for _name, _does in (
 class Nothing(Promise):
     """What the call of a task or a sub-workflow without outputs gives: good for `after` only."""
 
-    __slots__ = ("_nodes",)
+    __slots__ = ()
 
     def __init__(self, origin: Origin, called: str, nodes: Sequence[str]) -> None:
-        super().__init__(origin, workflows_pb2.Promise(node=called), literal_types.NONE)
-        self._nodes = nodes
-
-    @property
-    def typedflow_nodes(self) -> Sequence[str]:
-        return self._nodes
+        super().__init__(origin, workflows_pb2.Promise(node=called), literal_types.NONE, nodes=nodes)
 
     def _step(self, step: workflows_pb2.PathStep) -> NoReturn:  # noqa: ARG002 - any step is one too many
         self._refuse("taken apart", "use it in `after(...)`, or let what is called return a value")
@@ -365,7 +376,12 @@ class Failure(Promise):
     def __init__(self, origin: Origin, type_: types_pb2.LiteralType, annotation: Any) -> None:
         super().__init__(origin, workflows_pb2.Promise(variable="error"), type_, annotation)
 
-    def typedflow_taken_as(self, type_: types_pb2.LiteralType, annotation: Any) -> Promise:
+    def typedflow_taken_as(
+        self,
+        type_: types_pb2.LiteralType,
+        annotation: Any,
+        nodes: Sequence[str] | None = None,  # noqa: ARG002 - it comes after all others
+    ) -> Promise:
         return Failure(self.typedflow_origin, type_, annotation)
 
     def typedflow_bind(self, target: workflows_pb2.BindingValue) -> None:

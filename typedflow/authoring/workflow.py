@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
-from typedflow import errors, literal_types, spelling
+from typedflow import compiler, errors, literal_types, spelling
 from typedflow.authoring import binding, context, definitions, failure, signature, source, trace, wiring
 from typedflow.authoring.binding import Place
 from typedflow.authoring.called import Called
@@ -196,12 +196,13 @@ def _inline(
             if binding.is_own(tracing, each, place)
             for id_ in each.typedflow_nodes
         ]
-        for each in nodes:
+        for each in compiler.begins(nodes) if first else ():
             each.after.extend(dict.fromkeys(first))
+        last = [each.id for each in compiler.ends(nodes)]
         if not read.outputs:
-            return Nothing(tracing, node, [each.id for each in nodes])
+            return Nothing(tracing, node, last)
         checked = [
-            _checked(tracing, value, output, Place(node, position, read.output_text(output.name, what)))
+            _checked(tracing, value, output, Place(node, position, read.output_text(output.name, what)), last)
             for output, value in zip(read.outputs, values, strict=True)
         ]
         return tracing.result(read, checked, node, what)
@@ -245,15 +246,22 @@ def _arguments(
 
 
 def _checked(
-    tracing: trace.Trace, value: Any, variable: signature.Parameter | signature.Output, place: Place
+    tracing: trace.Trace,
+    value: Any,
+    variable: signature.Parameter | signature.Output,
+    place: Place,
+    last: Sequence[str] | None = None,
 ) -> Any:
-    """A sub-workflow's input or output, of which inlining leaves nothing to compile; a gap if it does not fit."""
+    """A sub-workflow's input or output, of which inlining leaves nothing to compile; a gap if it does not fit.
+
+    Who waits for an output waits for all of the sub-workflow, with its `last` nodes.
+    """
     if isinstance(value, Promise):
         fits = binding.is_usable(tracing, value, place) and binding.is_assignable(
             tracing, value, variable.converter.type, place
         )
         if fits:
-            return value.typedflow_taken_as(variable.converter.type, variable.annotation)
+            return value.typedflow_taken_as(variable.converter.type, variable.annotation, last)
     elif binding.holds_promise(value):
         seen = len(tracing.mistakes)
         binding.bind(tracing, workflows_pb2.BindingValue(), value, variable, place)
@@ -333,7 +341,9 @@ def workflow(
                     hint="put it above a `def`",
                 )
             )
-            return cast("WorkflowFunction[P, R]", made_of)  # as it is, so that the rest of the file can be looked at
+            return cast(
+                "WorkflowFunction[P, R]", made_of
+            )  # as it is, so that the rest of the file can be looked at
         return WorkflowFunction(
             made_of,
             failure_policy if failure_policy in POLICIES else "fail_fast",

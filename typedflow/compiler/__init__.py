@@ -15,6 +15,7 @@ from typedflow.task_options import merge as options
 if TYPE_CHECKING:
     from typedflow.compiler.calls import Resolver
     from typedflow.compiler.compile import compile_workflow
+    from typedflow.compiler.edges import begins, ends
     from typedflow.compiler.launch_plan import compile_launch_plan
     from typedflow.compiler.result import Result
     from typedflow.compiler.task import compile_task
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Resolver",
     "Result",
+    "begins",
     "compile_launch_plan",
     "compile_task",
     "compile_workflow",
+    "ends",
     "options",
     "unique",
 ]
@@ -32,9 +35,11 @@ __all__ = [
 _PLACES = {
     "Resolver": "calls",
     "Result": "result",
+    "begins": "edges",
     "compile_launch_plan": "launch_plan",
     "compile_task": "task",
     "compile_workflow": "compile",
+    "ends": "edges",
 }
 
 

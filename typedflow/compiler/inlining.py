@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from typedflow import errors, identifiers, literals
-from typedflow.compiler import containers
+from typedflow.compiler import containers, edges
 from typedflow.pb.workflows_pb2 import (
     Binding,
     BindingValue,
@@ -143,20 +143,15 @@ class Inlining:
         after = self._after(call.after)
         inner = self._inner(prefix, given)
         put_in = nodes(compiled)
-        waited: set[str] = set()
+        first = {node.id for node in edges.begins(put_in)}
         made = []
         for node in put_in:
-            before = _before(node)
-            # What is in a case waits for the decision only: the conditional ends after it.
-            waited |= before - {node.section.branch.node}
-            waited |= _behind(node)
             copied = Node()
             copied.CopyFrom(node)
             copied.id = prefix + node.id
-            copied.after[:] = [prefix + each for each in node.after] if before else after
+            copied.after[:] = after if node.id in first else [prefix + each for each in node.after]
             if node.section.HasField("branch"):
                 copied.section.branch.node = prefix + node.section.branch.node
-                waited.add(node.id)
             elif call.HasField("section"):
                 copied.section.CopyFrom(call.section)
             if not node.HasField("position") and call.HasField("position"):
@@ -166,7 +161,7 @@ class Inlining:
             made.append(copied)
         outputs = self._bound(compiled.workflow.outputs, inner)
         self._outputs[call.id] = {each.variable: each.value for each in outputs}
-        self._last[call.id] = [prefix + node.id for node in put_in if node.id not in waited]
+        self._last[call.id] = [prefix + node.id for node in edges.ends(put_in)]
         return made
 
     def _after(self, after: Iterable[str]) -> list[str]:
@@ -302,51 +297,3 @@ def _part(value: BindingValue, step: PathStep) -> BindingValue | None:
         case _:
             return None
     return next((each.value for each in value.record.fields if each.name == name), None)
-
-
-def _before(node: Node) -> set[str]:
-    """The nodes that a node waits for before it starts; of a conditional, before it is decided."""
-    waited = set(node.after)
-    if node.section.HasField("branch"):
-        waited.add(node.section.branch.node)
-    todo = [each.value for each in node.inputs]
-    conditions = [each.condition for each in node.branch.cases] if node.HasField("branch") else []
-    while conditions:
-        condition = conditions.pop()
-        match condition.WhichOneof("condition"):
-            case "comparison":
-                todo += [condition.comparison.left, condition.comparison.right]
-            case "value":
-                todo.append(condition.value)
-            case "all":
-                conditions += condition.all.conditions
-            case "any":
-                conditions += condition.any.conditions
-            case "negated":
-                conditions.append(condition.negated)
-            case None:
-                pass
-    return waited | _promised(todo)
-
-
-def _behind(node: Node) -> set[str]:
-    """The nodes that a conditional waits for before it gives its outputs."""
-    if not node.HasField("branch"):
-        return set()
-    return _promised([each.value for case in node.branch.cases for each in case.outputs.bindings])
-
-
-def _promised(values: Iterable[BindingValue]) -> set[str]:
-    """The nodes that values come from."""
-    found: set[str] = set()
-    todo = list(values)
-    while todo:
-        value = todo.pop()
-        match value.WhichOneof("value"):
-            case "promise" if value.promise.node:
-                found.add(value.promise.node)
-            case "list" | "dict" | "record":
-                todo += containers.children(value)
-            case _:
-                pass
-    return found

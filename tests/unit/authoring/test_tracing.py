@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from typedflow import WorkflowFunction, errors, task, workflow
+from typedflow import WorkflowFunction, conditional, errors, task, workflow
 from typedflow.pb import diagnostics_pb2
 
 
@@ -240,6 +240,42 @@ def test_a_sub_workflow_without_outputs_comes_first_with_all_its_nodes(returns: 
         return double.after(logged(n=n))(n=n)
 
     assert list(ordered.compiled.workflow.nodes[-1].after) == ["logged.log", "logged.log-2"]
+
+
+@pytest.mark.parametrize("passes_on", [True, False])
+def test_a_sub_workflows_result_comes_first_with_all_its_nodes(passes_on: bool):
+    @workflow
+    def logged(n: int) -> int:
+        doubled = double(n=n)
+        log(n=n)
+        return n if passes_on else doubled
+
+    @workflow
+    def ordered(n: int) -> int:
+        return double.after(logged(n=n))(n=n)
+
+    last = ordered.compiled.workflow.nodes[-1]
+    assert sorted(last.after) == ["logged.double", "logged.log"]
+
+
+@pytest.mark.parametrize("gives", [True, False])
+def test_a_sub_workflow_ends_with_its_conditional_not_with_what_is_in_its_cases(gives: bool):
+    def body(n: int) -> Any:
+        found = conditional("c").if_(n > 1).then(double(n=n)).else_().then(double(n=0))
+        return found if gives else None
+
+    body.__annotations__["return"] = int if gives else None
+    logged = workflow(body)
+
+    @workflow
+    def ordered(n: int) -> int:
+        logged.after(double(n=n))(n=n)
+        return double.after(logged(n=n))(n=n)
+
+    nodes = {node.id: list(node.after) for node in ordered.compiled.workflow.nodes}
+    assert nodes["double-2"] == ["body-2.c"]
+    assert nodes["body.c"] == ["double"]
+    assert nodes["body.c.double"] == []
 
 
 def test_after_takes_all_outputs_of_a_call():
