@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -15,12 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from typedflow import errors
+import typedflow
+from typedflow import errors, spelling
 from typedflow.authoring import first_party, source
 from typedflow.fingerprint import names
 
 _SKIPPED = frozenset(
     {"__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist", "tests"}
+)
+_AS_SCRIPT = (
+    "files are imported to find their tasks; keep what only a script does under `if __name__ == '__main__':`"
+)
+_MISCALLED = re.compile(
+    r"(?P<name>\w+)(\.__\w+__)?\(\) "
+    r"(got an unexpected keyword argument '(?P<argument>\w+)'|missing \d+ required|takes .* (was|were) given)"
 )
 _NO_PIPELINE = re.compile(r"(conftest|setup|noxfile|test_.*|.*_test)\.py")
 
@@ -167,16 +176,30 @@ def _raised(error: BaseException, file: Path) -> errors.LoadError:
     return errors.LoadError(
         f"importing {_shown(file)} raised {type(error).__name__}: {error}",
         where=where,
-        hint=_hint(error),
+        hint=_hint(error, file),
     )
 
 
-def _hint(error: BaseException) -> str:
+def _hint(error: BaseException, file: Path) -> str:
     if isinstance(error, ModuleNotFoundError):
+        root, first = root_of(file), (error.name or "").partition(".")[0]
+        beside = root.parent / first
+        if first and (beside.with_suffix(".py").is_file() or (beside / "__init__.py").is_file()):
+            return f"put an `__init__.py` into `{_shown(root)}`: as a package it finds `{first}`, which is beside it"
         return f"install what provides `{error.name}` in this environment, or correct the name"
     if isinstance(error, ImportError):
         return "correct the name; modules that import each other may find each other half made"
-    return "files are imported to find their tasks; keep what only a script does under `if __name__ == '__main__':`"
+    if isinstance(error, TypeError) and (called := _MISCALLED.match(str(error))):
+        return _how_to_call(called["name"], called["argument"]) or _AS_SCRIPT
+    return _AS_SCRIPT
+
+
+def _how_to_call(name: str, argument: str | None) -> str:
+    """What one of our own takes, where an author has called it with something else; empty: it is none of ours."""
+    if name not in typedflow.__all__:
+        return ""
+    near = argument and spelling.nearest(argument, inspect.signature(getattr(typedflow, name)).parameters)
+    return f"did you mean `{near}`?" if near else f"`help(typedflow.{name})` says what it takes"
 
 
 def _shown(file: Path) -> str:

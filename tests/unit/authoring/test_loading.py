@@ -100,6 +100,34 @@ def test_a_file_that_is_not_utf8_is_told(tmp_path: Path, name: str):
     assert "not Python" in found.message
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("@task(cach=True)\ndef f() -> None: ...\n", "did you mean `cache`?"),
+        ("LaunchPlan(1, nam='a')\n", "did you mean `name`?"),
+        ("reference_task(name='a')\n", "`help(typedflow.reference_task)` says what it takes"),
+        ("task(1, 2)\n", "`help(typedflow.task)` says what it takes"),
+        ("def mine(): ...\nmine(1)\n", "keep what only a script does under"),
+    ],
+)
+def test_what_is_called_with_arguments_that_it_does_not_take_says_so(
+    write: Write, name: str, text: str, hint: str
+):
+    file = write(f"{name}.py", "from typedflow import LaunchPlan, reference_task, task\n" + text)
+    _, (found,) = serialize.check([file])
+    assert f"{name}.py raised TypeError" in found.message
+    assert hint in found.hint
+
+
+def test_a_module_beside_the_folder_is_found_by_what_is_a_package(write: Write, name: str, tmp_path: Path):
+    write(f"{name}_beside.py", "n = 1\n")
+    file = write(f"{name}_inner/{name}.py", f"from {name}_beside import n\n" + pipeline())
+    _, (found,) = serialize.check([file])
+    assert f"`{name}_beside`, which is beside it" in found.hint
+    write(f"{name}_inner/__init__.py", "")
+    assert serialize.check([file])[1] == []
+
+
 def test_two_files_of_one_name_are_told(write: Write, name: str, tmp_path: Path):
     write(f"a/{name}.py", pipeline())
     write(f"b/{name}.py", pipeline())
