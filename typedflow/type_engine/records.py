@@ -159,7 +159,7 @@ class ClassConverter(RecordConverter):
         raise conversion.misfit(path, self.type, value, reason, hint)
 
     def _check_all(self, values: Sequence[Any], place: Place) -> None:
-        if set(map(type, values)) != {self._class}:
+        if not conversion.are_all(self._class, values):
             for i, value in enumerate(values):
                 self._check(value, place(i))
 

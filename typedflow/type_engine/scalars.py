@@ -66,7 +66,7 @@ class BoolConverter(conversion.FillingConverter):
         if not values:
             column.nones = 0
             return
-        if set(map(type, values)) != {bool}:
+        if not conversion.are_all(bool, values):
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         column.booleans.values.extend(values)
 
@@ -104,7 +104,7 @@ class IntConverter(conversion.FillingConverter):
         if not values:
             column.nones = 0
             return
-        if set(map(type, values)) != {int}:
+        if not conversion.are_all(int, values):
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         try:
             column.integers.values.extend(values)
@@ -160,7 +160,7 @@ class FloatConverter(conversion.FillingConverter):
         if not values:
             column.nones = 0
             return
-        if set(map(type, values)) != {float}:
+        if not conversion.are_all(float, values):
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         column.floats.values.extend(values)
 
@@ -215,7 +215,7 @@ class StringConverter(conversion.FillingConverter):
         if not values:
             column.nones = 0
             return
-        if set(map(type, values)) != {str}:
+        if not conversion.are_all(str, values):
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         try:
             column.strings.values.extend(values)
@@ -260,7 +260,7 @@ class BytesConverter(conversion.FillingConverter):
         if not values:
             column.nones = 0
             return
-        if set(map(type, values)) != {bytes}:
+        if not conversion.are_all(bytes, values):
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         column.bytes.values.extend(values)
 
@@ -299,7 +299,7 @@ class DecimalConverter(conversion.Converter):
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         if not values:
             return literals_pb2.List(nones=0)
-        if set(map(type, values)) != {decimal.Decimal}:
+        if not conversion.are_all(decimal.Decimal, values):
             raise conversion.first(values, self.is_exact, self._misfit, place)
         return literals.decimals(values)
 

@@ -58,7 +58,7 @@ class DatetimeConverter(conversion.Converter):
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         if not values:
             return literals_pb2.List(nones=0)
-        if set(map(type, values)) != {dt.datetime}:
+        if not conversion.are_all(dt.datetime, values):
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         zone = values[0].tzinfo
         if list(map(_TZINFO, values)).count(zone) == len(values) and _fixed(zone) is not None:
@@ -68,7 +68,8 @@ class DatetimeConverter(conversion.Converter):
             pairs = [self._zone(self._native(value, place(i)), place(i)) for i, value in enumerate(values)]
             offsets, names = _once([offset for offset, _ in pairs]), _once([name for _, name in pairs])
         column = literals_pb2.List()
-        column.datetimes.epoch_microseconds.extend(_microseconds([value - _EPOCH for value in values]))
+        spans = map(operator.sub, values, itertools.repeat(_EPOCH))
+        column.datetimes.epoch_microseconds.extend(_microseconds(spans))
         column.datetimes.offset_seconds.extend(offsets)
         column.datetimes.zones.extend(names)
         return column
@@ -199,8 +200,12 @@ def _moment(instant: int, offset: int, zone: dt.tzinfo, place: Place, i: int) ->
 
 def _spans(microseconds: Sequence[int]) -> Iterable[dt.timedelta]:
     numpy = sys.modules.get("numpy")
-    if numpy is not None and len(microseconds) >= _MANY and min(microseconds) > _NAT:
-        return cast("list[dt.timedelta]", numpy.array(microseconds, dtype="timedelta64[us]").tolist())
+    if numpy is not None and len(microseconds) >= _MANY:
+        counts = numpy.array(microseconds, dtype="int64")
+        if counts.min() > _NAT:
+            spans = counts.view("timedelta64[us]")
+            pieces = range(0, len(spans), _MANY)
+            return itertools.chain.from_iterable(spans[at : at + _MANY].tolist() for at in pieces)
     return map(operator.mul, microseconds, itertools.repeat(_MICROSECOND))
 
 
@@ -241,7 +246,7 @@ class DateConverter(conversion.Converter):
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         if not values:
             return literals_pb2.List(nones=0)
-        if set(map(type, values)) != {dt.date}:
+        if not conversion.are_all(dt.date, values):
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         days = [value.toordinal() - _EPOCH_DAY for value in values]
         return literals_pb2.List(dates=literals_pb2.Dates(days=days))
@@ -282,7 +287,7 @@ class DurationConverter(conversion.Converter):
     def to_column(self, values: Sequence[Any], place: Place, data: Data) -> literals_pb2.List:
         if not values:
             return literals_pb2.List(nones=0)
-        if set(map(type, values)) != {dt.timedelta}:
+        if not conversion.are_all(dt.timedelta, values):
             values = [self._native(value, place(i)) for i, value in enumerate(values)]
         try:
             column = literals_pb2.Durations(microseconds=_microseconds(values))

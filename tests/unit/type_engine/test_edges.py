@@ -120,7 +120,10 @@ def test_t2_a_zone_that_does_not_tell_or_is_known_to_nobody_is_refused_before_it
     annotation: Any,
 ) -> None:
     for zone, why in (
-        (Broken(), "Broken, does not tell how far it is from UTC"),
+        (
+            Broken(),  # type: ignore[abstract]
+            "Broken, does not tell how far it is from UTC",
+        ),
         (Renamed(), "is not known here"),
     ):
         value = dt.datetime(2024, 1, 1, tzinfo=zone)
