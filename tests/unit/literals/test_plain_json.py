@@ -598,12 +598,17 @@ def marked(t: LiteralType, random) -> LiteralType:
         (["31337"], literal_types.sensitive(literal_types.tuple_of(INT))),
         ("31337", literal_types.list_of(literal_types.sensitive(INT))),
         ("31337", VAULT),
+        ("31337", literal_types.union(literal_types.sensitive(INT), literal_types.BYTES)),
+        ("31337", literal_types.sensitive(INT)),
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_what_is_wrong_with_a_sensitive_value_is_said_without_it(plain, target):
-    said = refusal(plain, target)
+    with pytest.raises(errors.ConversionError) as caught:
+        literals.from_json(plain, target, "x")
+    said = str(caught.value)
     assert "31337" not in said
+    assert caught.value.__context__ is None
     assert "what came is Sensitive and not shown" in said
 
 

@@ -408,8 +408,10 @@ class Union(Value):
     """A value of one of the variants: of the first that takes it as it is, else of the first that takes it at all."""
 
     def __init__(self, of: LiteralType, *, exact: bool, hidden: bool, expected: str) -> None:
-        super().__init__(of, exact=exact, hidden=hidden, expected=expected)
         variants = of.union.variants
+        # What fits none of them may have been meant for the one that is Sensitive.
+        hidden = hidden or any(variant.sensitive for variant in variants)
+        super().__init__(of, exact=exact, hidden=hidden, expected=expected)
         self._passes = [
             [self.part(v, exact=strictly) for v in variants]
             for strictly in ((True,) if exact else (True, False))

@@ -29,4 +29,6 @@ def from_json(value: object, target: LiteralType, path: str) -> Literal:
         return forms.scalar(value, target, expected)
     except errors.ConversionError as error:
         message = forms.not_shown(expected) if target.sensitive else error.message
-        raise errors.ConversionError(message, where=path) from None
+    raise errors.ConversionError(
+        message, where=path
+    )  # out here: the error that shows the value is not kept with it
