@@ -221,13 +221,13 @@ class Trace:
         self.mistakes.append(
             diagnostics.make(
                 code,
-                message,
+                diagnostics.brief(message, expected, given),
                 workflow=self.name,
                 node=place.node,
                 position=place.position,
                 expected=expected,
                 given=given,
-                label=label,
+                label=diagnostics.brief(label, expected, given),
                 hint=hint,
             )
         )

@@ -50,9 +50,17 @@ def show_diagnostics(
     """Tells mistakes with the author's lines, and then their number with what became of it."""
     painted = sys.stderr.isatty() if color is None else color
     shown = render_diagnostics.text(
-        located(diagnostics), read_source=read_source, color=painted, footer=footer
+        located(diagnostics), read_source=read_source, color=painted, width=_columns(), footer=footer
     )
     click.echo(shown, nl=False, err=True, color=color)
+
+
+def _columns() -> int:
+    """The width of the terminal that errors go to; wide enough for most lines where they go elsewhere."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return 160
 
 
 def show_click(error: click.ClickException, color: bool | None = None) -> None:

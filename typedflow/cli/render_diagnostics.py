@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     ReadSource = Callable[[str], str | None]
 
 _CALLEE = re.compile(r"[\w.]+")
+_LEAST = 40
 _RED, _BLUE, _BOLD, _RESET = "\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m"
 
 
@@ -26,6 +27,7 @@ def text(
     *,
     read_source: ReadSource = lambda _file: None,
     color: bool = False,
+    width: int = 160,
     footer: str = "nothing registered",
 ) -> str:
     """All diagnostics, and their number with what became of it (`footer`). Ends with a line break.
@@ -34,6 +36,7 @@ def text(
         diagnostics: in the order in which they are shown.
         read_source: the text of a file as it is named in a position; None when it can't be read.
         color: ANSI colours, for a terminal.
+        width: columns; of an author's line that is longer, only what is near the place is shown.
         footer: as in ``1 error, nothing registered``.
     """
     paint = _Paint(color)
@@ -45,7 +48,7 @@ def text(
         found = lines[file]
         return found[number - 1].rstrip("\r") if 0 < number <= len(found) else None
 
-    blocks = ["\n".join(_block(each, line_of, paint)) for each in diagnostics]
+    blocks = ["\n".join(_block(each, line_of, paint, width)) for each in diagnostics]
     count = len(diagnostics)
     total = f"{count} error{'' if count == 1 else 's'}" + (f", {footer}" if footer else "")
     return "\n\n".join(blocks) + ("\n" if blocks else "") + total + "\n"
@@ -106,7 +109,9 @@ class _Paint:
         return f"{code}{shown}{_RESET}" if self._color and shown else shown
 
 
-def _block(diagnostic: Diagnostic, line_of: Callable[[str, int], str | None], paint: _Paint) -> list[str]:
+def _block(
+    diagnostic: Diagnostic, line_of: Callable[[str, int], str | None], paint: _Paint, columns: int
+) -> list[str]:
     position = diagnostic.position
     source = line_of(position.file, position.line)
     width = len(str(position.line)) if source is not None else 1
@@ -120,8 +125,9 @@ def _block(diagnostic: Diagnostic, line_of: Callable[[str, int], str | None], pa
         lines.append(f"{edge}{paint.frame('-->')} {_printable(where)}")
     if source is not None:
         lines.append(f"{edge} {paint.frame('|')}")
+        source, column = _near(source, position.column, max(columns - width - 3, _LEAST))
         lines.append(f"{paint.frame(f'{position.line} |')} {_shown(source)}".rstrip())
-        shown = _underline(source, position.column, _printable(_said(diagnostic)))
+        shown = _underline(source, column, _printable(_said(diagnostic)))
         lines.append(f"{edge} {paint.frame('|')} {paint.error(shown)}".rstrip())
     else:
         for name, said in (
@@ -141,6 +147,19 @@ def _said(diagnostic: Diagnostic) -> str:
     expected = diagnostic.expected
     told = not expected or expected in diagnostic.message
     return diagnostic.label or ("" if told else f"expected {expected}")
+
+
+def _near(source: str, column: int, width: int) -> tuple[str, int]:
+    """What of a line is shown, and the column in that: a line that is too long is cut on both sides of the place."""
+    if len(source) <= width:
+        return source, column
+    begin = max(min(column - width // 3, len(source) - width), 0)
+    shown = source[begin : begin + width]
+    if begin + width < len(source):
+        shown = f"{shown[:-3]}..."
+    if begin:
+        shown, column = f"...{shown[3:]}", column - begin
+    return shown, column
 
 
 def _place(diagnostic: Diagnostic) -> str:

@@ -58,6 +58,8 @@ VARIABLE_NAME_NOT_FOUND: Final = "VariableNameNotFound"
 WORKFLOW_BODY_RAISED: Final = "WorkflowBodyRaised"
 WORKFLOW_REFERENCE_NOT_FOUND: Final = "WorkflowReferenceNotFound"
 
+_LONGEST_TYPE: Final = 160
+
 
 def make(
     code: str,
@@ -83,6 +85,16 @@ def make(
         label=label,
         hint=hint,
     )
+
+
+def brief(said: str, *types: str) -> str:
+    """A sentence with the types in it cut where they are long, so that what differs is seen; fields have the whole."""
+    for whole in types:
+        if len(whole) > _LONGEST_TYPE:
+            begin = whole[:_LONGEST_TYPE]
+            begin = begin.rpartition(", ")[0] or begin
+            said = said.replace(whole, f"{begin}, ...{']' if '[' in begin else ''}")
+    return said
 
 
 def unique(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

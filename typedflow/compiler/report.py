@@ -67,14 +67,14 @@ class Report:
             where = self._nodes[at].position if self._nodes[at].HasField("position") else None
         made = diagnostics.make(
             code,
-            cut(message),
+            cut(diagnostics.brief(message, expected, given)),
             workflow=cut(self._name, _LONGEST_NAME),
             node=cut(node, _LONGEST_NAME),
             position=position or where,
             expected=cut(expected),
             given=cut(given),
-            label=cut(label),
-            hint=cut(hint),
+            label=cut(diagnostics.brief(label, expected, given)),
+            hint=cut(diagnostics.brief(hint, expected, given)),
         )
         self._found.append((at, made))
 

@@ -154,3 +154,101 @@ def test_a_file_that_is_not_there_is_one_line_too(capsys, file):
     out, _ = capsys.readouterr()
     assert out.count("\n") == 1
     assert "[Load]" in out or "[NotFound]" in out or "[Usage]" in out
+
+
+def test_what_differs_is_seen_however_long_the_types_are(capsys, file):
+    values = ", ".join(f"'value {i}'" for i in range(500))
+    name = file(
+        FINE
+        + f"""
+from typing import Literal
+
+@task
+def choose() -> Literal[{values}, "another"]: ...
+
+@task
+def chosen(value: Literal[{values}]) -> int: ...
+
+@workflow
+def chooses() -> int:
+    return chosen(value=choose())
+"""
+    )
+    assert cli.execute(["check", name]) == 2
+    shown = capsys.readouterr().err
+    assert max(map(len, shown.splitlines())) < 1_000
+    assert "it may be 'another'" in shown
+    assert cli.execute(["check", name, "-o", "json"]) == 2
+    (only,) = json.loads(capsys.readouterr().out)["diagnostics"]
+    assert only["expected"].count("value") > 100
+
+
+SEVERAL = """
+from typedflow import LaunchPlan, Resources, task, workflow
+import helpers_{0} as _helpers
+
+@task(retries=-1, resources=Resources(mem="4 gigs"))
+def double(n: int) -> int:
+    return 2 * n
+
+@task
+class Model: ...
+
+@workflow
+def inner(n: int) -> int:
+    for i in range(3):
+        double(n=str(i))
+    n + 1
+    return double(n=n.half)
+
+@workflow
+def outer(n: int) -> int:
+    return inner(n=n)
+
+plan = LaunchPlan(inner, name="nightly", schedule="0 2 * * *")
+raise ValueError("no")
+"""
+
+
+def test_one_mistake_hides_no_other_and_is_told_once_in_the_order_of_the_lines(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mark = tmp_path.name.replace("-", "_")
+    (tmp_path / f"helpers_{mark}.py").write_text("from typedflow import task\n@task\ndef untyped(n): ...\n")
+    pipeline = tmp_path / f"several_{mark}.py"
+    pipeline.write_text(SEVERAL.format(mark).replace('raise ValueError("no")\n', ""))
+    broken = tmp_path / f"broken_{mark}.py"
+    broken.write_text(f"import several_{mark}\n\ndef f(:\n")
+    assert cli.execute(["check", broken.name, pipeline.name, "-o", "lines"]) == 2
+    told = [line.split(": error: ")[0] for line in capsys.readouterr().out.splitlines()]
+    helpers, several = f"helpers_{mark}.py", f"several_{mark}.py"
+    assert told == [
+        f"{helpers}:3:1",
+        f"{helpers}:3:13",
+        f"{several}:5:2",
+        f"{several}:5:29",
+        f"{several}:9:2",
+        f"{several}:15:9",
+        f"{several}:16:5",
+        f"{several}:17:21",
+        f"{several}:23:8",
+        f"{broken.name}:3:7",
+    ]
+
+
+def test_a_file_that_raises_is_told_with_its_line_after_what_came_before(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = f"raising_{tmp_path.name.replace('-', '_')}.py"
+    (tmp_path / name).write_text("from typedflow import task\n@task\ndef f(n): ...\nx = 1 / 0\n")
+    assert cli.execute(["check", name]) == 2
+    shown = capsys.readouterr().err
+    assert shown.index("MissingAnnotation") < shown.index("ZeroDivisionError")
+    assert "4 | x = 1 / 0\n  |     ^" in shown
+
+
+def test_where_there_is_nothing_to_check_a_pipeline_of_ci_notices(capsys, file):
+    name = file("x = 1\n")
+    assert cli.execute(["check", name]) == 2
+    assert "defines no task, workflow or launch plan" in capsys.readouterr().err
+    assert cli.execute(["check", name, "-o", "json"]) == 2
+    (only,) = json.loads(capsys.readouterr().out)["diagnostics"]
+    assert only["code"] == "Usage"

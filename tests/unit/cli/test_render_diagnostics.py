@@ -163,3 +163,25 @@ def test_programs_get_what_the_documentation_says():
             },
         ]
     }
+
+
+def test_a_line_that_is_too_long_is_cut_on_both_sides_of_the_place():
+    line = "(" + "f(n=1), " * 40 + "train(df=df), " + "f(n=1), " * 40 + ")"
+    position = SourcePosition(file="f.py", line=1, column=line.index("train") + 1)
+    shown = render_diagnostics.text(
+        [Diagnostic(code="C", message="m", label="here", position=position)],
+        read_source=lambda _file: line,
+        width=80,
+    )
+    excerpt, carets = shown.splitlines()[3:5]
+    assert len(excerpt) == 80
+    assert excerpt.startswith("1 | ...")
+    assert excerpt.endswith("...")
+    assert excerpt[carets.index("^") :].startswith("train(df=df)")
+    assert carets.endswith("^^^^^ here")
+
+
+def test_a_line_that_is_too_long_is_cut_after_a_place_at_its_beginning():
+    excerpt, carets = at("train(df=df)" + ", f(n=1)" * 40, 1)
+    assert (len(excerpt), excerpt[:10], excerpt[-3:]) == (160, "1 | train(", "...")
+    assert carets == "  | ^^^^^ here"
