@@ -7,16 +7,19 @@ the rest, which `inputs` reads. Its help is made of both.
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from typing import TYPE_CHECKING
 
 import click
 
+from typedflow import literal_types
 from typedflow.cli import inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from typedflow.pb.interface_pb2 import Interface
+    from typedflow.pb.types_pb2 import LiteralType
 
 REST = "rest"
 EVERY = "*"
@@ -102,6 +105,41 @@ def _write_inputs(context: click.Context, formatter: click.HelpFormatter, interf
     if rows:
         with formatter.section("Inputs"):
             formatter.write_dl(rows)
+    if types := list(_named_types(interface)):
+        with formatter.section("Types"):
+            formatter.write_dl(types)
+
+
+def _named_types(interface: Interface) -> Iterator[tuple[str, str]]:
+    """What the names in the inputs' types stand for, outer ones first; ` = ...` is after what may be left out."""
+    waiting = deque(variable.type for variable in interface.inputs)
+    seen: set[str] = set()
+    while waiting:
+        type_ = waiting.popleft()
+        name, meaning = _meaning(literal_types.plain(type_))
+        if name in seen:
+            continue
+        if name:
+            seen.add(name)
+            yield name, meaning
+        waiting.extend(literal_types.children(type_))
+
+
+def _meaning(type_: LiteralType) -> tuple[str, str]:
+    """The name of a type that is printed as one, and what is behind it; otherwise nothing."""
+    match type_.WhichOneof("type"):
+        case "record" if not type_.record.positional:
+            fields = type_.record.fields
+            return type_.record.name, ", ".join(
+                f"{each.name}: {literal_types.text(each.type)}{' = ...' * (each.has_default or each.optional)}"
+                for each in fields
+            )
+        case "enum" if type_.enum.name:
+            return type_.enum.name, inputs.choices(type_.enum)
+        case "custom":
+            return type_.custom.name, literal_types.text(type_.custom.representation)
+        case _:
+            return "", ""
 
 
 def _one_by_one(args: Sequence[str]) -> list[str]:

@@ -91,10 +91,8 @@ class Value(ParamType):  # type: ignore[explicit-any]  # in how click declares i
         variants = [v for v in self._type.union.variants if v != literal_types.NONE] or [self._type]
         if len(variants) != 1 or not variants[0].HasField("enum"):
             return self.name
-        listed = [_shown(literals.to_json(each)) for each in _members(variants[0].enum)]
-        if len(variants[0].enum.members) > _MOST_CHOICES:
-            listed.append("...")
-        return f"[{'|'.join([*listed, *(['null'] if self._type.HasField('union') else [])])}]"
+        or_null = "|null" if self._type.HasField("union") else ""
+        return f"[{choices(variants[0].enum)}{or_null}]"
 
 
 def options(interface: Interface, taken: Iterable[str] = ()) -> list[click.Option]:
@@ -106,6 +104,12 @@ def options(interface: Interface, taken: Iterable[str] = ()) -> list[click.Optio
         for variable in interface.inputs
         if dashed(variable.name) not in reserved
     ]
+
+
+def choices(of: EnumType) -> str:
+    """The values of an enum's members as they are typed; of many, the first."""
+    listed = [_shown(literals.to_json(each)) for each in _members(of)]
+    return "|".join([*listed, "..."] if len(of.members) > _MOST_CHOICES else listed)
 
 
 def dashed(name: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typedflow import errors, literal_types, literals
-from typedflow.cli import input_files, inputs
+from typedflow.cli import input_command, input_files, inputs
 from typedflow.pb import interface_pb2, types_pb2
 from typedflow.type_engine import File
 from typedflow.type_engine.directories import Directory
@@ -319,6 +319,37 @@ def test_the_help_of_an_option_has_its_type_or_its_choices_and_its_default():
         ("--day date", "[default: 2024-05-01]"),
         ("--wait dict[str, int]", "[required]"),
         ("--key Sensitive[str]", "of the door  [default: ***]"),
+    ]
+
+
+def test_the_help_says_what_the_names_in_types_stand_for(capsys):
+    inner = literal_types.record("Layer", {"width": literal_types.INT})
+    color = literal_types.enum("Color", {"RED": "red", "BLUE": "blue"})
+    config = literal_types.record(
+        "Config",
+        {"layers": literal_types.list_of(inner), "color": literal_types.optional(color), "pair": inner},
+        defaults=("color",),
+    )
+    whole = interface_pb2.Interface(
+        inputs=[
+            interface_pb2.Variable(name="config", type=literal_types.sensitive(config)),
+            interface_pb2.Variable(
+                name="molecule", type=literal_types.custom("a.Molecule", literal_types.STRING)
+            ),
+        ]
+    )
+    command = input_command.InputCommand("launch")
+    context = click.Context(command, info_name="launch")
+    with pytest.raises(click.exceptions.Exit):
+        input_command.show_help(context, "launch NAME", whole)
+    told = capsys.readouterr().out
+    types = told[told.index("Types:") : told.index("Options:")].splitlines()
+    assert [line.strip() for line in types if line] == [
+        "Types:",
+        "Config      layers: list[Layer], color: Color | None = ..., pair: Layer",
+        "a.Molecule  str",
+        "Layer       width: int",
+        "Color       red|blue",
     ]
 
 
