@@ -13,6 +13,7 @@ from typedflow import compiler, errors, literal_types, spelling
 from typedflow.authoring import binding, context, definitions, failure, signature, source, trace, wiring
 from typedflow.authoring.binding import Place
 from typedflow.authoring.called import Called
+from typedflow.authoring.constant import Constant
 from typedflow.authoring.promise import Nothing, Promise
 from typedflow.authoring.wiring import Traced, Wiring
 from typedflow.compiler import diagnostics
@@ -232,7 +233,7 @@ def _arguments(
         if name in given:
             arguments[name] = _checked(tracing, given[name], parameter, at)
         elif parameter.default is not signature.NO_DEFAULT:
-            arguments[name] = parameter.default
+            arguments[name] = _checked(tracing, parameter.default, parameter, at)
         else:
             if name not in meant:
                 tracing.mistake(
@@ -267,7 +268,11 @@ def _checked(
         binding.bind(tracing, workflows_pb2.BindingValue(), value, variable, place)
         fits = len(tracing.mistakes) == seen
     else:
-        fits = binding.literal(tracing, value, variable.converter, place) is not None
+        made = binding.literal(tracing, value, variable.converter, place)
+        if made is not None:
+            type_, annotation = variable.converter.type, variable.annotation
+            return Constant(tracing, variable.name, made, type_, annotation, last or ())
+        fits = False
     return value if fits else tracing.gap(variable)
 
 

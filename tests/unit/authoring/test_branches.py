@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from typedflow import conditional, errors, task, workflow
+from typedflow import conditional, errors, literals, task, workflow
 from typedflow.authoring.workflow import WorkflowFunction
 from typedflow.pb import workflows_pb2
 
@@ -338,5 +338,67 @@ def test_a_sub_workflow_decides_by_its_own_types_whatever_narrower_it_is_given(
     nodes = {each.id: each for each in calling.compiled.workflow.nodes}
     given = nodes["first_or_odd.given"].branch
     assert given.outputs[0].type == first_or_odd.compiled.workflow.interface.outputs[0].type
-    assert given.cases[0].condition.value.HasField("literal")
-    assert given.cases[0].condition.value.literal.boolean == (calling is gives_none)
+    condition = given.cases[0].condition
+    if calling is gives_none:
+        assert condition.comparison.left.literal.HasField("none")
+    else:
+        assert condition.value.literal == literals.from_bool(False)
+
+
+def test_a_sub_workflow_may_be_given_constants_whatever_its_body_does_with_them():
+    @workflow
+    def sized(n: int, flag: bool, sizes: Pair, limit: int | None = None) -> int:
+        return (
+            conditional("size")
+            .if_((n > sizes.low) & ~flag)
+            .then(double(n=sizes.low))
+            .elif_(limit == 3)
+            .then(n)
+            .else_()
+            .then(double(n=n))
+        )
+
+    @workflow
+    def twice(n: int) -> int:
+        return double(
+            n=sized(n=sized(n=1, flag=True, sizes=Pair(2, 3.5)), flag=False, sizes=Pair(4, 1.0), limit=3)
+        )
+
+    nodes = {each.id: each for each in twice.compiled.workflow.nodes}
+    both = nodes["sized-2.size"].branch.cases[0].condition.all.conditions
+    assert both[0].comparison.right.literal == literals.from_int(4)
+    assert both[1].negated.value.literal == literals.from_bool(False)
+    assert nodes["sized.size.double"].inputs[0].value.literal == literals.from_int(2)
+
+
+def test_a_constant_is_no_value_to_a_sub_workflows_body():
+    @workflow
+    def counted(n: int) -> int:
+        return double(n=list(range(n))[-1])
+
+    @workflow
+    def calling() -> int:
+        return counted(n=3)
+
+    for broken in (counted, calling):
+        with pytest.raises(errors.CompileError) as failure:
+            _ = broken.compiled
+        assert failure.value.diagnostics[0].code == "PromiseUsedAsValue"
+
+
+def test_a_part_that_a_constant_does_not_have_is_told():
+    @workflow
+    def first(ns: list[int], named: dict[str, int]) -> int:
+        double(n=ns[0])
+        return double(n=named["a"])
+
+    @workflow
+    def calling() -> int:
+        return first(ns=[], named={"b": 1})
+
+    with pytest.raises(errors.CompileError) as failure:
+        _ = calling.compiled
+    assert [each.message for each in failure.value.diagnostics] == [
+        "`ns` has no `[0]`",
+        "`named` has no `['a']`",
+    ]
