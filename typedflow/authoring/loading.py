@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import typedflow
 from typedflow import errors, spelling
 from typedflow.authoring import first_party, source
 from typedflow.fingerprint import names
@@ -196,9 +195,10 @@ def _hint(error: BaseException, file: Path) -> str:
 
 def _how_to_call(name: str, argument: str | None) -> str:
     """What one of our own takes, where an author has called it with something else; empty: it is none of ours."""
-    if name not in typedflow.__all__:
+    public = sys.modules["typedflow"]  # as the author's file sees it: no room imports the whole house
+    if name not in public.__all__:
         return ""
-    near = argument and spelling.nearest(argument, inspect.signature(getattr(typedflow, name)).parameters)
+    near = argument and spelling.nearest(argument, inspect.signature(getattr(public, name)).parameters)
     return f"did you mean `{near}`?" if near else f"`help(typedflow.{name})` says what it takes"
 
 
