@@ -364,6 +364,41 @@ def test_run_needs_no_server_and_keeps_its_cache(terminal):
     assert "ValueError: no 3" in terminal.run("run", path, "failing", code=1).stderr
 
 
+def test_what_an_authors_class_refuses_starts_no_run(terminal):
+    path = terminal.machine.write(
+        "ranges",
+        """
+        from dataclasses import dataclass
+        from typedflow import task, workflow
+
+        @dataclass
+        class Range:
+            low: int
+            high: int
+
+            def __post_init__(self) -> None:
+                if self.low > self.high:
+                    raise ValueError(f"{self.low} is above {self.high}")
+
+        @task
+        def width(ranges: list[Range], other: Range) -> int:
+            return ranges[0].high - ranges[0].low
+
+        @workflow
+        def widths(ranges: list[Range], other: Range = Range(1, 2)) -> int:
+            return width(ranges=ranges, other=other)
+        """,
+    )
+    given = ["--ranges", '[{"low": 1, "high": 3}, {"low": 9, "high": 3}]', "--other", '{"low": 5, "high": 4}']
+    told = terminal.run("run", str(path), "widths", *given, code=2).stderr
+    assert "ranges[1]: " in told
+    assert "9 is above 3" in told
+    assert "5 is above 4" in told
+    assert not (terminal.machine.home / "typedflow.db").exists()
+    given[1] = '[{"low": 1, "high": 3}]'
+    assert terminal.read("run", str(path), "widths", *given[:2])["outputs"] == {"o0": 2}
+
+
 def test_run_attaches_to_the_server_that_is_up(served):
     path = str(served.machine.write("attached", STEPS))
     ran = served.read("run", path, "quadruple", "--n", "3")

@@ -153,13 +153,15 @@ def parse(
     _read_pairs(pairs, interface, chosen, wrong)
     values |= chosen
     missing = [v for v in interface.inputs if v.name not in values and not v.HasField("default")]
+    help_ = f"`{inner.command_path} --help` lists what there is"
     if missing and not wrong:
         raise errors.UsageError(
             f"missing {', '.join(f'--{dashed(v.name)} ({literal_types.text(v.type)})' for v in missing)}",
-            hint=f"`{inner.command_path} --help` lists what there is",
+            hint=help_,
             code="MissingInput",
         )
     if len(wrong) == 1 and not missing:
+        wrong[0].hint = wrong[0].hint or help_
         raise wrong[0]
     if wrong:
         problems = [problem for error in wrong for problem in _problems(error)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from typedflow import compiler, errors, settings, spelling
+from typedflow import compiler, errors, literal_types, literals, settings, spelling, type_engine
 from typedflow.authoring import serialize
 from typedflow.cli import connection, failures, following, input_command, inputs, local_server, output
 from typedflow.cli import launch as launching
@@ -18,8 +18,10 @@ from typedflow.cli import launch as launching
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from typedflow.authoring.signature import Signature
     from typedflow.client import Client, Run
     from typedflow.pb.interface_pb2 import Interface
+    from typedflow.pb.types_pb2 import LiteralType
 
 _TRIES = 3  # of servers: the one that another process had may end with it
 
@@ -31,6 +33,7 @@ class _Wanted:
     name: str
     interface: Interface
     description: str
+    signature: Signature
 
 
 @click.command(cls=input_command.InputCommand)
@@ -87,6 +90,8 @@ def run(
         pairs=pairs,
         file=inputs_file,
     )
+    folder = (home or settings.load().home).absolute()
+    _check_classes(values, wanted.signature, folder)
     collected = serialize.collect([file])
     if remote:
         with connection.open_client() as client:
@@ -96,7 +101,6 @@ def run(
             )
             launching.follow(started, form)
         return
-    folder = (home or settings.load().home).absolute()
     _here(folder, collected, wanted.name, values, overwrite_cache, form)
 
 
@@ -127,12 +131,45 @@ def _wanted(entities: serialize.Entities, file: str, name: str | None) -> _Wante
     full = matching[0]
     if full in entities.workflows:
         template = entities.workflows[full].traced.template
-        return _Wanted(full, template.interface, template.description)
+        return _Wanted(full, template.interface, template.description, entities.workflows[full].signature)
     plan = entities.launch_plans[full]
     compiled = compiler.compile_launch_plan(plan.template(), plan.workflow.compiled)
     if compiled.value is None:
         raise errors.CompileError(compiled.diagnostics)
-    return _Wanted(full, compiled.value.interface, plan.description)
+    return _Wanted(full, compiled.value.interface, plan.description, plan.signature)
+
+
+def _check_classes(values: Mapping[str, object], signature: Signature, home: Path) -> None:
+    """Makes the values that are whole here as a task will, so that what an author's class refuses starts nothing.
+
+    Raises:
+        ConversionError: what the classes refuse, of every input.
+    """
+    from typedflow.dataplane import objects  # noqa: PLC0415 - help and most mistakes do without
+
+    data = type_engine.Data(objects.open_store(str(home / "objects")), home)
+    problems: list[tuple[str, str]] = []
+    for name, value in values.items():
+        converter = signature.parameters[name].converter
+        if _is_kept_apart(converter.type):
+            continue
+        try:
+            converter.from_literal(literals.from_json(value, converter.type, name), name, data)
+        except errors.ConversionError as error:
+            problems += error.problems
+    if problems:
+        raise errors.ConversionError.of(problems)
+
+
+def _is_kept_apart(type_: LiteralType) -> bool:
+    """Whether some of a value's bytes are kept outside of its literal."""
+    waiting = [type_]
+    while waiting:
+        each = waiting.pop()
+        if each.WhichOneof("type") in ("file", "directory", "frame", "array", "stream"):
+            return True
+        waiting += literal_types.children(each)
+    return False
 
 
 def _here(

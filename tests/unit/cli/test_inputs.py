@@ -366,7 +366,7 @@ def test_what_is_wrong_inside_an_option_is_told_with_its_place():
     context = click.Context(click.Command("launch"), info_name="launch")
     with pytest.raises(errors.ConversionError) as refused:
         inputs.parse(context, config, ["--config", '{"width": "x", "deep": true}'], subject="training")
-    assert str(refused.value) == '--config.width: expected int, got "x" (str)'
+    assert str(refused.value).startswith('--config.width: expected int, got "x" (str)\n')
     with pytest.raises(errors.ConversionError) as refused:
         inputs.parse(context, config, ["--config", "{}"], subject="training")
     assert "--config.width: missing: expected int" in refused.value.message
