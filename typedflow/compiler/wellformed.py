@@ -26,8 +26,6 @@ if TYPE_CHECKING:
         UnionType,
     )
 
-MOST_VARIANTS: Final = 64
-"""Of a union: each value may have to be tried with every variant."""
 MOST_MEMBERS: Final = 10_000
 """Of an enum: each is part of every interface that has it."""
 MOST_DIMENSIONS: Final = 64
@@ -156,8 +154,8 @@ def _record_mistake(record: RecordType) -> Mistake | None:
 def _union_mistake(union: UnionType) -> Mistake | None:
     if not union.variants:
         return _malformed("is a union of nothing", "")
-    if len(union.variants) > MOST_VARIANTS:
-        return _malformed(f"is a union of more than {MOST_VARIANTS} variants", str(len(union.variants)))
+    if len(union.variants) > literal_types.MOST_VARIANTS:
+        return _malformed(f"is a union of more than {literal_types.MOST_VARIANTS} variants", str(len(union.variants)))
     if any(variant.WhichOneof("type") == "union" for variant in union.variants):
         return _malformed("has a union right inside a union", "")
     return None

@@ -46,6 +46,7 @@ from typedflow.literal_types.identity import (
 )
 from typedflow.literal_types.parts import (
     MAX_DEPTH,
+    MOST_VARIANTS,
     PICKLED,
     at,
     bare,
@@ -68,6 +69,7 @@ __all__ = [
     "FLOAT",
     "INT",
     "MAX_DEPTH",
+    "MOST_VARIANTS",
     "NONE",
     "PICKLED",
     "STRING",

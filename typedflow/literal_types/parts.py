@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 24
 """How deep types may be nested; the compiler refuses deeper ones."""
+MOST_VARIANTS = 64
+"""How many variants a union may have: each value may have to be tried with every one, and each has a column."""
 
 
 def children(t: LiteralType) -> list[LiteralType]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from typedflow import literal_types
 from typedflow.literals import columns, scalars
 from typedflow.pb.literals_pb2 import (
     Blocks,
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from typedflow.pb.literals_pb2 import Datetimes
-
-MOST_VARIANTS = 64
-"""Variants that have columns: each list of values of a union has as many as the highest that occurs in it needs."""
-
 
 # From literals
 
@@ -67,11 +64,11 @@ def _pack_datetimes(found: Sequence[Literal]) -> List:
 
 def _pack_unions(found: Sequence[Literal]) -> List:
     variants: list[int] = []
-    values: list[list[Literal]] = [[] for _ in range(MOST_VARIANTS)]
+    values: list[list[Literal]] = [[] for _ in range(literal_types.MOST_VARIANTS)]
     for e in found:
         each = e.union
         variant = each.variant
-        if variant >= MOST_VARIANTS:
+        if variant >= literal_types.MOST_VARIANTS:
             return List(literals=Literals(values=found))
         variants.append(variant)
         values[variant].append(each.value)
@@ -126,7 +123,7 @@ def unions(variants: Sequence[int], values: Sequence[List]) -> List:
     if not variants:
         return columns.empty()
     needed = max(variants) + 1
-    if needed > MOST_VARIANTS:
+    if needed > literal_types.MOST_VARIANTS:
         rest = [elements(each) for each in values]
         made = [Literal(union=Union(variant=v, value=next(rest[v]))) for v in variants]
         return List(literals=Literals(values=made))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from typedflow.literals import columns, lists
+from typedflow import literal_types
+from typedflow.literals import columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ def _datetimes(of: Datetimes) -> str:
 
 
 def _unions(of: Unions, counted: list[int]) -> str:
-    if len(of.columns) > lists.MOST_VARIANTS:
+    if len(of.columns) > literal_types.MOST_VARIANTS:
         return f"columns for {len(of.columns)} variants"
     counts = Counter(of.variants)
     for variant, column in enumerate(of.columns):

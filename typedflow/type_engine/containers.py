@@ -27,6 +27,11 @@ def list_converter(annotation: Any, engine: TypeEngine) -> conversion.Converter:
     arguments = get_args(annotation)
     if not arguments:
         raise _untyped("a list must say what it holds", "annotate it, as in `list[int]`")
+    if len(arguments) > 1:
+        message = (
+            f"{alternatives.text(annotation)} has {len(arguments)} types, and a list has one for all it holds"
+        )
+        raise _untyped(message, "make it a tuple, or a list of a union: `list[int | str]`")
     return SequenceConverter(engine.converter(arguments[0]), list)
 
 
@@ -35,6 +40,9 @@ def dict_converter(annotation: Any, engine: TypeEngine) -> conversion.Converter:
     arguments = get_args(annotation)
     if not arguments:
         raise _untyped("a dict must say what it holds", "annotate it, as in `dict[str, int]`")
+    if len(arguments) != 2:
+        message = f"{alternatives.text(annotation)} must have two types: of its keys, which are str, and of its values"
+        raise _untyped(message, "annotate it, as in `dict[str, int]`")
     key, value = arguments
     if key is not str:
         message = (

@@ -43,6 +43,10 @@ def literal_converter(annotation: Any, _engine: TypeEngine) -> conversion.Conver
     """The converter of `Literal["a", "b"]`; with None among its values it is an optional one."""
     values = get_args(annotation)
     objects = [value for value in values if value is not None]
+    if not values:
+        raise records.unsupported(
+            "a Literal must say which values it has", 'write them, as in `Literal["a", "b"]`'
+        )
     if not objects:
         return scalars.NoneConverter()
     plain = [value.value if isinstance(value, enum.Enum) else value for value in objects]

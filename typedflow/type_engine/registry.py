@@ -10,7 +10,7 @@ registered by name.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 from typedflow import errors, literal_types
@@ -159,7 +159,9 @@ class TypeEngine:
             taking_all = self._marked.get(alternatives.qualified_name(kind))
             if taking_all is not None:
                 return taking_all, whole
-        if isinstance(annotation, list | tuple | dict | set):  # `[int]` for `list[int]`
+        if not isinstance(annotation, Hashable) or isinstance(
+            annotation, tuple
+        ):  # a value: `[int]` for `list[int]`
             raise _unsupported(annotation)
         factory = self._find(annotation) or self._transformers.find(annotation)
         if factory is None:

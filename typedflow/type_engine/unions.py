@@ -20,12 +20,14 @@ from typedflow.type_engine.data import Data
 if TYPE_CHECKING:
     from typedflow.type_engine.registry import TypeEngine
 
-_MOST_VARIANTS = 64
-
 
 def union_converter(annotation: Any, engine: TypeEngine) -> conversion.Converter:
     """The converter of `A | B`, `Optional[A]` or `Union[A, B]`."""
-    return union_of([engine.converter(argument) for argument in get_args(annotation)])
+    arguments = get_args(annotation)
+    if not arguments:
+        message, hint = "a Union must say what it may be", "write it, as in `int | str`"
+        raise errors.DefinitionError(message, hint=hint, code="UnsupportedType")
+    return union_of([engine.converter(argument) for argument in arguments])
 
 
 def union_of(parts: Sequence[conversion.Converter]) -> conversion.Converter:
@@ -34,8 +36,10 @@ def union_of(parts: Sequence[conversion.Converter]) -> conversion.Converter:
     for variant in itertools.chain.from_iterable(map(_apart, parts)):
         if not (_is_none(variant) and any(map(_is_none, variants))):
             variants.append(variant)
-    if len(variants) > _MOST_VARIANTS:
-        message = f"a union has at most {_MOST_VARIANTS} variants, and this one has {len(variants)}"
+    if len(variants) > literal_types.MOST_VARIANTS:
+        message = (
+            f"a union has at most {literal_types.MOST_VARIANTS} variants, and this one has {len(variants)}"
+        )
         raise errors.DefinitionError(message, hint="give them a common form", code="UnsupportedType")
     return variants[0] if len(variants) == 1 else UnionConverter(tuple(variants))
 
@@ -148,7 +152,8 @@ class UnionConverter(conversion.FillingConverter):
         inner = [error for error in refusals if error.where != path]
         if len(inner) == 1 and not literal_types.has_sensitive(self.type):
             return inner[0]
-        hint = next((error.hint for error in refusals if error.hint), "")
+        # A hint about a part would be read as one about the whole.
+        hint = next((error.hint for error in refusals if error.hint and error.where == path), "")
         return conversion.misfit(path, self.type, value, hint=hint)
 
     def _no_variant(self, tag: int, path: str) -> errors.ConversionError:
@@ -204,7 +209,7 @@ def _tags(of: literals_pb2.Unions) -> bytes | None:
     if not count:
         return b""
     tags = literals_pb2.Unions(variants=of.variants).SerializeToString()[-count:]
-    return tags if _highest(tags) < min(most, _MOST_VARIANTS) else None
+    return tags if _highest(tags) < min(most, literal_types.MOST_VARIANTS) else None
 
 
 def _highest(tags: bytes) -> int:

@@ -599,9 +599,8 @@ def marked(t: LiteralType, random) -> LiteralType:
         ("31337", literal_types.list_of(literal_types.sensitive(INT))),
         ("31337", VAULT),
         ("31337", literal_types.union(literal_types.sensitive(INT), literal_types.BYTES)),
-        ("31337", literal_types.sensitive(INT)),
     ],
-    ids=range(16),
+    ids=range(15),
 )
 def test_what_is_wrong_with_a_sensitive_value_is_said_without_it(plain, target):
     with pytest.raises(errors.ConversionError) as caught:

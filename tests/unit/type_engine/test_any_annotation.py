@@ -15,6 +15,9 @@ from typedflow import errors, literals, type_engine
 from typedflow.pb import literals_pb2
 from typedflow.type_engine import NO_DATA
 
+# What is drawn has the strategy of a whole annotation's values in its repr, which hypothesis warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+
 
 def defined(shape: strategies_values.Shape) -> tuple[dict[str, Any], type_engine.Converter]:
     scope: dict[str, Any] = {"__name__": "defined"}

@@ -59,7 +59,7 @@ def test_t2_a_moment_of_the_first_or_last_day_whose_utc_is_in_no_year_comes_back
         literals_pb2.Datetime(offset_seconds=90_000),
         literals_pb2.Datetime(epoch_microseconds=-62_135_596_800_000_000, offset_seconds=-1),
     ],
-    ids=str,
+    ids=range(3),
 )
 def test_t2_a_moment_that_is_in_no_year_is_no_value(moment: literals_pb2.Datetime) -> None:
     one = literals_pb2.Literal(datetime=moment)
