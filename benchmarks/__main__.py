@@ -9,10 +9,11 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import compiling, conversion, embedded, importing, local_runs, measure
+from benchmarks import checking, compiling, conversion, embedded, importing, local_runs, measure
 
 PARTS = {
     "importing": importing.figures,
+    "checking": checking.figures,
     "local_runs": local_runs.figures,
     "compiling": compiling.figures,
     "conversion": conversion.figures,

@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
-"""Writes docs/errors.md from the tables of explanations; `--check` fails when it is not current."""
+"""Writes docs/errors.md from the tables of explanations; `--check` fails when it is not current.
 
+What an author sees comes from the snapshots of tests, so that the page shows nothing that is not so: those of programs,
+and for what only a raw client can send those of templates.
+"""
+
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +14,9 @@ from typedflow.cli import explanations as others
 from typedflow.compiler import explanations
 from typedflow.compiler.explanations import Explanation
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
+REPOSITORY = Path(__file__).resolve().parent.parent
+DOCUMENT = REPOSITORY / "docs" / "errors.md"
+RENDERED = [REPOSITORY / "tests" / "unit" / room / "rendered" for room in ("authoring", "compiler")]
 
 HEADER = """\
 # Every error, by its code
@@ -75,11 +82,19 @@ def sections(table: Iterable[Explanation], language: str) -> list[str]:
                 f"### {each.code}",
                 each.meaning,
                 each.fix,
-                f"```{language}\n{each.example}\n```\n",
+                f"```{language}\n{each.example}\n```\n{told(each.code) if language == 'python' else ''}",
             )
         )
         for each in table
     ]
+
+
+def told(code: str) -> str:
+    """How a mistake is shown, of the program or the template that its test has."""
+    snapshot = next(path for folder in RENDERED if (path := folder / f"{code}.txt").exists())
+    blocks = re.sub(r"\n[\d,]+ errors?(, .*)?\n$", "", snapshot.read_text("utf-8")).split("\n\n")
+    shown = next(block for block in blocks if block.startswith(f"error[{code}]"))
+    return f"\nIt is told as\n\n```text\n{shown}\n```\n"
 
 
 def main() -> int:

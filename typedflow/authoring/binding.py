@@ -119,7 +119,7 @@ def literal(
             expected=expected,
             given=f"{value!r:.100}",
             label=f"{part}{error.message}",
-            hint=error.hint or _call_it(value),
+            hint=error.hint or _call_it(value) or (_members(converter.type.enum) if is_enum else ""),
         )
         return None
 
@@ -270,6 +270,11 @@ def _no_type(trace: Notes, value: Any, place: Place) -> None:
         given=type(value).__name__,
         hint=_call_it(value) or "let a task give it",
     )
+
+
+def _members(enum: types_pb2.EnumType) -> str:
+    shown = ", ".join(repr(literal_types.member_value(each)) for each in enum.members[:10])
+    return f"it is one of {shown}" + (", ..." if len(enum.members) > 10 else "")
 
 
 def _call_it(value: Any) -> str:

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 import pytest
 
 from typedflow.authoring import serialize
+from typedflow.cli import render_diagnostics
 from typedflow.compiler import diagnostics
 
 HEADER = """
@@ -240,13 +242,18 @@ def marked(program: str) -> tuple[str, int, int]:
     return program.replace("»", ""), before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-@pytest.mark.parametrize(("code", "body"), CASES, ids=[f"{code}-{i}" for i, (code, _) in enumerate(CASES)])
-def test_w2_a_mistake_in_a_body_is_told_once_with_its_code_and_place(tmp_path: Path, code: str, body: str):
+def in_a_body(body: str) -> str:
+    """A program with a workflow of this body."""
     name = "endless" if "endless" in body else "wrong"
     lines = "".join(f"    {line}\n" for line in body.split("\n"))
     leaking = "LEAKED = []\n\n@workflow\ndef leaks(n: int) -> int:\n    LEAKED.append(n)\n    return double(n=n)\n\n"
     first = f"{leaking}leaks.compiled\n" if "LEAKED" in body else ""
-    program, line, column = marked(f"{HEADER}{first}@workflow\ndef {name}(n: int) -> int:\n{lines}")
+    return f"{HEADER}{first}@workflow\ndef {name}(n: int) -> int:\n{lines}"
+
+
+@pytest.mark.parametrize(("code", "body"), CASES, ids=[f"{code}-{i}" for i, (code, _) in enumerate(CASES)])
+def test_w2_a_mistake_in_a_body_is_told_once_with_its_code_and_place(tmp_path: Path, code: str, body: str):
+    program, line, column = marked(in_a_body(body))
     assert told(tmp_path, program) == [(code, line, column)]
 
 
@@ -254,6 +261,29 @@ def test_w2_a_mistake_in_a_body_is_told_once_with_its_code_and_place(tmp_path: P
 def test_w2_a_mistake_in_a_definition_is_told_with_its_code_and_place(tmp_path: Path, code: str):
     program, line, column = marked(HEADER + FINE + AT_THE_TOP[code])
     assert told(tmp_path, program) == [(code, line, column)]
+
+
+RENDERED = Path(__file__).parent / "rendered"
+FIRST = {code: bodies[0] for code, bodies in IN_A_BODY.items()}
+WRITTEN = [*FIRST, *(code for code in AT_THE_TOP if code not in FIRST)]
+
+
+@pytest.mark.parametrize("code", WRITTEN)
+def test_what_an_author_sees_reads_as_it_was_agreed(tmp_path: Path, code: str):
+    program = in_a_body(FIRST[code]) if code in FIRST else HEADER + FINE + AT_THE_TOP[code]
+    file = tmp_path / f"mistaken_{next(NUMBERS)}.py"
+    file.write_text(program.replace("»", ""), "utf-8")
+    _, found = serialize.check([file])
+    shown = render_diagnostics.text(found, read_source=lambda _: file.read_text("utf-8"), footer="")
+    shown = shown.replace(file.stem, "pipeline")
+    snapshot = RENDERED / f"{code}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        snapshot.write_text(shown, "utf-8")
+    assert shown == snapshot.read_text("utf-8")
+
+
+def test_every_snapshot_is_of_a_program():
+    assert {path.stem for path in RENDERED.iterdir()} == set(WRITTEN)
 
 
 def test_w2_every_code_is_tried():
