@@ -129,8 +129,17 @@ class CompileError(TypedflowError):
 
     def __init__(self, diagnostics: Sequence[Diagnostic], message: str = "") -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
-        lines = [f"{d.code}: {d.message}" for d in self.diagnostics]
-        super().__init__(message or "\n".join(lines), code=self.diagnostics[0].code if diagnostics else "")
+        super().__init__(
+            message or "\n".join(map(_told, self.diagnostics)),
+            code=self.diagnostics[0].code if diagnostics else "",
+        )
+
+
+def _told(d: Diagnostic) -> str:
+    """``pipeline.py:31:13: MismatchingTypes: what is wrong: what differs``, and the help on a line of its own."""
+    place = ":".join([d.position.file, *(str(each) for each in (d.position.line, d.position.column) if each)])
+    said = ": ".join(filter(None, (place, d.code, d.message, d.label)))
+    return f"{said}\n  help: {d.hint}" if d.hint else said
 
 
 class NotFound(TypedflowError):
