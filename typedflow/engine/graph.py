@@ -27,7 +27,7 @@ class Graph:
     """
 
     def __init__(self, compiled: CompiledWorkflow) -> None:
-        check_runnable(compiled)
+        _check_kinds(compiled)
         self.workflow: WorkflowTemplate = compiled.workflow
         nodes = list(compiled.workflow.nodes)
         self.fail_fast: bool = (
@@ -132,7 +132,18 @@ _KINDS = {
 
 
 def check_runnable(compiled: CompiledWorkflow) -> None:
-    """Raises Unimplemented for a workflow with nodes of a kind that can be checked and registered, but not yet run."""
+    """Raises Unimplemented for a workflow that can be checked and registered, but not yet be run as it is.
+
+    A graph can have tasks that run an image: where they are mocked, nothing runs one.
+    """
+    _check_kinds(compiled)
+    name = compiled.workflow.id.name
+    for task in compiled.tasks:
+        if task.HasField("container"):
+            raise _unimplemented(f"task `{task.id.name}` of workflow `{name}` runs an image", name)
+
+
+def _check_kinds(compiled: CompiledWorkflow) -> None:
     name = compiled.workflow.id.name
     for node in compiled.workflow.nodes:
         kind = _KINDS.get(node.WhichOneof("target") or "")
@@ -144,9 +155,6 @@ def check_runnable(compiled: CompiledWorkflow) -> None:
             )
         if kind is not None:
             raise _unimplemented(f"node `{node.id}` of workflow `{name}` is {kind}", name)
-    for task in compiled.tasks:
-        if task.HasField("container"):
-            raise _unimplemented(f"task `{task.id.name}` of workflow `{name}` runs an image", name)
 
 
 def _unimplemented(message: str, workflow: str) -> errors.Unimplemented:

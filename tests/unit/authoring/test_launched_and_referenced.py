@@ -221,6 +221,12 @@ def test_what_cannot_run_here_runs_as_it_is_mocked():
     def uses(n: int) -> int:
         return scale(n=elsewhere(n=n), by=2)
 
+    @workflow
+    def of_image(n: int) -> int:
+        return scale(n=tool(n=n), by=3)
+
+    with pytest.raises(errors.UsageError, match="needs a container runtime"):
+        of_image(n=1)
     with pytest.raises(errors.UsageError, match="registered elsewhere") as caught:
         uses(n=1)
     assert "in node `elsewhere`" in caught.value.__notes__[0]
@@ -228,6 +234,7 @@ def test_what_cannot_run_here_runs_as_it_is_mocked():
         assert uses(n=1) == 10
         assert elsewhere(n=1) == 5
         assert tool(n=1) == 7
+        assert of_image(n=1) == 21
 
 
 def test_a_container_task_is_a_template_of_its_own():

@@ -257,4 +257,4 @@ def test_failure_handlers_and_programs_in_images_are_refused_too():
     compiled.workflow.nodes[0].ClearField("section")
     compiled.tasks[0].container.image = "registry/tool:1"
     with pytest.raises(errors.Unimplemented, match="task `t` of workflow `w` runs an image"):
-        engine.Graph(compiled)
+        engine.check_runnable(compiled)
