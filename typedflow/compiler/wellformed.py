@@ -155,7 +155,9 @@ def _union_mistake(union: UnionType) -> Mistake | None:
     if not union.variants:
         return _malformed("is a union of nothing", "")
     if len(union.variants) > literal_types.MOST_VARIANTS:
-        return _malformed(f"is a union of more than {literal_types.MOST_VARIANTS} variants", str(len(union.variants)))
+        return _malformed(
+            f"is a union of more than {literal_types.MOST_VARIANTS} variants", str(len(union.variants))
+        )
     if any(variant.WhichOneof("type") == "union" for variant in union.variants):
         return _malformed("has a union right inside a union", "")
     return None

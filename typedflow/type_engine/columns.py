@@ -75,7 +75,9 @@ class Columns(Marker):
         if not given and strict is not True:
             hint = "name them, as in Columns(a=int), or leave it out"
             raise errors.DefinitionError("Columns() names no columns", hint=hint, code="UnsupportedType")
-        self.columns: tuple[types_pb2.Column, ...] = tuple(_column(name, spec) for name, spec in given.items())
+        self.columns: tuple[types_pb2.Column, ...] = tuple(
+            _column(name, spec) for name, spec in given.items()
+        )
         self.strict = strict
 
     def wanted(self, names: Sequence[str]) -> list[str]:

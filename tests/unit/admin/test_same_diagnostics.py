@@ -33,7 +33,7 @@ def double(n: int) -> int:
 def wrong(n: int = 1) -> int:
     double(n=text())
     double(m=n)
-    double(n=config().height)  # type: ignore[attr-defined]
+    double(n=config().height)
     return double(n=double(n=n))
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +16,8 @@ CODE = re.compile(r"([A-Z][a-z]+)+")
 
 
 def codes(source: str) -> set[str]:
-    """What is given as `code`: a keyword, a class's or a module's name, or what `_error` and `system` are called with."""
-    found = set()
+    """What is given as `code`: as a keyword or a name, or to `_error` and `system`."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         values: list[ast.expr] = []
         match node:
@@ -30,12 +31,13 @@ def codes(source: str) -> set[str]:
                 pass
             case _:
                 pass
-        found |= {v.value for v in values if isinstance(v, ast.Constant) and CODE.fullmatch(str(v.value))}
+        texts = [str(each.value) for each in values if isinstance(each, ast.Constant)]
+        found.update(filter(CODE.fullmatch, texts))
     return found
 
 
 def test_every_code_in_the_source_is_explained(repository):
-    used = {}
+    used: dict[str, Path] = {}
     for root in ("typedflow", "admin/typedflow_admin", "propeller/typedflow_propeller"):
         for path in (repository / root).rglob("*.py"):
             for code in codes(path.read_text("utf-8")):

@@ -235,7 +235,7 @@ def test_t2_what_goes_in_comes_out(annotation: Any, value: Any) -> None:
         (Concrete, Concrete(1, {"a": "b"}), 'inputs.x.right["a"]', "expected float | None"),  # type: ignore[dict-item]
         (bytes, bytearray(b"x"), "inputs.x", "write bytes(...)"),
         (list[bytes], [b"x", "y"], "inputs.x[1]", "write .encode()"),
-        (dt.date, dt.datetime.now(dt.UTC), "inputs.x", "write .date()"),
+        (dt.date, dt.datetime(2024, 1, 2, tzinfo=dt.UTC), "inputs.x", "write .date()"),
         (list[dt.date], [dt.date.max, None], "inputs.x[1]", "expected date"),
         (dt.datetime, dt.date.max, "inputs.x", "expected datetime"),
         (dt.timedelta, dt.timedelta.max, "inputs.x", "more microseconds than 64 bits hold"),
