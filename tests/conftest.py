@@ -17,6 +17,11 @@ hypothesis.settings.register_profile("typedflow", deadline=None, print_blob=True
 hypothesis.settings.load_profile("typedflow")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some tests wait for servers most of their time."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Takes the user's settings out of the environment, before any test module is imported."""
     for name in [name for name in os.environ if name.startswith("TYPEDFLOW_")]:

@@ -223,6 +223,7 @@ def test_e5_however_a_task_ends_itself_is_its_own_failure(author, name, n, code,
     assert len(error.message) < 20_000
 
 
+@pytest.mark.slow
 def test_e5_a_crash_is_retried_on_the_systems_budget_and_then_told(author):
     run = author.run("only_crashes", n=1)
     assert (run.phase, run.message.error.code) == ("FAILED", "WorkerLost")

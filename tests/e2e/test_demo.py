@@ -82,6 +82,7 @@ def test_the_demo_shows_what_the_cache_skips_and_leaves_the_report_only(tmp_path
     assert (folder / "report.html").as_uri() in done.stdout
 
 
+@pytest.mark.slow
 def test_the_demo_may_be_kept_and_says_how_to_go_on(machine):
     kept = machine.start("demo", "--keep", TMPDIR=str(machine.folder))
     machines.until(lambda: "stays up" in kept.output, "the demo gets to its end")

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 WIDE = """
     from typedflow import task, workflow
 

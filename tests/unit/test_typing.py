@@ -11,6 +11,7 @@ from mypy import api
 from typedflow.authoring import serialize
 
 
+@pytest.mark.slow
 def test_mypy_sees_each_tasks_own_signature(repository: Path, tmp_path: Path):
     config = str(repository / "pyproject.toml")
     snippets = sorted(str(path) for path in (repository / "tests" / "typing").glob("*.py"))

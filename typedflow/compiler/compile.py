@@ -108,6 +108,7 @@ class _Workflow:
         self._calls = calls.Calls(resolver, template.id, self._types, report)
         self._maps = maps.Maps(self._types, report)
         self._called: list[calls.Call | None] = []
+        self._handling: dict[int, bool] = {}  # by id of a call, which lives as long
         self._default_bytes = 0
 
     def compile(self) -> None:
@@ -237,7 +238,24 @@ class _Workflow:
         if call is None:
             self._calls.missing(reference, kind, node.id, number)
             return None
+        if self._handles_failures(call):
+            self._report.add(
+                diagnostics.INVALID_VALUE,
+                f"{call.owner} has an `on_failure` of its own, which is for executions of it alone",
+                at=number,
+                hint="launch it as an execution of its own, by a LaunchPlan, or handle failures in the outer workflow",
+            )
         return self._maps.call(node.map, call) if node.HasField("map") else call
+
+    def _handles_failures(self, call: calls.Call) -> bool:
+        """Whether it is a workflow that runs something when it has failed."""
+        if not isinstance(call.entity, CompiledWorkflow):
+            return False
+        known = self._handling.get(id(call))
+        if known is None:
+            known = any(each.section.HasField("failure") for each in call.entity.workflow.nodes)
+            self._handling[id(call)] = known
+        return known
 
     def _count_put_in(self) -> int:
         """How many nodes more there are when the workflows that are called are put in."""
@@ -249,7 +267,7 @@ class _Workflow:
             if call.entity.workflow.nodes:
                 self.put_in.setdefault(node.id, call.entity)
                 if id(call) not in counts:
-                    counts[id(call)] = len(inlining.nodes(call.entity))
+                    counts[id(call)] = len(call.entity.workflow.nodes)
                 more += counts[id(call)] - 1
         return more
 

@@ -51,20 +51,6 @@ class LeadsNowhere(Exception):
         self.reason = reason
 
 
-def nodes(compiled: CompiledWorkflow) -> list[Node]:
-    """The nodes that are put in: not those that handle the failures of the workflow's own executions."""
-    handling = {each.id for each in compiled.workflow.nodes if each.section.HasField("failure")}
-    if not handling:
-        return list(compiled.workflow.nodes)
-    made = []
-    for node in compiled.workflow.nodes:  # a case's nodes come after the conditional's
-        if node.section.HasField("branch") and node.section.branch.node in handling:
-            handling.add(node.id)
-        if node.id not in handling:
-            made.append(node)
-    return made
-
-
 class Inlined:
     """A resolver for what comes out: it knows what the workflows that were put in call."""
 
@@ -142,7 +128,7 @@ class Inlining:
         }
         after = self._after(call.after)
         inner = self._inner(prefix, given)
-        put_in = nodes(compiled)
+        put_in = compiled.workflow.nodes
         first = {node.id for node in edges.begins(put_in)}
         made = []
         for node in put_in:

@@ -1,5 +1,6 @@
 """Orders and cycles, against the definition of each."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +68,7 @@ def test_behind_is_everything_that_waits(upstreams, data):
     assert graph.behind(start, upstreams) == expected
 
 
+@pytest.mark.slow
 def test_a_chain_and_a_ring_of_a_hundred_thousand_nodes_need_no_recursion():
     chain = [[node + 1] for node in range(99_999)] + [[]]
     assert graph.order(chain).nodes == list(reversed(range(100_000)))

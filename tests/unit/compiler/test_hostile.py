@@ -90,6 +90,7 @@ def test_very_many_outputs_that_very_many_cases_lack(made, build):
         assert made.codes()[-1] == "TooManyMistakes"
 
 
+@pytest.mark.slow
 def test_sections_that_point_nowhere(made, build):
     made.add_branch("size", {})
     for i in range(50_000):
@@ -98,6 +99,7 @@ def test_sections_that_point_nowhere(made, build):
         assert made.codes()[-1] == "TooManyMistakes"
 
 
+@pytest.mark.slow
 def test_one_wide_record_that_many_follow_into(made, build):
     fields = {f"f{i}": INT for i in range(20_000)}
     made.add_input("wide", literal_types.record("Wide", fields))
@@ -107,6 +109,7 @@ def test_one_wide_record_that_many_follow_into(made, build):
         made.compiled()
 
 
+@pytest.mark.slow
 def test_dicts_and_records_of_bindings_as_long_as_they_come(made, build):
     made.add_task("take", {"table": literal_types.dict_of(FLOAT)}, {})
     value = BindingValue()

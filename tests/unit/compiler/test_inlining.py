@@ -177,11 +177,16 @@ def test_a_call_in_a_case_puts_its_nodes_there(caller, build, prep):
     assert node_of(compiled, "outer").branch.cases[0].outputs.bindings[0].value == build.of("w.second")
 
 
-def test_what_a_called_workflow_runs_on_failure_is_left_out(caller, build, prep):
+def test_e7_a_workflow_that_handles_its_own_failures_is_launched_and_not_called(caller, build, prep):
     prep.add_node("cleanup", {"n": build.given("n")}, task="one").section.failure.SetInParent()
     caller.workflows["pipeline.prep"] = prep.compiled()
     caller.add_call("w", {"n": build.given("n"), "p": build.given("point")}, workflow="prep")
-    assert ids(caller.compiled()) == ["w.first", "w.second"]
+    (found,) = caller.compile().diagnostics
+    assert (found.code, found.node) == ("InvalidValue", "w")
+    assert (
+        found.message == "workflow `prep` has an `on_failure` of its own, which is for executions of it alone"
+    )
+    assert "LaunchPlan" in found.hint
 
 
 def test_a_call_on_failure_puts_its_nodes_there_and_takes_the_error(build, caller):

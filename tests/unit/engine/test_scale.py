@@ -6,6 +6,8 @@ from typedflow import engine
 from typedflow.engine import stages
 from typedflow.pb import events_pb2, executions_pb2, literals_pb2, types_pb2, workflows_pb2
 
+pytestmark = pytest.mark.slow
+
 LARGEST = 100_000
 INT = types_pb2.LiteralType(simple=types_pb2.SIMPLE_TYPE_INT)
 

@@ -451,6 +451,7 @@ def test_e12_an_abort_stops_what_runs(tell):
     tell(chain, story)
 
 
+@pytest.mark.slow
 def test_an_input_that_is_gone_fails_the_node_and_not_the_reconciler(tell, tmp_path):
     @task
     def wide(n: int) -> list[int]:

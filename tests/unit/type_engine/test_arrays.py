@@ -270,6 +270,7 @@ def test_damaged_bytes_and_what_is_no_such_array_are_told(data: Data) -> None:
     assert caught.value.where == array.blob.uri
 
 
+@pytest.mark.slow
 def test_d1_writing_a_large_array_holds_no_second_copy(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", GROWTH, str(tmp_path)], capture_output=True, text=True, check=True

@@ -310,6 +310,7 @@ def test_a_generator_whose_annotation_says_otherwise_is_refused() -> None:
     assert "Iterator[int]" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_d1_half_a_gibibyte_goes_through_without_being_in_memory(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", GROWTH, str(tmp_path)], capture_output=True, text=True, check=True
