@@ -30,6 +30,20 @@ def defined(shape: strategies_values.Shape) -> tuple[dict[str, Any], type_engine
 def test_t2_values_of_any_annotation_come_back_exactly(
     shape: strategies_values.Shape, data: st.DataObject
 ) -> None:
+    come_back(shape, data)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@settings(max_examples=3_000)
+@given(strategies_values.SHAPES, st.data())
+def test_t2_values_of_thousands_of_annotations_come_back_exactly(
+    shape: strategies_values.Shape, data: st.DataObject
+) -> None:
+    come_back(shape, data)
+
+
+def come_back(shape: strategies_values.Shape, data: st.DataObject) -> None:
     scope, converter = defined(shape)
     terms = data.draw(st.lists(shape.values, min_size=1, max_size=8))
     values = [eval(term.source(), scope) for term in terms]
@@ -98,11 +112,28 @@ def elsewhere(
     assert process.wait(30) == 0
 
 
+Ask = Callable[[str, list[bytes]], list[bytes]]
+
+
 @settings(max_examples=150)
 @given(shape=strategies_values.SHAPES, data=st.data())
 def test_t2_values_cross_to_another_process_and_back_exactly(
-    elsewhere: Callable[[str, list[bytes]], list[bytes]], shape: strategies_values.Shape, data: st.DataObject
+    elsewhere: Ask, shape: strategies_values.Shape, data: st.DataObject
 ) -> None:
+    cross(elsewhere, shape, data)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@settings(max_examples=2_000)
+@given(shape=strategies_values.SHAPES, data=st.data())
+def test_t2_values_of_thousands_of_annotations_cross_to_another_process_and_back(
+    elsewhere: Ask, shape: strategies_values.Shape, data: st.DataObject
+) -> None:
+    cross(elsewhere, shape, data)
+
+
+def cross(elsewhere: Ask, shape: strategies_values.Shape, data: st.DataObject) -> None:
     scope, converter = defined(shape)
     terms = data.draw(st.lists(shape.values, min_size=1, max_size=12))
     values = [eval(term.source(), scope) for term in terms]
