@@ -124,8 +124,9 @@ def test_parts_of_all_containers_feed_and_make_others(author, tmp_path, monkeypa
     assert here.shown == repr(expected)
 
 
-def test_a_part_that_is_not_there_fails_with_its_place(author):
+def test_a_part_that_is_not_there_fails_with_its_place(author, tmp_path, monkeypatch):
     author.register("absent_module", PARTS)
+    monkeypatch.chdir(tmp_path)
     module = importlib.import_module("absent_module")
     for name, said in (("beyond", 'has no key "b"'), ("absent", "`seed`")):
         run = author.run(name, n=1)
