@@ -27,31 +27,34 @@ from typedflow.pb import errors_pb2 as typedflow_dot_v1_dot_errors__pb2
 from typedflow.pb import interface_pb2 as typedflow_dot_v1_dot_interface__pb2
 from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
 from typedflow.pb import tasks_pb2 as typedflow_dot_v1_dot_tasks__pb2
+from typedflow.pb import workflows_pb2 as typedflow_dot_v1_dot_workflows__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atypedflow/v1/attempt.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x1ctypedflow/v1/interface.proto\x1a\x1btypedflow/v1/literals.proto\x1a\x18typedflow/v1/tasks.proto\"@\n\tAttemptId\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\"\xdb\x02\n\x0b\x41ttemptSpec\x12#\n\x02id\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\x0c\n\x04task\x18\x02 \x01(\t\x12,\n\x06python\x18\x03 \x01(\x0b\x32\x1a.typedflow.v1.PythonTargetH\x00\x12*\n\tinterface\x18\x04 \x01(\x0b\x32\x17.typedflow.v1.Interface\x12(\n\x06inputs\x18\x05 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12*\n\x07options\x18\x06 \x01(\x0b\x32\x19.typedflow.v1.TaskOptions\x12\x11\n\tcache_key\x18\x07 \x01(\t\x12+\n\x08manifest\x18\x08 \x01(\x0b\x32\x19.typedflow.v1.KeyManifest\x12\x0f\n\x07project\x18\t \x01(\t\x12\x0e\n\x06\x64omain\x18\n \x01(\tB\x08\n\x06target\"y\n\x0c\x42\x65ginRequest\x12#\n\x02id\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\r\n\x05token\x18\x02 \x01(\t\x12\x12\n\nrunner_uid\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x13\n\x0b\x65xecutor_id\x18\x05 \x01(\t\"8\n\rBeginResponse\x12\'\n\x04spec\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.AttemptSpec\"\x7f\n\rFinishRequest\x12#\n\x02id\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\r\n\x05token\x18\x02 \x01(\t\x12\x12\n\nrunner_uid\x18\x03 \x01(\t\x12&\n\x07outcome\x18\x04 \x01(\x0b\x32\x15.typedflow.v1.Outcome\"\x10\n\x0e\x46inishResponse\"\xbd\x01\n\x07Outcome\x12+\n\x07outputs\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.LiteralMapH\x00\x12-\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionErrorH\x00\x12(\n\x07stopped\x18\x03 \x01(\x0b\x32\x15.typedflow.v1.StoppedH\x00\x12\"\n\x05usage\x18\x04 \x01(\x0b\x32\x13.typedflow.v1.UsageB\x08\n\x06result\"\t\n\x07Stopped2\x90\x01\n\x07\x41ttempt\x12@\n\x05\x42\x65gin\x12\x1a.typedflow.v1.BeginRequest\x1a\x1b.typedflow.v1.BeginResponse\x12\x43\n\x06\x46inish\x12\x1b.typedflow.v1.FinishRequest\x1a\x1c.typedflow.v1.FinishResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atypedflow/v1/attempt.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x1ctypedflow/v1/interface.proto\x1a\x1btypedflow/v1/literals.proto\x1a\x18typedflow/v1/tasks.proto\x1a\x1ctypedflow/v1/workflows.proto\"@\n\tAttemptId\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\"\x97\x03\n\x0b\x41ttemptSpec\x12#\n\x02id\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\x0c\n\x04task\x18\x02 \x01(\t\x12,\n\x06python\x18\x03 \x01(\x0b\x32\x1a.typedflow.v1.PythonTargetH\x00\x12*\n\tinterface\x18\x04 \x01(\x0b\x32\x17.typedflow.v1.Interface\x12(\n\x06inputs\x18\x05 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12*\n\x07options\x18\x06 \x01(\x0b\x32\x19.typedflow.v1.TaskOptions\x12\x11\n\tcache_key\x18\x07 \x01(\t\x12+\n\x08manifest\x18\x08 \x01(\x0b\x32\x19.typedflow.v1.KeyManifest\x12\x0f\n\x07project\x18\t \x01(\t\x12\x0e\n\x06\x64omain\x18\n \x01(\t\x12)\n\ncheckpoint\x18\x0b \x01(\x0b\x32\x15.typedflow.v1.Literal\x12\x0f\n\x07\x64ynamic\x18\x0c \x01(\x08\x42\x08\n\x06target\"y\n\x0c\x42\x65ginRequest\x12#\n\x02id\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\r\n\x05token\x18\x02 \x01(\t\x12\x12\n\nrunner_uid\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x13\n\x0b\x65xecutor_id\x18\x05 \x01(\t\"8\n\rBeginResponse\x12\'\n\x04spec\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.AttemptSpec\"\x7f\n\rFinishRequest\x12#\n\x02id\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\r\n\x05token\x18\x02 \x01(\t\x12\x12\n\nrunner_uid\x18\x03 \x01(\t\x12&\n\x07outcome\x18\x04 \x01(\x0b\x32\x15.typedflow.v1.Outcome\"\x10\n\x0e\x46inishResponse\"\xb6\x02\n\x07Outcome\x12+\n\x07outputs\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.LiteralMapH\x00\x12-\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionErrorH\x00\x12(\n\x07stopped\x18\x03 \x01(\x0b\x32\x15.typedflow.v1.StoppedH\x00\x12*\n\x08\x65xpanded\x18\x05 \x01(\x0b\x32\x16.typedflow.v1.ExpandedH\x00\x12\"\n\x05usage\x18\x04 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12)\n\ncheckpoint\x18\x06 \x01(\x0b\x32\x15.typedflow.v1.Literal\x12 \n\x04\x64\x65\x63k\x18\x07 \x01(\x0b\x32\x12.typedflow.v1.BlobB\x08\n\x06result\"g\n\x08\x45xpanded\x12\x30\n\x08workflow\x18\x01 \x01(\x0b\x32\x1e.typedflow.v1.WorkflowTemplate\x12)\n\x05tasks\x18\x02 \x03(\x0b\x32\x1a.typedflow.v1.TaskTemplate\"\t\n\x07Stopped2\x90\x01\n\x07\x41ttempt\x12@\n\x05\x42\x65gin\x12\x1a.typedflow.v1.BeginRequest\x1a\x1b.typedflow.v1.BeginResponse\x12\x43\n\x06\x46inish\x12\x1b.typedflow.v1.FinishRequest\x1a\x1c.typedflow.v1.FinishResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.attempt_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ATTEMPTID']._serialized_start=184
-  _globals['_ATTEMPTID']._serialized_end=248
-  _globals['_ATTEMPTSPEC']._serialized_start=251
-  _globals['_ATTEMPTSPEC']._serialized_end=598
-  _globals['_BEGINREQUEST']._serialized_start=600
-  _globals['_BEGINREQUEST']._serialized_end=721
-  _globals['_BEGINRESPONSE']._serialized_start=723
-  _globals['_BEGINRESPONSE']._serialized_end=779
-  _globals['_FINISHREQUEST']._serialized_start=781
-  _globals['_FINISHREQUEST']._serialized_end=908
-  _globals['_FINISHRESPONSE']._serialized_start=910
-  _globals['_FINISHRESPONSE']._serialized_end=926
-  _globals['_OUTCOME']._serialized_start=929
-  _globals['_OUTCOME']._serialized_end=1118
-  _globals['_STOPPED']._serialized_start=1120
-  _globals['_STOPPED']._serialized_end=1129
-  _globals['_ATTEMPT']._serialized_start=1132
-  _globals['_ATTEMPT']._serialized_end=1276
+  _globals['_ATTEMPTID']._serialized_start=214
+  _globals['_ATTEMPTID']._serialized_end=278
+  _globals['_ATTEMPTSPEC']._serialized_start=281
+  _globals['_ATTEMPTSPEC']._serialized_end=688
+  _globals['_BEGINREQUEST']._serialized_start=690
+  _globals['_BEGINREQUEST']._serialized_end=811
+  _globals['_BEGINRESPONSE']._serialized_start=813
+  _globals['_BEGINRESPONSE']._serialized_end=869
+  _globals['_FINISHREQUEST']._serialized_start=871
+  _globals['_FINISHREQUEST']._serialized_end=998
+  _globals['_FINISHRESPONSE']._serialized_start=1000
+  _globals['_FINISHRESPONSE']._serialized_end=1016
+  _globals['_OUTCOME']._serialized_start=1019
+  _globals['_OUTCOME']._serialized_end=1329
+  _globals['_EXPANDED']._serialized_start=1331
+  _globals['_EXPANDED']._serialized_end=1434
+  _globals['_STOPPED']._serialized_start=1436
+  _globals['_STOPPED']._serialized_end=1445
+  _globals['_ATTEMPT']._serialized_start=1448
+  _globals['_ATTEMPT']._serialized_end=1592
 # @@protoc_insertion_point(module_scope)

@@ -3,13 +3,16 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from typedflow.pb import catalog_pb2 as _catalog_pb2
 from typedflow.pb import errors_pb2 as _errors_pb2
 from typedflow.pb import interface_pb2 as _interface_pb2
 from typedflow.pb import literals_pb2 as _literals_pb2
 from typedflow.pb import tasks_pb2 as _tasks_pb2
+from typedflow.pb import workflows_pb2 as _workflows_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -66,12 +69,16 @@ class AttemptSpec(_message.Message):
     MANIFEST_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    DYNAMIC_FIELD_NUMBER: _builtins.int
     task: _builtins.str
     """The task's full name."""
     cache_key: _builtins.str
     """Digest of the manifest."""
     project: _builtins.str
     domain: _builtins.str
+    dynamic: _builtins.bool
+    """The task gives a graph, not values."""
     @_builtins.property
     def id(self) -> Global___AttemptId: ...
     @_builtins.property
@@ -86,6 +93,10 @@ class AttemptSpec(_message.Message):
 
     @_builtins.property
     def manifest(self) -> _catalog_pb2.KeyManifest: ...
+    @_builtins.property
+    def checkpoint(self) -> _literals_pb2.Literal:
+        """What the attempt before it has left for it; unset: nothing."""
+
     def __init__(
         self,
         *,
@@ -99,10 +110,12 @@ class AttemptSpec(_message.Message):
         manifest: _catalog_pb2.KeyManifest | None = ...,
         project: _builtins.str = ...,
         domain: _builtins.str = ...,
+        checkpoint: _literals_pb2.Literal | None = ...,
+        dynamic: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "inputs", b"inputs", "interface", b"interface", "manifest", b"manifest", "options", b"options", "python", b"python", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "id", b"id", "inputs", b"inputs", "interface", b"interface", "manifest", b"manifest", "options", b"options", "python", b"python", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "domain", b"domain", "id", b"id", "inputs", b"inputs", "interface", b"interface", "manifest", b"manifest", "options", b"options", "project", b"project", "python", b"python", "target", b"target", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "checkpoint", b"checkpoint", "domain", b"domain", "dynamic", b"dynamic", "id", b"id", "inputs", b"inputs", "interface", b"interface", "manifest", b"manifest", "options", b"options", "project", b"project", "python", b"python", "target", b"target", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["python"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
@@ -218,7 +231,10 @@ class Outcome(_message.Message):
     OUTPUTS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     STOPPED_FIELD_NUMBER: _builtins.int
+    EXPANDED_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    DECK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outputs(self) -> _literals_pb2.LiteralMap: ...
     @_builtins.property
@@ -228,24 +244,69 @@ class Outcome(_message.Message):
         """It was stopped because that was asked for."""
 
     @_builtins.property
+    def expanded(self) -> Global___Expanded:
+        """Of a dynamic task."""
+
+    @_builtins.property
     def usage(self) -> _catalog_pb2.Usage: ...
+    @_builtins.property
+    def checkpoint(self) -> _literals_pb2.Literal:
+        """What the task saved for the attempt after it: a file or a directory. Unset: nothing, or it succeeded."""
+
+    @_builtins.property
+    def deck(self) -> _literals_pb2.Blob:
+        """The report that the task wrote: a page of HTML."""
+
     def __init__(
         self,
         *,
         outputs: _literals_pb2.LiteralMap | None = ...,
         error: _errors_pb2.ExecutionError | None = ...,
         stopped: Global___Stopped | None = ...,
+        expanded: Global___Expanded | None = ...,
         usage: _catalog_pb2.Usage | None = ...,
+        checkpoint: _literals_pb2.Literal | None = ...,
+        deck: _literals_pb2.Blob | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outputs", b"outputs", "result", b"result", "stopped", b"stopped", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "deck", b"deck", "error", b"error", "expanded", b"expanded", "outputs", b"outputs", "result", b"result", "stopped", b"stopped", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outputs", b"outputs", "result", b"result", "stopped", b"stopped", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "deck", b"deck", "error", b"error", "expanded", b"expanded", "outputs", b"outputs", "result", b"result", "stopped", b"stopped", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["outputs", "error", "stopped"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["outputs", "error", "stopped", "expanded"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
+
+@_typing.final
+class Expanded(_message.Message):
+    """A graph that a dynamic task made, as its author's code says it; admin compiles it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKFLOW_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def workflow(self) -> _workflows_pb2.WorkflowTemplate:
+        """Its interface has no inputs, and the outputs of the task."""
+
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_tasks_pb2.TaskTemplate]:
+        """The tasks that it calls which are registered nowhere."""
+
+    def __init__(
+        self,
+        *,
+        workflow: _workflows_pb2.WorkflowTemplate | None = ...,
+        tasks: _abc.Iterable[_tasks_pb2.TaskTemplate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["workflow", b"workflow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks", "workflow", b"workflow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Expanded: _TypeAlias = Expanded  # noqa: Y015
 
 @_typing.final
 class Stopped(_message.Message):

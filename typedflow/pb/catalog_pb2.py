@@ -25,33 +25,49 @@ _sym_db = _symbol_database.Default()
 from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atypedflow/v1/catalog.proto\x12\x0ctypedflow.v1\x1a\x1btypedflow/v1/literals.proto\"\xa7\x02\n\x0bKeyManifest\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\r\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t\x12\x0c\n\x04salt\x18\x06 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x07 \x01(\t\x12(\n\tvariables\x18\x08 \x03(\x0b\x32\x15.typedflow.v1.KeyPart\x12*\n\x0binput_types\x18\t \x03(\x0b\x32\x15.typedflow.v1.KeyPart\x12+\n\x0coutput_types\x18\n \x03(\x0b\x32\x15.typedflow.v1.KeyPart\x12%\n\x06inputs\x18\x0b \x03(\x0b\x32\x15.typedflow.v1.KeyPart\"&\n\x07KeyPart\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xe3\x01\n\x0c\x43\x61talogEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x08manifest\x18\x02 \x01(\x0b\x32\x19.typedflow.v1.KeyManifest\x12)\n\x07outputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x14\n\x0c\x65xecution_id\x18\x04 \x01(\t\x12\x0c\n\x04node\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12\"\n\x05usage\x18\x07 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x15\n\rcreated_at_us\x18\x08 \x01(\x03\"G\n\x05Usage\x12\x14\n\x0cwall_seconds\x18\x01 \x01(\x01\x12\x13\n\x0b\x63pu_seconds\x18\x02 \x01(\x01\x12\x13\n\x0bgpu_seconds\x18\x03 \x01(\x01\"\x1d\n\rLookupRequest\x12\x0c\n\x04keys\x18\x01 \x03(\t\"=\n\x0eLookupResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.typedflow.v1.LookupResult\"I\n\x0cLookupResult\x12)\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1a.typedflow.v1.CatalogEntry\x12\x0e\n\x06reason\x18\x02 \x01(\t\"j\n\x12ListEntriesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"[\n\x13ListEntriesResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.typedflow.v1.CatalogEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xac\x01\n\x0b\x43\x61\x63heStatus\x12\x1c\n\x18\x43\x41\x43HE_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41\x43HE_STATUS_HIT\x10\x01\x12\x1a\n\x16\x43\x41\x43HE_STATUS_POPULATED\x10\x02\x12\x1b\n\x17\x43\x41\x43HE_STATUS_PUT_FAILED\x10\x03\x12\x19\n\x15\x43\x41\x43HE_STATUS_DISABLED\x10\x04\x12\x15\n\x11\x43\x41\x43HE_STATUS_MISS\x10\x05\x32\xa2\x01\n\x07\x43\x61talog\x12\x43\n\x06Lookup\x12\x1b.typedflow.v1.LookupRequest\x1a\x1c.typedflow.v1.LookupResponse\x12R\n\x0bListEntries\x12 .typedflow.v1.ListEntriesRequest\x1a!.typedflow.v1.ListEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atypedflow/v1/catalog.proto\x12\x0ctypedflow.v1\x1a\x1btypedflow/v1/literals.proto\"\xa7\x02\n\x0bKeyManifest\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\r\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t\x12\x0c\n\x04salt\x18\x06 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x07 \x01(\t\x12(\n\tvariables\x18\x08 \x03(\x0b\x32\x15.typedflow.v1.KeyPart\x12*\n\x0binput_types\x18\t \x03(\x0b\x32\x15.typedflow.v1.KeyPart\x12+\n\x0coutput_types\x18\n \x03(\x0b\x32\x15.typedflow.v1.KeyPart\x12%\n\x06inputs\x18\x0b \x03(\x0b\x32\x15.typedflow.v1.KeyPart\"&\n\x07KeyPart\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xb9\x02\n\x0c\x43\x61talogEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x08manifest\x18\x02 \x01(\x0b\x32\x19.typedflow.v1.KeyManifest\x12)\n\x07outputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x14\n\x0c\x65xecution_id\x18\x04 \x01(\t\x12\x0c\n\x04node\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12\"\n\x05usage\x18\x07 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x15\n\rcreated_at_us\x18\x08 \x01(\x03\x12 \n\x04\x64\x65\x63k\x18\t \x01(\x0b\x32\x12.typedflow.v1.Blob\x12\x0c\n\x04hits\x18\n \x01(\x04\x12\x16\n\x0elast_hit_at_us\x18\x0b \x01(\x03\x12\x0c\n\x04size\x18\x0c \x01(\x04\"G\n\x05Usage\x12\x14\n\x0cwall_seconds\x18\x01 \x01(\x01\x12\x13\n\x0b\x63pu_seconds\x18\x02 \x01(\x01\x12\x13\n\x0bgpu_seconds\x18\x03 \x01(\x01\"4\n\x0e\x45xplainRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\"\xe5\x01\n\x0f\x45xplainResponse\x12)\n\x06status\x18\x01 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12+\n\x08manifest\x18\x04 \x01(\x0b\x32\x19.typedflow.v1.KeyManifest\x12+\n\x07nearest\x18\x05 \x01(\x0b\x32\x1a.typedflow.v1.CatalogEntry\x12\x30\n\x0b\x64ifferences\x18\x06 \x03(\x0b\x32\x1b.typedflow.v1.KeyDifference\"O\n\rKeyDifference\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\t\"g\n\x0fGetStatsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x13\n\x0blaunch_plan\x18\x04 \x01(\t\x12\x10\n\x08since_us\x18\x05 \x01(\x03\"d\n\x10GetStatsResponse\x12\'\n\x05stats\x18\x01 \x03(\x0b\x32\x18.typedflow.v1.CacheStats\x12\'\n\x05total\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.CacheStats\"\xa3\x01\n\nCacheStats\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x13\n\x0blaunch_plan\x18\x04 \x01(\t\x12\x0c\n\x04hits\x18\x05 \x01(\x04\x12\x0e\n\x06misses\x18\x06 \x01(\x04\x12\"\n\x05saved\x18\x07 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x0f\n\x07\x65ntries\x18\x08 \x01(\x04\"s\n\x0c\x45victRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x0c\n\x04keys\x18\x04 \x03(\t\x12\x15\n\rolder_than_ms\x18\x05 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x06 \x01(\x08\"\x1e\n\rEvictResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\"\x1d\n\rLookupRequest\x12\x0c\n\x04keys\x18\x01 \x03(\t\"=\n\x0eLookupResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.typedflow.v1.LookupResult\"I\n\x0cLookupResult\x12)\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1a.typedflow.v1.CatalogEntry\x12\x0e\n\x06reason\x18\x02 \x01(\t\"j\n\x12ListEntriesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"[\n\x13ListEntriesResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.typedflow.v1.CatalogEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xac\x01\n\x0b\x43\x61\x63heStatus\x12\x1c\n\x18\x43\x41\x43HE_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41\x43HE_STATUS_HIT\x10\x01\x12\x1a\n\x16\x43\x41\x43HE_STATUS_POPULATED\x10\x02\x12\x1b\n\x17\x43\x41\x43HE_STATUS_PUT_FAILED\x10\x03\x12\x19\n\x15\x43\x41\x43HE_STATUS_DISABLED\x10\x04\x12\x15\n\x11\x43\x41\x43HE_STATUS_MISS\x10\x05\x32\xf7\x02\n\x07\x43\x61talog\x12\x43\n\x06Lookup\x12\x1b.typedflow.v1.LookupRequest\x1a\x1c.typedflow.v1.LookupResponse\x12R\n\x0bListEntries\x12 .typedflow.v1.ListEntriesRequest\x1a!.typedflow.v1.ListEntriesResponse\x12\x46\n\x07\x45xplain\x12\x1c.typedflow.v1.ExplainRequest\x1a\x1d.typedflow.v1.ExplainResponse\x12I\n\x08GetStats\x12\x1d.typedflow.v1.GetStatsRequest\x1a\x1e.typedflow.v1.GetStatsResponse\x12@\n\x05\x45vict\x12\x1a.typedflow.v1.EvictRequest\x1a\x1b.typedflow.v1.EvictResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.catalog_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CACHESTATUS']._serialized_start=1085
-  _globals['_CACHESTATUS']._serialized_end=1257
+  _globals['_CACHESTATUS']._serialized_start=2060
+  _globals['_CACHESTATUS']._serialized_end=2232
   _globals['_KEYMANIFEST']._serialized_start=74
   _globals['_KEYMANIFEST']._serialized_end=369
   _globals['_KEYPART']._serialized_start=371
   _globals['_KEYPART']._serialized_end=409
   _globals['_CATALOGENTRY']._serialized_start=412
-  _globals['_CATALOGENTRY']._serialized_end=639
-  _globals['_USAGE']._serialized_start=641
-  _globals['_USAGE']._serialized_end=712
-  _globals['_LOOKUPREQUEST']._serialized_start=714
-  _globals['_LOOKUPREQUEST']._serialized_end=743
-  _globals['_LOOKUPRESPONSE']._serialized_start=745
-  _globals['_LOOKUPRESPONSE']._serialized_end=806
-  _globals['_LOOKUPRESULT']._serialized_start=808
-  _globals['_LOOKUPRESULT']._serialized_end=881
-  _globals['_LISTENTRIESREQUEST']._serialized_start=883
-  _globals['_LISTENTRIESREQUEST']._serialized_end=989
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=991
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=1082
-  _globals['_CATALOG']._serialized_start=1260
-  _globals['_CATALOG']._serialized_end=1422
+  _globals['_CATALOGENTRY']._serialized_end=725
+  _globals['_USAGE']._serialized_start=727
+  _globals['_USAGE']._serialized_end=798
+  _globals['_EXPLAINREQUEST']._serialized_start=800
+  _globals['_EXPLAINREQUEST']._serialized_end=852
+  _globals['_EXPLAINRESPONSE']._serialized_start=855
+  _globals['_EXPLAINRESPONSE']._serialized_end=1084
+  _globals['_KEYDIFFERENCE']._serialized_start=1086
+  _globals['_KEYDIFFERENCE']._serialized_end=1165
+  _globals['_GETSTATSREQUEST']._serialized_start=1167
+  _globals['_GETSTATSREQUEST']._serialized_end=1270
+  _globals['_GETSTATSRESPONSE']._serialized_start=1272
+  _globals['_GETSTATSRESPONSE']._serialized_end=1372
+  _globals['_CACHESTATS']._serialized_start=1375
+  _globals['_CACHESTATS']._serialized_end=1538
+  _globals['_EVICTREQUEST']._serialized_start=1540
+  _globals['_EVICTREQUEST']._serialized_end=1655
+  _globals['_EVICTRESPONSE']._serialized_start=1657
+  _globals['_EVICTRESPONSE']._serialized_end=1687
+  _globals['_LOOKUPREQUEST']._serialized_start=1689
+  _globals['_LOOKUPREQUEST']._serialized_end=1718
+  _globals['_LOOKUPRESPONSE']._serialized_start=1720
+  _globals['_LOOKUPRESPONSE']._serialized_end=1781
+  _globals['_LOOKUPRESULT']._serialized_start=1783
+  _globals['_LOOKUPRESULT']._serialized_end=1856
+  _globals['_LISTENTRIESREQUEST']._serialized_start=1858
+  _globals['_LISTENTRIESREQUEST']._serialized_end=1964
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=1966
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=2057
+  _globals['_CATALOG']._serialized_start=2235
+  _globals['_CATALOG']._serialized_end=2610
 # @@protoc_insertion_point(module_scope)

@@ -156,6 +156,10 @@ class CatalogEntry(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     CREATED_AT_US_FIELD_NUMBER: _builtins.int
+    DECK_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    LAST_HIT_AT_US_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Digest of the manifest."""
     execution_id: _builtins.str
@@ -164,6 +168,11 @@ class CatalogEntry(_message.Message):
     attempt: _builtins.int
     created_at_us: _builtins.int
     """Microseconds since 1970-01-01T00:00:00Z."""
+    hits: _builtins.int
+    """How often it was used, and when for the last time; 0 is never. Only where entries are listed."""
+    last_hit_at_us: _builtins.int
+    size: _builtins.int
+    """Bytes of what its outputs point at. Only where entries are listed."""
     @_builtins.property
     def manifest(self) -> Global___KeyManifest: ...
     @_builtins.property
@@ -171,6 +180,10 @@ class CatalogEntry(_message.Message):
     @_builtins.property
     def usage(self) -> Global___Usage:
         """What it took; a hit saves so much."""
+
+    @_builtins.property
+    def deck(self) -> _literals_pb2.Blob:
+        """The report that came with the outputs."""
 
     def __init__(
         self,
@@ -183,10 +196,14 @@ class CatalogEntry(_message.Message):
         attempt: _builtins.int = ...,
         usage: Global___Usage | None = ...,
         created_at_us: _builtins.int = ...,
+        deck: _literals_pb2.Blob | None = ...,
+        hits: _builtins.int = ...,
+        last_hit_at_us: _builtins.int = ...,
+        size: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "outputs", b"outputs", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deck", b"deck", "manifest", b"manifest", "outputs", b"outputs", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "created_at_us", b"created_at_us", "execution_id", b"execution_id", "key", b"key", "manifest", b"manifest", "node", b"node", "outputs", b"outputs", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "created_at_us", b"created_at_us", "deck", b"deck", "execution_id", b"execution_id", "hits", b"hits", "key", b"key", "last_hit_at_us", b"last_hit_at_us", "manifest", b"manifest", "node", b"node", "outputs", b"outputs", "size", b"size", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -219,6 +236,263 @@ class Usage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Usage: _TypeAlias = Usage  # noqa: Y015
+
+@_typing.final
+class ExplainRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    node: _builtins.str
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        node: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainRequest: _TypeAlias = ExplainRequest  # noqa: Y015
+
+@_typing.final
+class ExplainResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    MANIFEST_FIELD_NUMBER: _builtins.int
+    NEAREST_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    status: Global___CacheStatus.ValueType
+    reason: _builtins.str
+    """As NodeExecution.cache_reason."""
+    key: _builtins.str
+    @_builtins.property
+    def manifest(self) -> Global___KeyManifest:
+        """Without the digests of Sensitive inputs."""
+
+    @_builtins.property
+    def nearest(self) -> Global___CatalogEntry:
+        """The entry that was used, else the one with the fewest differences; unset: the task has no other."""
+
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyDifference]:
+        """What differs from the nearest, most telling first."""
+
+    def __init__(
+        self,
+        *,
+        status: Global___CacheStatus.ValueType = ...,
+        reason: _builtins.str = ...,
+        key: _builtins.str = ...,
+        manifest: Global___KeyManifest | None = ...,
+        nearest: Global___CatalogEntry | None = ...,
+        differences: _abc.Iterable[Global___KeyDifference] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "nearest", b"nearest"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "key", b"key", "manifest", b"manifest", "nearest", b"nearest", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
+
+@_typing.final
+class KeyDifference(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPONENT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    component: _builtins.str
+    """`code`, `environment`, `input`, `input type`, `output type`, `variable`, `salt`, `format`."""
+    name: _builtins.str
+    """Of the function, the distribution, the input, the variable."""
+    before: _builtins.str
+    """The values, or digests where values are not kept; empty: there is none. Of a Sensitive input both are empty."""
+    after: _builtins.str
+    def __init__(
+        self,
+        *,
+        component: _builtins.str = ...,
+        name: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "component", b"component", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyDifference: _TypeAlias = KeyDifference  # noqa: Y015
+
+@_typing.final
+class GetStatsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    LAUNCH_PLAN_FIELD_NUMBER: _builtins.int
+    SINCE_US_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    domain: _builtins.str
+    task: _builtins.str
+    """Full names; empty is all."""
+    launch_plan: _builtins.str
+    since_us: _builtins.int
+    """Microseconds since 1970-01-01T00:00:00Z; 0 is ever."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        domain: _builtins.str = ...,
+        task: _builtins.str = ...,
+        launch_plan: _builtins.str = ...,
+        since_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "launch_plan", b"launch_plan", "project", b"project", "since_us", b"since_us", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatsRequest: _TypeAlias = GetStatsRequest  # noqa: Y015
+
+@_typing.final
+class GetStatsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stats(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheStats]:
+        """By task and launch plan, those that saved most first."""
+
+    @_builtins.property
+    def total(self) -> Global___CacheStats: ...
+    def __init__(
+        self,
+        *,
+        stats: _abc.Iterable[Global___CacheStats] | None = ...,
+        total: Global___CacheStats | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
+class CacheStats(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    LAUNCH_PLAN_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    MISSES_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    domain: _builtins.str
+    task: _builtins.str
+    launch_plan: _builtins.str
+    hits: _builtins.int
+    misses: _builtins.int
+    """Asked for, and not there."""
+    entries: _builtins.int
+    @_builtins.property
+    def saved(self) -> Global___Usage:
+        """What the hits' attempts took when they ran."""
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        domain: _builtins.str = ...,
+        task: _builtins.str = ...,
+        launch_plan: _builtins.str = ...,
+        hits: _builtins.int = ...,
+        misses: _builtins.int = ...,
+        saved: Global___Usage | None = ...,
+        entries: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["saved", b"saved"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "entries", b"entries", "hits", b"hits", "launch_plan", b"launch_plan", "misses", b"misses", "project", b"project", "saved", b"saved", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheStats: _TypeAlias = CacheStats  # noqa: Y015
+
+@_typing.final
+class EvictRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    OLDER_THAN_MS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    domain: _builtins.str
+    task: _builtins.str
+    """At least one of the next three."""
+    older_than_ms: _builtins.int
+    """Those that are older, in milliseconds."""
+    dry_run: _builtins.bool
+    """Only say how many there are."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        domain: _builtins.str = ...,
+        task: _builtins.str = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        older_than_ms: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "dry_run", b"dry_run", "keys", b"keys", "older_than_ms", b"older_than_ms", "project", b"project", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvictRequest: _TypeAlias = EvictRequest  # noqa: Y015
+
+@_typing.final
+class EvictResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvictResponse: _TypeAlias = EvictResponse  # noqa: Y015
 
 @_typing.final
 class LookupRequest(_message.Message):

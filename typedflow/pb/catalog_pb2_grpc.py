@@ -45,6 +45,21 @@ class CatalogStub:
                 request_serializer=typedflow_dot_v1_dot_catalog__pb2.ListEntriesRequest.SerializeToString,
                 response_deserializer=typedflow_dot_v1_dot_catalog__pb2.ListEntriesResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/typedflow.v1.Catalog/Explain',
+                request_serializer=typedflow_dot_v1_dot_catalog__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_catalog__pb2.ExplainResponse.FromString,
+                _registered_method=True)
+        self.GetStats = channel.unary_unary(
+                '/typedflow.v1.Catalog/GetStats',
+                request_serializer=typedflow_dot_v1_dot_catalog__pb2.GetStatsRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_catalog__pb2.GetStatsResponse.FromString,
+                _registered_method=True)
+        self.Evict = channel.unary_unary(
+                '/typedflow.v1.Catalog/Evict',
+                request_serializer=typedflow_dot_v1_dot_catalog__pb2.EvictRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_catalog__pb2.EvictResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServicer:
@@ -52,7 +67,7 @@ class CatalogServicer:
     """
 
     def Lookup(self, request, context):
-        """Looks many keys up at once; an answer for each key, in the order asked.
+        """Looks many keys up at once; an answer for each key, in the order asked. Nothing Sensitive is in them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -60,6 +75,27 @@ class CatalogServicer:
 
     def ListEntries(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Explain(self, request, context):
+        """Why a node hit or missed: what of its key differs from that of the nearest entry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStats(self, request, context):
+        """What was saved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Evict(self, request, context):
+        """Forgets entries; what executions refer to stays.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -76,6 +112,21 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.ListEntries,
                     request_deserializer=typedflow_dot_v1_dot_catalog__pb2.ListEntriesRequest.FromString,
                     response_serializer=typedflow_dot_v1_dot_catalog__pb2.ListEntriesResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=typedflow_dot_v1_dot_catalog__pb2.ExplainRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_catalog__pb2.ExplainResponse.SerializeToString,
+            ),
+            'GetStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStats,
+                    request_deserializer=typedflow_dot_v1_dot_catalog__pb2.GetStatsRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_catalog__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'Evict': grpc.unary_unary_rpc_method_handler(
+                    servicer.Evict,
+                    request_deserializer=typedflow_dot_v1_dot_catalog__pb2.EvictRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_catalog__pb2.EvictResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -133,6 +184,87 @@ class Catalog:
             '/typedflow.v1.Catalog/ListEntries',
             typedflow_dot_v1_dot_catalog__pb2.ListEntriesRequest.SerializeToString,
             typedflow_dot_v1_dot_catalog__pb2.ListEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Catalog/Explain',
+            typedflow_dot_v1_dot_catalog__pb2.ExplainRequest.SerializeToString,
+            typedflow_dot_v1_dot_catalog__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Catalog/GetStats',
+            typedflow_dot_v1_dot_catalog__pb2.GetStatsRequest.SerializeToString,
+            typedflow_dot_v1_dot_catalog__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Evict(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Catalog/Evict',
+            typedflow_dot_v1_dot_catalog__pb2.EvictRequest.SerializeToString,
+            typedflow_dot_v1_dot_catalog__pb2.EvictResponse.FromString,
             options,
             channel_credentials,
             insecure,

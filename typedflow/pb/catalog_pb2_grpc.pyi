@@ -34,8 +34,14 @@ class CatalogStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CatalogAsyncStub: ...
     Lookup: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.LookupRequest, _catalog_pb2.LookupResponse]
-    """Looks many keys up at once; an answer for each key, in the order asked."""
+    """Looks many keys up at once; an answer for each key, in the order asked. Nothing Sensitive is in them."""
     ListEntries: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListEntriesRequest, _catalog_pb2.ListEntriesResponse]
+    Explain: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ExplainRequest, _catalog_pb2.ExplainResponse]
+    """Why a node hit or missed: what of its key differs from that of the nearest entry."""
+    GetStats: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetStatsRequest, _catalog_pb2.GetStatsResponse]
+    """What was saved."""
+    Evict: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.EvictRequest, _catalog_pb2.EvictResponse]
+    """Forgets entries; what executions refer to stays."""
 
 @_typing.type_check_only
 class CatalogAsyncStub(CatalogStub):
@@ -43,8 +49,14 @@ class CatalogAsyncStub(CatalogStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Lookup: _aio.UnaryUnaryMultiCallable[_catalog_pb2.LookupRequest, _catalog_pb2.LookupResponse]  # type: ignore[assignment]
-    """Looks many keys up at once; an answer for each key, in the order asked."""
+    """Looks many keys up at once; an answer for each key, in the order asked. Nothing Sensitive is in them."""
     ListEntries: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListEntriesRequest, _catalog_pb2.ListEntriesResponse]  # type: ignore[assignment]
+    Explain: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ExplainRequest, _catalog_pb2.ExplainResponse]  # type: ignore[assignment]
+    """Why a node hit or missed: what of its key differs from that of the nearest entry."""
+    GetStats: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetStatsRequest, _catalog_pb2.GetStatsResponse]  # type: ignore[assignment]
+    """What was saved."""
+    Evict: _aio.UnaryUnaryMultiCallable[_catalog_pb2.EvictRequest, _catalog_pb2.EvictResponse]  # type: ignore[assignment]
+    """Forgets entries; what executions refer to stays."""
 
 class CatalogServicer(metaclass=_abc_1.ABCMeta):
     """The cache: results by key. Only admin publishes, from a committed attempt."""
@@ -55,7 +67,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.LookupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.LookupResponse, _abc.Awaitable[_catalog_pb2.LookupResponse]]:
-        """Looks many keys up at once; an answer for each key, in the order asked."""
+        """Looks many keys up at once; an answer for each key, in the order asked. Nothing Sensitive is in them."""
 
     @_abc_1.abstractmethod
     def ListEntries(
@@ -63,5 +75,29 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.ListEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ListEntriesResponse, _abc.Awaitable[_catalog_pb2.ListEntriesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Explain(
+        self,
+        request: _catalog_pb2.ExplainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.ExplainResponse, _abc.Awaitable[_catalog_pb2.ExplainResponse]]:
+        """Why a node hit or missed: what of its key differs from that of the nearest entry."""
+
+    @_abc_1.abstractmethod
+    def GetStats(
+        self,
+        request: _catalog_pb2.GetStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.GetStatsResponse, _abc.Awaitable[_catalog_pb2.GetStatsResponse]]:
+        """What was saved."""
+
+    @_abc_1.abstractmethod
+    def Evict(
+        self,
+        request: _catalog_pb2.EvictRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.EvictResponse, _abc.Awaitable[_catalog_pb2.EvictResponse]]:
+        """Forgets entries; what executions refer to stays."""
 
 def add_CatalogServicer_to_server(servicer: CatalogServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,33 +25,37 @@ _sym_db = _symbol_database.Default()
 from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17typedflow/v1/data.proto\x12\x0ctypedflow.v1\x1a\x1btypedflow/v1/literals.proto\"M\n\x19\x46indMissingBundlesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0f\n\x07\x64igests\x18\x03 \x03(\t\"-\n\x1a\x46indMissingBundlesResponse\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"Q\n\x10PutBundleRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\x13\n\x11PutBundleResponse\"C\n\x10GetBundleRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"!\n\x11GetBundleResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"0\n\x0fPutValueRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"4\n\x10PutValueResponse\x12 \n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.typedflow.v1.Blob\"W\n\x0fGetValueRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x10\n\x08variable\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\" \n\x10GetValueResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xa9\x03\n\x04\x44\x61ta\x12g\n\x12\x46indMissingBundles\x12\'.typedflow.v1.FindMissingBundlesRequest\x1a(.typedflow.v1.FindMissingBundlesResponse\x12N\n\tPutBundle\x12\x1e.typedflow.v1.PutBundleRequest\x1a\x1f.typedflow.v1.PutBundleResponse(\x01\x12N\n\tGetBundle\x12\x1e.typedflow.v1.GetBundleRequest\x1a\x1f.typedflow.v1.GetBundleResponse0\x01\x12K\n\x08PutValue\x12\x1d.typedflow.v1.PutValueRequest\x1a\x1e.typedflow.v1.PutValueResponse(\x01\x12K\n\x08GetValue\x12\x1d.typedflow.v1.GetValueRequest\x1a\x1e.typedflow.v1.GetValueResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17typedflow/v1/data.proto\x12\x0ctypedflow.v1\x1a\x1btypedflow/v1/literals.proto\"`\n\x15\x43ollectGarbageRequest\x12\x15\n\rolder_than_ms\x18\x01 \x01(\x04\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"\xb0\x01\n\x16\x43ollectGarbageResponse\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x12\n\nexecutions\x18\x02 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x04\x12\x19\n\x11\x63ondemned_objects\x18\x04 \x01(\x04\x12\x17\n\x0f\x63ondemned_bytes\x18\x05 \x01(\x04\x12\x17\n\x0fremoved_objects\x18\x06 \x01(\x04\x12\x15\n\rremoved_bytes\x18\x07 \x01(\x04\"M\n\x19\x46indMissingBundlesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0f\n\x07\x64igests\x18\x03 \x03(\t\"-\n\x1a\x46indMissingBundlesResponse\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"Q\n\x10PutBundleRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\x13\n\x11PutBundleResponse\"C\n\x10GetBundleRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"!\n\x11GetBundleResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"0\n\x0fPutValueRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"4\n\x10PutValueResponse\x12 \n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.typedflow.v1.Blob\"e\n\x0fGetValueRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x10\n\x08variable\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x0c\n\x04\x64\x65\x63k\x18\x05 \x01(\x08\" \n\x10GetValueResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x88\x04\n\x04\x44\x61ta\x12g\n\x12\x46indMissingBundles\x12\'.typedflow.v1.FindMissingBundlesRequest\x1a(.typedflow.v1.FindMissingBundlesResponse\x12N\n\tPutBundle\x12\x1e.typedflow.v1.PutBundleRequest\x1a\x1f.typedflow.v1.PutBundleResponse(\x01\x12N\n\tGetBundle\x12\x1e.typedflow.v1.GetBundleRequest\x1a\x1f.typedflow.v1.GetBundleResponse0\x01\x12K\n\x08PutValue\x12\x1d.typedflow.v1.PutValueRequest\x1a\x1e.typedflow.v1.PutValueResponse(\x01\x12K\n\x08GetValue\x12\x1d.typedflow.v1.GetValueRequest\x1a\x1e.typedflow.v1.GetValueResponse0\x01\x12]\n\x0e\x43ollectGarbage\x12#.typedflow.v1.CollectGarbageRequest\x1a$.typedflow.v1.CollectGarbageResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.data_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINDMISSINGBUNDLESREQUEST']._serialized_start=70
-  _globals['_FINDMISSINGBUNDLESREQUEST']._serialized_end=147
-  _globals['_FINDMISSINGBUNDLESRESPONSE']._serialized_start=149
-  _globals['_FINDMISSINGBUNDLESRESPONSE']._serialized_end=194
-  _globals['_PUTBUNDLEREQUEST']._serialized_start=196
-  _globals['_PUTBUNDLEREQUEST']._serialized_end=277
-  _globals['_PUTBUNDLERESPONSE']._serialized_start=279
-  _globals['_PUTBUNDLERESPONSE']._serialized_end=298
-  _globals['_GETBUNDLEREQUEST']._serialized_start=300
-  _globals['_GETBUNDLEREQUEST']._serialized_end=367
-  _globals['_GETBUNDLERESPONSE']._serialized_start=369
-  _globals['_GETBUNDLERESPONSE']._serialized_end=402
-  _globals['_PUTVALUEREQUEST']._serialized_start=404
-  _globals['_PUTVALUEREQUEST']._serialized_end=452
-  _globals['_PUTVALUERESPONSE']._serialized_start=454
-  _globals['_PUTVALUERESPONSE']._serialized_end=506
-  _globals['_GETVALUEREQUEST']._serialized_start=508
-  _globals['_GETVALUEREQUEST']._serialized_end=595
-  _globals['_GETVALUERESPONSE']._serialized_start=597
-  _globals['_GETVALUERESPONSE']._serialized_end=629
-  _globals['_DATA']._serialized_start=632
-  _globals['_DATA']._serialized_end=1057
+  _globals['_COLLECTGARBAGEREQUEST']._serialized_start=70
+  _globals['_COLLECTGARBAGEREQUEST']._serialized_end=166
+  _globals['_COLLECTGARBAGERESPONSE']._serialized_start=169
+  _globals['_COLLECTGARBAGERESPONSE']._serialized_end=345
+  _globals['_FINDMISSINGBUNDLESREQUEST']._serialized_start=347
+  _globals['_FINDMISSINGBUNDLESREQUEST']._serialized_end=424
+  _globals['_FINDMISSINGBUNDLESRESPONSE']._serialized_start=426
+  _globals['_FINDMISSINGBUNDLESRESPONSE']._serialized_end=471
+  _globals['_PUTBUNDLEREQUEST']._serialized_start=473
+  _globals['_PUTBUNDLEREQUEST']._serialized_end=554
+  _globals['_PUTBUNDLERESPONSE']._serialized_start=556
+  _globals['_PUTBUNDLERESPONSE']._serialized_end=575
+  _globals['_GETBUNDLEREQUEST']._serialized_start=577
+  _globals['_GETBUNDLEREQUEST']._serialized_end=644
+  _globals['_GETBUNDLERESPONSE']._serialized_start=646
+  _globals['_GETBUNDLERESPONSE']._serialized_end=679
+  _globals['_PUTVALUEREQUEST']._serialized_start=681
+  _globals['_PUTVALUEREQUEST']._serialized_end=729
+  _globals['_PUTVALUERESPONSE']._serialized_start=731
+  _globals['_PUTVALUERESPONSE']._serialized_end=783
+  _globals['_GETVALUEREQUEST']._serialized_start=785
+  _globals['_GETVALUEREQUEST']._serialized_end=886
+  _globals['_GETVALUERESPONSE']._serialized_start=888
+  _globals['_GETVALUERESPONSE']._serialized_end=920
+  _globals['_DATA']._serialized_start=923
+  _globals['_DATA']._serialized_end=1443
 # @@protoc_insertion_point(module_scope)

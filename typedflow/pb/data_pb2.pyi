@@ -20,6 +20,77 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class CollectGarbageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLDER_THAN_MS_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    older_than_ms: _builtins.int
+    """Executions that ended earlier, and entries that were neither made nor used since, in milliseconds; 0 keeps all."""
+    project: _builtins.str
+    """Empty is all."""
+    domain: _builtins.str
+    dry_run: _builtins.bool
+    """Only say what would go."""
+    def __init__(
+        self,
+        *,
+        older_than_ms: _builtins.int = ...,
+        project: _builtins.str = ...,
+        domain: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "dry_run", b"dry_run", "older_than_ms", b"older_than_ms", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectGarbageRequest: _TypeAlias = CollectGarbageRequest  # noqa: Y015
+
+@_typing.final
+class CollectGarbageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    EXECUTIONS_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    CONDEMNED_OBJECTS_FIELD_NUMBER: _builtins.int
+    CONDEMNED_BYTES_FIELD_NUMBER: _builtins.int
+    REMOVED_OBJECTS_FIELD_NUMBER: _builtins.int
+    REMOVED_BYTES_FIELD_NUMBER: _builtins.int
+    stage: _builtins.str
+    """What is being done, for people; so far:"""
+    executions: _builtins.int
+    entries: _builtins.int
+    condemned_objects: _builtins.int
+    """Objects that nothing refers to any more: they go in a later call, when the grace period is over."""
+    condemned_bytes: _builtins.int
+    removed_objects: _builtins.int
+    """Gone."""
+    removed_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        stage: _builtins.str = ...,
+        executions: _builtins.int = ...,
+        entries: _builtins.int = ...,
+        condemned_objects: _builtins.int = ...,
+        condemned_bytes: _builtins.int = ...,
+        removed_objects: _builtins.int = ...,
+        removed_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condemned_bytes", b"condemned_bytes", "condemned_objects", b"condemned_objects", "entries", b"entries", "executions", b"executions", "removed_bytes", b"removed_bytes", "removed_objects", b"removed_objects", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectGarbageResponse: _TypeAlias = CollectGarbageResponse  # noqa: Y015
+
+@_typing.final
 class FindMissingBundlesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -206,6 +277,7 @@ class GetValueRequest(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     VARIABLE_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    DECK_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     node: _builtins.str
     """Empty: the execution's own inputs and outputs."""
@@ -213,6 +285,8 @@ class GetValueRequest(_message.Message):
     """An output's name, or an input's when there is no output of that name."""
     digest: _builtins.str
     """Into the value, when it is not itself a file or a frame."""
+    deck: _builtins.bool
+    """The node's report, in place of a variable."""
     def __init__(
         self,
         *,
@@ -220,10 +294,11 @@ class GetValueRequest(_message.Message):
         node: _builtins.str = ...,
         variable: _builtins.str = ...,
         digest: _builtins.str = ...,
+        deck: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "execution_id", b"execution_id", "node", b"node", "variable", b"variable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deck", b"deck", "digest", b"digest", "execution_id", b"execution_id", "node", b"node", "variable", b"variable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

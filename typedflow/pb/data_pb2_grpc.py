@@ -60,6 +60,11 @@ class DataStub:
                 request_serializer=typedflow_dot_v1_dot_data__pb2.GetValueRequest.SerializeToString,
                 response_deserializer=typedflow_dot_v1_dot_data__pb2.GetValueResponse.FromString,
                 _registered_method=True)
+        self.CollectGarbage = channel.unary_stream(
+                '/typedflow.v1.Data/CollectGarbage',
+                request_serializer=typedflow_dot_v1_dot_data__pb2.CollectGarbageRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_data__pb2.CollectGarbageResponse.FromString,
+                _registered_method=True)
 
 
 class DataServicer:
@@ -100,6 +105,14 @@ class DataServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CollectGarbage(self, request, context):
+        """Makes room: forgets executions that ended long ago and cache entries that were not used for as long, then removes the
+        objects that nothing refers to any more. Says how far it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DataServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +140,11 @@ def add_DataServicer_to_server(servicer, server):
                     servicer.GetValue,
                     request_deserializer=typedflow_dot_v1_dot_data__pb2.GetValueRequest.FromString,
                     response_serializer=typedflow_dot_v1_dot_data__pb2.GetValueResponse.SerializeToString,
+            ),
+            'CollectGarbage': grpc.unary_stream_rpc_method_handler(
+                    servicer.CollectGarbage,
+                    request_deserializer=typedflow_dot_v1_dot_data__pb2.CollectGarbageRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_data__pb2.CollectGarbageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -265,6 +283,33 @@ class Data:
             '/typedflow.v1.Data/GetValue',
             typedflow_dot_v1_dot_data__pb2.GetValueRequest.SerializeToString,
             typedflow_dot_v1_dot_data__pb2.GetValueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CollectGarbage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/typedflow.v1.Data/CollectGarbage',
+            typedflow_dot_v1_dot_data__pb2.CollectGarbageRequest.SerializeToString,
+            typedflow_dot_v1_dot_data__pb2.CollectGarbageResponse.FromString,
             options,
             channel_credentials,
             insecure,

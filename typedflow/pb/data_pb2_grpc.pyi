@@ -42,6 +42,10 @@ class DataStub:
     """Stores the bytes of an input, of any size."""
     GetValue: _grpc.UnaryStreamMultiCallable[_data_pb2.GetValueRequest, _data_pb2.GetValueResponse]
     """Reads the bytes behind an execution's input or output: a file, a frame, an offloaded literal."""
+    CollectGarbage: _grpc.UnaryStreamMultiCallable[_data_pb2.CollectGarbageRequest, _data_pb2.CollectGarbageResponse]
+    """Makes room: forgets executions that ended long ago and cache entries that were not used for as long, then removes the
+    objects that nothing refers to any more. Says how far it is.
+    """
 
 @_typing.type_check_only
 class DataAsyncStub(DataStub):
@@ -57,6 +61,10 @@ class DataAsyncStub(DataStub):
     """Stores the bytes of an input, of any size."""
     GetValue: _aio.UnaryStreamMultiCallable[_data_pb2.GetValueRequest, _data_pb2.GetValueResponse]  # type: ignore[assignment]
     """Reads the bytes behind an execution's input or output: a file, a frame, an offloaded literal."""
+    CollectGarbage: _aio.UnaryStreamMultiCallable[_data_pb2.CollectGarbageRequest, _data_pb2.CollectGarbageResponse]  # type: ignore[assignment]
+    """Makes room: forgets executions that ended long ago and cache entries that were not used for as long, then removes the
+    objects that nothing refers to any more. Says how far it is.
+    """
 
 class DataServicer(metaclass=_abc_1.ABCMeta):
     """Bytes: code bundles and values. Whose project and domain they are for is always said, for that decides who may."""
@@ -99,5 +107,15 @@ class DataServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_data_pb2.GetValueResponse], _abc.AsyncIterator[_data_pb2.GetValueResponse]]:
         """Reads the bytes behind an execution's input or output: a file, a frame, an offloaded literal."""
+
+    @_abc_1.abstractmethod
+    def CollectGarbage(
+        self,
+        request: _data_pb2.CollectGarbageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_data_pb2.CollectGarbageResponse], _abc.AsyncIterator[_data_pb2.CollectGarbageResponse]]:
+        """Makes room: forgets executions that ended long ago and cache entries that were not used for as long, then removes the
+        objects that nothing refers to any more. Says how far it is.
+        """
 
 def add_DataServicer_to_server(servicer: DataServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

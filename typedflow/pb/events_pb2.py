@@ -25,33 +25,46 @@ _sym_db = _symbol_database.Default()
 from typedflow.pb import catalog_pb2 as typedflow_dot_v1_dot_catalog__pb2
 from typedflow.pb import errors_pb2 as typedflow_dot_v1_dot_errors__pb2
 from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
+from typedflow.pb import workflows_pb2 as typedflow_dot_v1_dot_workflows__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19typedflow/v1/events.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x1btypedflow/v1/literals.proto\"\xf2\x03\n\x05\x45vent\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12;\n\x11\x65xecution_started\x18\x03 \x01(\x0b\x32\x1e.typedflow.v1.ExecutionStartedH\x00\x12\x33\n\rcache_checked\x18\x04 \x01(\x0b\x32\x1a.typedflow.v1.CacheCheckedH\x00\x12\x37\n\x0f\x61ttempt_started\x18\x05 \x01(\x0b\x32\x1c.typedflow.v1.AttemptStartedH\x00\x12;\n\x11\x61ttempt_succeeded\x18\x06 \x01(\x0b\x32\x1e.typedflow.v1.AttemptSucceededH\x00\x12\x35\n\x0e\x61ttempt_failed\x18\x07 \x01(\x0b\x32\x1b.typedflow.v1.AttemptFailedH\x00\x12\x37\n\x0f\x61ttempt_stopped\x18\x08 \x01(\x0b\x32\x1c.typedflow.v1.AttemptStoppedH\x00\x12/\n\x0btimer_fired\x18\t \x01(\x0b\x32\x18.typedflow.v1.TimerFiredH\x00\x12\x37\n\x0f\x61\x62ort_requested\x18\n \x01(\x0b\x32\x1c.typedflow.v1.AbortRequestedH\x00\x42\x06\n\x04kind\"n\n\x10\x45xecutionStarted\x12(\n\x06inputs\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x17\n\x0fmax_parallelism\x18\x02 \x01(\r\x12\x17\n\x0foverwrite_cache\x18\x03 \x03(\t\"\x83\x02\n\x0c\x43\x61\x63heChecked\x12\x0c\n\x04node\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12)\n\x07outputs\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\"\n\x05saved\x18\x05 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x1d\n\x15producer_execution_id\x18\x06 \x01(\t\x12\x15\n\rproducer_node\x18\x07 \x01(\t\x12\x18\n\x10producer_attempt\x18\x08 \x01(\r\x12\x0b\n\x03key\x18\t \x01(\t\"=\n\x0e\x41ttemptStarted\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0c\n\x04note\x18\x03 \x01(\t\"\xc0\x01\n\x10\x41ttemptSucceeded\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x07outputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12(\n\x05\x63\x61\x63he\x18\x04 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x14\n\x0c\x63\x61\x63he_reason\x18\x05 \x01(\t\x12\"\n\x05usage\x18\x06 \x01(\x0b\x32\x13.typedflow.v1.Usage\"[\n\rAttemptFailed\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12+\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\"/\n\x0e\x41ttemptStopped\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"O\n\nTimerFired\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\"\n\x05timer\x18\x03 \x01(\x0e\x32\x13.typedflow.v1.Timer\"3\n\x0e\x41\x62ortRequested\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*f\n\x05Timer\x12\x15\n\x11TIMER_UNSPECIFIED\x10\x00\x12\x11\n\rTIMER_BACKOFF\x10\x01\x12\r\n\tTIMER_RUN\x10\x02\x12\x10\n\x0cTIMER_QUEUED\x10\x03\x12\x12\n\x0eTIMER_DEADLINE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19typedflow/v1/events.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x1btypedflow/v1/literals.proto\x1a\x1ctypedflow/v1/workflows.proto\"\xb8\x06\n\x05\x45vent\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12;\n\x11\x65xecution_started\x18\x03 \x01(\x0b\x32\x1e.typedflow.v1.ExecutionStartedH\x00\x12\x33\n\rcache_checked\x18\x04 \x01(\x0b\x32\x1a.typedflow.v1.CacheCheckedH\x00\x12\x37\n\x0f\x61ttempt_started\x18\x05 \x01(\x0b\x32\x1c.typedflow.v1.AttemptStartedH\x00\x12;\n\x11\x61ttempt_succeeded\x18\x06 \x01(\x0b\x32\x1e.typedflow.v1.AttemptSucceededH\x00\x12\x35\n\x0e\x61ttempt_failed\x18\x07 \x01(\x0b\x32\x1b.typedflow.v1.AttemptFailedH\x00\x12\x37\n\x0f\x61ttempt_stopped\x18\x08 \x01(\x0b\x32\x1c.typedflow.v1.AttemptStoppedH\x00\x12/\n\x0btimer_fired\x18\t \x01(\x0b\x32\x18.typedflow.v1.TimerFiredH\x00\x12\x37\n\x0f\x61\x62ort_requested\x18\n \x01(\x0b\x32\x1c.typedflow.v1.AbortRequestedH\x00\x12\x33\n\rnode_resolved\x18\x0b \x01(\x0b\x32\x1a.typedflow.v1.NodeResolvedH\x00\x12\x37\n\x0fsignal_received\x18\x0c \x01(\x0b\x32\x1c.typedflow.v1.SignalReceivedH\x00\x12\x35\n\x0e\x63hild_launched\x18\r \x01(\x0b\x32\x1b.typedflow.v1.ChildLaunchedH\x00\x12/\n\x0b\x63hild_ended\x18\x0e \x01(\x0b\x32\x18.typedflow.v1.ChildEndedH\x00\x12\x33\n\rplace_granted\x18\x0f \x01(\x0b\x32\x1a.typedflow.v1.PlaceGrantedH\x00\x12\x39\n\x10\x61ttempt_expanded\x18\x10 \x01(\x0b\x32\x1d.typedflow.v1.AttemptExpandedH\x00\x42\x06\n\x04kind\"\xd2\x01\n\x10\x45xecutionStarted\x12(\n\x06inputs\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x17\n\x0fmax_parallelism\x18\x02 \x01(\r\x12\x17\n\x0foverwrite_cache\x18\x03 \x03(\t\x12\x14\n\x0crecover_from\x18\x04 \x01(\t\x12\r\n\x05rerun\x18\x05 \x03(\t\x12\x0e\n\x06\x63\x61pped\x18\x06 \x01(\x08\x12-\n\x07signals\x18\x07 \x03(\x0b\x32\x1c.typedflow.v1.SignalReceived\"\xb8\x02\n\x0c\x43\x61\x63heChecked\x12\x0c\n\x04node\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12)\n\x07outputs\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\"\n\x05saved\x18\x05 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x1d\n\x15producer_execution_id\x18\x06 \x01(\t\x12\x15\n\rproducer_node\x18\x07 \x01(\t\x12\x18\n\x10producer_attempt\x18\x08 \x01(\r\x12\x0b\n\x03key\x18\t \x01(\t\x12\x11\n\trecovered\x18\n \x01(\x08\x12 \n\x04\x64\x65\x63k\x18\x0b \x01(\x0b\x32\x12.typedflow.v1.Blob\"=\n\x0e\x41ttemptStarted\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0c\n\x04note\x18\x03 \x01(\t\"\xe2\x01\n\x10\x41ttemptSucceeded\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x07outputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12(\n\x05\x63\x61\x63he\x18\x04 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x14\n\x0c\x63\x61\x63he_reason\x18\x05 \x01(\t\x12\"\n\x05usage\x18\x06 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12 \n\x04\x64\x65\x63k\x18\x07 \x01(\x0b\x32\x12.typedflow.v1.Blob\"\xa5\x01\n\x0f\x41ttemptExpanded\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12-\n\x05graph\x18\x03 \x01(\x0b\x32\x1e.typedflow.v1.CompiledWorkflow\x12\"\n\x05usage\x18\x04 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12 \n\x04\x64\x65\x63k\x18\x05 \x01(\x0b\x32\x12.typedflow.v1.Blob\"\xa8\x01\n\rAttemptFailed\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12+\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12)\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x15.typedflow.v1.Literal\x12 \n\x04\x64\x65\x63k\x18\x05 \x01(\x0b\x32\x12.typedflow.v1.Blob\"Z\n\x0e\x41ttemptStopped\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\ncheckpoint\x18\x03 \x01(\x0b\x32\x15.typedflow.v1.Literal\"O\n\nTimerFired\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\"\n\x05timer\x18\x03 \x01(\x0e\x32\x13.typedflow.v1.Timer\"3\n\x0e\x41\x62ortRequested\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xa3\x01\n\x0cNodeResolved\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x04\x63\x61se\x18\x02 \x01(\rH\x00\x12\x0f\n\x05slots\x18\x03 \x01(\x04H\x00\x12+\n\x07outputs\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.LiteralMapH\x00\x12-\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionErrorH\x00\x42\x08\n\x06result\"\x87\x01\n\x0eSignalReceived\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12&\n\x05value\x18\x03 \x01(\x0b\x32\x15.typedflow.v1.LiteralH\x00\x12\x12\n\x08\x61pproved\x18\x04 \x01(\x08H\x00\x12\x0e\n\x06reason\x18\x05 \x01(\tB\x08\n\x06signal\"3\n\rChildLaunched\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\"\x88\x01\n\nChildEnded\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12)\n\x07outputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12+\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\"-\n\x0cPlaceGranted\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r*w\n\x05Timer\x12\x15\n\x11TIMER_UNSPECIFIED\x10\x00\x12\x11\n\rTIMER_BACKOFF\x10\x01\x12\r\n\tTIMER_RUN\x10\x02\x12\x10\n\x0cTIMER_QUEUED\x10\x03\x12\x12\n\x0eTIMER_DEADLINE\x10\x04\x12\x0f\n\x0bTIMER_SLEEP\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TIMER']._serialized_start=1536
-  _globals['_TIMER']._serialized_end=1638
-  _globals['_EVENT']._serialized_start=128
-  _globals['_EVENT']._serialized_end=626
-  _globals['_EXECUTIONSTARTED']._serialized_start=628
-  _globals['_EXECUTIONSTARTED']._serialized_end=738
-  _globals['_CACHECHECKED']._serialized_start=741
-  _globals['_CACHECHECKED']._serialized_end=1000
-  _globals['_ATTEMPTSTARTED']._serialized_start=1002
-  _globals['_ATTEMPTSTARTED']._serialized_end=1063
-  _globals['_ATTEMPTSUCCEEDED']._serialized_start=1066
-  _globals['_ATTEMPTSUCCEEDED']._serialized_end=1258
-  _globals['_ATTEMPTFAILED']._serialized_start=1260
-  _globals['_ATTEMPTFAILED']._serialized_end=1351
-  _globals['_ATTEMPTSTOPPED']._serialized_start=1353
-  _globals['_ATTEMPTSTOPPED']._serialized_end=1400
-  _globals['_TIMERFIRED']._serialized_start=1402
-  _globals['_TIMERFIRED']._serialized_end=1481
-  _globals['_ABORTREQUESTED']._serialized_start=1483
-  _globals['_ABORTREQUESTED']._serialized_end=1534
+  _globals['_TIMER']._serialized_start=2912
+  _globals['_TIMER']._serialized_end=3031
+  _globals['_EVENT']._serialized_start=158
+  _globals['_EVENT']._serialized_end=982
+  _globals['_EXECUTIONSTARTED']._serialized_start=985
+  _globals['_EXECUTIONSTARTED']._serialized_end=1195
+  _globals['_CACHECHECKED']._serialized_start=1198
+  _globals['_CACHECHECKED']._serialized_end=1510
+  _globals['_ATTEMPTSTARTED']._serialized_start=1512
+  _globals['_ATTEMPTSTARTED']._serialized_end=1573
+  _globals['_ATTEMPTSUCCEEDED']._serialized_start=1576
+  _globals['_ATTEMPTSUCCEEDED']._serialized_end=1802
+  _globals['_ATTEMPTEXPANDED']._serialized_start=1805
+  _globals['_ATTEMPTEXPANDED']._serialized_end=1970
+  _globals['_ATTEMPTFAILED']._serialized_start=1973
+  _globals['_ATTEMPTFAILED']._serialized_end=2141
+  _globals['_ATTEMPTSTOPPED']._serialized_start=2143
+  _globals['_ATTEMPTSTOPPED']._serialized_end=2233
+  _globals['_TIMERFIRED']._serialized_start=2235
+  _globals['_TIMERFIRED']._serialized_end=2314
+  _globals['_ABORTREQUESTED']._serialized_start=2316
+  _globals['_ABORTREQUESTED']._serialized_end=2367
+  _globals['_NODERESOLVED']._serialized_start=2370
+  _globals['_NODERESOLVED']._serialized_end=2533
+  _globals['_SIGNALRECEIVED']._serialized_start=2536
+  _globals['_SIGNALRECEIVED']._serialized_end=2671
+  _globals['_CHILDLAUNCHED']._serialized_start=2673
+  _globals['_CHILDLAUNCHED']._serialized_end=2724
+  _globals['_CHILDENDED']._serialized_start=2727
+  _globals['_CHILDENDED']._serialized_end=2863
+  _globals['_PLACEGRANTED']._serialized_start=2865
+  _globals['_PLACEGRANTED']._serialized_end=2910
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from typedflow.pb import catalog_pb2 as _catalog_pb2
 from typedflow.pb import errors_pb2 as _errors_pb2
 from typedflow.pb import literals_pb2 as _literals_pb2
+from typedflow.pb import workflows_pb2 as _workflows_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -37,6 +38,8 @@ class _TimerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Timer.ValueType
     """The attempt waited too long for its start."""
     TIMER_DEADLINE: _Timer.ValueType  # 4
     """The node took too long."""
+    TIMER_SLEEP: _Timer.ValueType  # 5
+    """The pause that the node is is over."""
 
 class Timer(_Timer, metaclass=_TimerEnumTypeWrapper): ...
 
@@ -49,6 +52,8 @@ TIMER_QUEUED: Timer.ValueType  # 3
 """The attempt waited too long for its start."""
 TIMER_DEADLINE: Timer.ValueType  # 4
 """The node took too long."""
+TIMER_SLEEP: Timer.ValueType  # 5
+"""The pause that the node is is over."""
 Global___Timer: _TypeAlias = Timer  # noqa: Y015
 
 @_typing.final
@@ -69,6 +74,12 @@ class Event(_message.Message):
     ATTEMPT_STOPPED_FIELD_NUMBER: _builtins.int
     TIMER_FIRED_FIELD_NUMBER: _builtins.int
     ABORT_REQUESTED_FIELD_NUMBER: _builtins.int
+    NODE_RESOLVED_FIELD_NUMBER: _builtins.int
+    SIGNAL_RECEIVED_FIELD_NUMBER: _builtins.int
+    CHILD_LAUNCHED_FIELD_NUMBER: _builtins.int
+    CHILD_ENDED_FIELD_NUMBER: _builtins.int
+    PLACE_GRANTED_FIELD_NUMBER: _builtins.int
+    ATTEMPT_EXPANDED_FIELD_NUMBER: _builtins.int
     schema: _builtins.int
     """Version of this schema; 1."""
     time_us: _builtins.int
@@ -89,6 +100,18 @@ class Event(_message.Message):
     def timer_fired(self) -> Global___TimerFired: ...
     @_builtins.property
     def abort_requested(self) -> Global___AbortRequested: ...
+    @_builtins.property
+    def node_resolved(self) -> Global___NodeResolved: ...
+    @_builtins.property
+    def signal_received(self) -> Global___SignalReceived: ...
+    @_builtins.property
+    def child_launched(self) -> Global___ChildLaunched: ...
+    @_builtins.property
+    def child_ended(self) -> Global___ChildEnded: ...
+    @_builtins.property
+    def place_granted(self) -> Global___PlaceGranted: ...
+    @_builtins.property
+    def attempt_expanded(self) -> Global___AttemptExpanded: ...
     def __init__(
         self,
         *,
@@ -102,12 +125,18 @@ class Event(_message.Message):
         attempt_stopped: Global___AttemptStopped | None = ...,
         timer_fired: Global___TimerFired | None = ...,
         abort_requested: Global___AbortRequested | None = ...,
+        node_resolved: Global___NodeResolved | None = ...,
+        signal_received: Global___SignalReceived | None = ...,
+        child_launched: Global___ChildLaunched | None = ...,
+        child_ended: Global___ChildEnded | None = ...,
+        place_granted: Global___PlaceGranted | None = ...,
+        attempt_expanded: Global___AttemptExpanded | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abort_requested", b"abort_requested", "attempt_failed", b"attempt_failed", "attempt_started", b"attempt_started", "attempt_stopped", b"attempt_stopped", "attempt_succeeded", b"attempt_succeeded", "cache_checked", b"cache_checked", "execution_started", b"execution_started", "kind", b"kind", "timer_fired", b"timer_fired"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abort_requested", b"abort_requested", "attempt_expanded", b"attempt_expanded", "attempt_failed", b"attempt_failed", "attempt_started", b"attempt_started", "attempt_stopped", b"attempt_stopped", "attempt_succeeded", b"attempt_succeeded", "cache_checked", b"cache_checked", "child_ended", b"child_ended", "child_launched", b"child_launched", "execution_started", b"execution_started", "kind", b"kind", "node_resolved", b"node_resolved", "place_granted", b"place_granted", "signal_received", b"signal_received", "timer_fired", b"timer_fired"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abort_requested", b"abort_requested", "attempt_failed", b"attempt_failed", "attempt_started", b"attempt_started", "attempt_stopped", b"attempt_stopped", "attempt_succeeded", b"attempt_succeeded", "cache_checked", b"cache_checked", "execution_started", b"execution_started", "kind", b"kind", "schema", b"schema", "time_us", b"time_us", "timer_fired", b"timer_fired"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abort_requested", b"abort_requested", "attempt_expanded", b"attempt_expanded", "attempt_failed", b"attempt_failed", "attempt_started", b"attempt_started", "attempt_stopped", b"attempt_stopped", "attempt_succeeded", b"attempt_succeeded", "cache_checked", b"cache_checked", "child_ended", b"child_ended", "child_launched", b"child_launched", "execution_started", b"execution_started", "kind", b"kind", "node_resolved", b"node_resolved", "place_granted", b"place_granted", "schema", b"schema", "signal_received", b"signal_received", "time_us", b"time_us", "timer_fired", b"timer_fired"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["execution_started", "cache_checked", "attempt_started", "attempt_succeeded", "attempt_failed", "attempt_stopped", "timer_fired", "abort_requested"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["execution_started", "cache_checked", "attempt_started", "attempt_succeeded", "attempt_failed", "attempt_stopped", "timer_fired", "abort_requested", "node_resolved", "signal_received", "child_launched", "child_ended", "place_granted", "attempt_expanded"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -122,13 +151,29 @@ class ExecutionStarted(_message.Message):
     INPUTS_FIELD_NUMBER: _builtins.int
     MAX_PARALLELISM_FIELD_NUMBER: _builtins.int
     OVERWRITE_CACHE_FIELD_NUMBER: _builtins.int
+    RECOVER_FROM_FIELD_NUMBER: _builtins.int
+    RERUN_FIELD_NUMBER: _builtins.int
+    CAPPED_FIELD_NUMBER: _builtins.int
+    SIGNALS_FIELD_NUMBER: _builtins.int
     max_parallelism: _builtins.int
     """0 is no limit."""
+    recover_from: _builtins.str
+    """The execution whose succeeded nodes are taken as they are, where their keys are the same; empty: none is."""
+    capped: _builtins.bool
+    """Attempts need a place that is granted by admin: a cap is wider than this execution."""
     @_builtins.property
     def inputs(self) -> _literals_pb2.LiteralMap: ...
     @_builtins.property
     def overwrite_cache(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Nodes whose cache entries are not used, but made anew; `*` is all."""
+
+    @_builtins.property
+    def rerun(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nodes that are run again all the same."""
+
+    @_builtins.property
+    def signals(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignalReceived]:
+        """What the recovered execution's gates were given: nobody is asked again."""
 
     def __init__(
         self,
@@ -136,10 +181,14 @@ class ExecutionStarted(_message.Message):
         inputs: _literals_pb2.LiteralMap | None = ...,
         max_parallelism: _builtins.int = ...,
         overwrite_cache: _abc.Iterable[_builtins.str] | None = ...,
+        recover_from: _builtins.str = ...,
+        rerun: _abc.Iterable[_builtins.str] | None = ...,
+        capped: _builtins.bool = ...,
+        signals: _abc.Iterable[Global___SignalReceived] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "max_parallelism", b"max_parallelism", "overwrite_cache", b"overwrite_cache"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capped", b"capped", "inputs", b"inputs", "max_parallelism", b"max_parallelism", "overwrite_cache", b"overwrite_cache", "recover_from", b"recover_from", "rerun", b"rerun", "signals", b"signals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,6 +207,8 @@ class CacheChecked(_message.Message):
     PRODUCER_NODE_FIELD_NUMBER: _builtins.int
     PRODUCER_ATTEMPT_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    RECOVERED_FIELD_NUMBER: _builtins.int
+    DECK_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     status: _catalog_pb2.CacheStatus.ValueType
     """HIT, MISS or DISABLED."""
@@ -168,6 +219,8 @@ class CacheChecked(_message.Message):
     producer_attempt: _builtins.int
     key: _builtins.str
     """What was asked for; empty where the question could not be put."""
+    recovered: _builtins.bool
+    """On a hit: it was taken from the execution that this one recovers."""
     @_builtins.property
     def outputs(self) -> _literals_pb2.LiteralMap:
         """On a hit."""
@@ -175,6 +228,10 @@ class CacheChecked(_message.Message):
     @_builtins.property
     def saved(self) -> _catalog_pb2.Usage:
         """On a hit, what it saved, and who made it."""
+
+    @_builtins.property
+    def deck(self) -> _literals_pb2.Blob:
+        """On a hit, the report that came with the outputs."""
 
     def __init__(
         self,
@@ -188,10 +245,12 @@ class CacheChecked(_message.Message):
         producer_node: _builtins.str = ...,
         producer_attempt: _builtins.int = ...,
         key: _builtins.str = ...,
+        recovered: _builtins.bool = ...,
+        deck: _literals_pb2.Blob | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["outputs", b"outputs", "saved", b"saved"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deck", b"deck", "outputs", b"outputs", "saved", b"saved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "node", b"node", "outputs", b"outputs", "producer_attempt", b"producer_attempt", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "saved", b"saved", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deck", b"deck", "key", b"key", "node", b"node", "outputs", b"outputs", "producer_attempt", b"producer_attempt", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "recovered", b"recovered", "saved", b"saved", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,6 +294,7 @@ class AttemptSucceeded(_message.Message):
     CACHE_FIELD_NUMBER: _builtins.int
     CACHE_REASON_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    DECK_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     attempt: _builtins.int
     cache: _catalog_pb2.CacheStatus.ValueType
@@ -244,6 +304,10 @@ class AttemptSucceeded(_message.Message):
     def outputs(self) -> _literals_pb2.LiteralMap: ...
     @_builtins.property
     def usage(self) -> _catalog_pb2.Usage: ...
+    @_builtins.property
+    def deck(self) -> _literals_pb2.Blob:
+        """As Outcome.deck."""
+
     def __init__(
         self,
         *,
@@ -253,14 +317,55 @@ class AttemptSucceeded(_message.Message):
         cache: _catalog_pb2.CacheStatus.ValueType = ...,
         cache_reason: _builtins.str = ...,
         usage: _catalog_pb2.Usage | None = ...,
+        deck: _literals_pb2.Blob | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["outputs", b"outputs", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deck", b"deck", "outputs", b"outputs", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cache", b"cache", "cache_reason", b"cache_reason", "node", b"node", "outputs", b"outputs", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cache", b"cache", "cache_reason", b"cache_reason", "deck", b"deck", "node", b"node", "outputs", b"outputs", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AttemptSucceeded: _TypeAlias = AttemptSucceeded  # noqa: Y015
+
+@_typing.final
+class AttemptExpanded(_message.Message):
+    """A dynamic task has said what is to be done: the node's outputs are those of the graph, once that has succeeded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    GRAPH_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    DECK_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    @_builtins.property
+    def graph(self) -> _workflows_pb2.CompiledWorkflow:
+        """As admin compiled it; its nodes' paths begin with the node's, as in `tune.train`. At most 8 MiB."""
+
+    @_builtins.property
+    def usage(self) -> _catalog_pb2.Usage: ...
+    @_builtins.property
+    def deck(self) -> _literals_pb2.Blob:
+        """As Outcome.deck."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        graph: _workflows_pb2.CompiledWorkflow | None = ...,
+        usage: _catalog_pb2.Usage | None = ...,
+        deck: _literals_pb2.Blob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deck", b"deck", "graph", b"graph", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "deck", b"deck", "graph", b"graph", "node", b"node", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttemptExpanded: _TypeAlias = AttemptExpanded  # noqa: Y015
 
 @_typing.final
 class AttemptFailed(_message.Message):
@@ -269,20 +374,32 @@ class AttemptFailed(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    DECK_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     attempt: _builtins.int
     @_builtins.property
     def error(self) -> _errors_pb2.ExecutionError: ...
+    @_builtins.property
+    def checkpoint(self) -> _literals_pb2.Literal:
+        """As Outcome.checkpoint: for the next attempt."""
+
+    @_builtins.property
+    def deck(self) -> _literals_pb2.Blob:
+        """As Outcome.deck."""
+
     def __init__(
         self,
         *,
         node: _builtins.str = ...,
         attempt: _builtins.int = ...,
         error: _errors_pb2.ExecutionError | None = ...,
+        checkpoint: _literals_pb2.Literal | None = ...,
+        deck: _literals_pb2.Blob | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "deck", b"deck", "error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "error", b"error", "node", b"node"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "checkpoint", b"checkpoint", "deck", b"deck", "error", b"error", "node", b"node"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -296,17 +413,23 @@ class AttemptStopped(_message.Message):
 
     NODE_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     attempt: _builtins.int
+    @_builtins.property
+    def checkpoint(self) -> _literals_pb2.Literal:
+        """As Outcome.checkpoint: for the next attempt."""
+
     def __init__(
         self,
         *,
         node: _builtins.str = ...,
         attempt: _builtins.int = ...,
+        checkpoint: _literals_pb2.Literal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "node", b"node"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "checkpoint", b"checkpoint", "node", b"node"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -362,3 +485,171 @@ class AbortRequested(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AbortRequested: _TypeAlias = AbortRequested  # noqa: Y015
+
+@_typing.final
+class NodeResolved(_message.Message):
+    """What follows from values that the engine itself can't have, because they are stored elsewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    CASE_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    """Empty: the execution itself, whose outputs are wanted."""
+    case: _builtins.int
+    """Of a conditional: the case that runs."""
+    slots: _builtins.int
+    """Of a map: how many there are."""
+    @_builtins.property
+    def outputs(self) -> _literals_pb2.LiteralMap: ...
+    @_builtins.property
+    def error(self) -> _errors_pb2.ExecutionError:
+        """They can't be had."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        case: _builtins.int = ...,
+        slots: _builtins.int = ...,
+        outputs: _literals_pb2.LiteralMap | None = ...,
+        error: _errors_pb2.ExecutionError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "error", b"error", "outputs", b"outputs", "result", b"result", "slots", b"slots"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "error", b"error", "node", b"node", "outputs", b"outputs", "result", b"result", "slots", b"slots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["case", "slots", "outputs", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___NodeResolved: _TypeAlias = NodeResolved  # noqa: Y015
+
+@_typing.final
+class SignalReceived(_message.Message):
+    """What somebody said to a gate. It may come before the gate is reached; the first counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    APPROVED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    principal: _builtins.str
+    """Who."""
+    approved: _builtins.bool
+    """Of an approval."""
+    reason: _builtins.str
+    """Why not, of an approval."""
+    @_builtins.property
+    def value(self) -> _literals_pb2.Literal:
+        """Of the type that is waited for."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        principal: _builtins.str = ...,
+        value: _literals_pb2.Literal | None = ...,
+        approved: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "signal", b"signal", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "node", b"node", "principal", b"principal", "reason", b"reason", "signal", b"signal", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_signal: _TypeAlias = _typing.Literal["value", "approved"]  # noqa: Y015
+    _WhichOneofArgType_signal: _TypeAlias = _typing.Literal["signal", b"signal"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_signal) -> _WhichOneofReturnType_signal | None: ...
+
+Global___SignalReceived: _TypeAlias = SignalReceived  # noqa: Y015
+
+@_typing.final
+class ChildLaunched(_message.Message):
+    """The execution that a node launches is there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    execution_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChildLaunched: _TypeAlias = ChildLaunched  # noqa: Y015
+
+@_typing.final
+class ChildEnded(_message.Message):
+    """The execution that a node launched has ended, or could not be launched."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    execution_id: _builtins.str
+    """Empty: it could not be launched."""
+    @_builtins.property
+    def outputs(self) -> _literals_pb2.LiteralMap:
+        """When it succeeded."""
+
+    @_builtins.property
+    def error(self) -> _errors_pb2.ExecutionError:
+        """When it did not."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        outputs: _literals_pb2.LiteralMap | None = ...,
+        error: _errors_pb2.ExecutionError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outputs", b"outputs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "execution_id", b"execution_id", "node", b"node", "outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChildEnded: _TypeAlias = ChildEnded  # noqa: Y015
+
+@_typing.final
+class PlaceGranted(_message.Message):
+    """There is a place for the attempt under every cap that is wider than the execution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaceGranted: _TypeAlias = PlaceGranted  # noqa: Y015

@@ -22,54 +22,87 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from typedflow.pb import attempt_pb2 as typedflow_dot_v1_dot_attempt__pb2
 from typedflow.pb import catalog_pb2 as typedflow_dot_v1_dot_catalog__pb2
 from typedflow.pb import errors_pb2 as typedflow_dot_v1_dot_errors__pb2
 from typedflow.pb import identifiers_pb2 as typedflow_dot_v1_dot_identifiers__pb2
 from typedflow.pb import interface_pb2 as typedflow_dot_v1_dot_interface__pb2
 from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
+from typedflow.pb import tasks_pb2 as typedflow_dot_v1_dot_tasks__pb2
+from typedflow.pb import types_pb2 as typedflow_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtypedflow/v1/executions.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ctypedflow/v1/interface.proto\x1a\x1btypedflow/v1/literals.proto\"\xcd\x03\n\tExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12-\n\x0blaunch_plan\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\x08workflow\x18\x05 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\"\n\x05phase\x18\x06 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12(\n\x06inputs\x18\x07 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12)\n\x07outputs\x18\x08 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12+\n\x05\x65rror\x18\t \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12*\n\tinterface\x18\n \x01(\x0b\x32\x17.typedflow.v1.Interface\x12\x11\n\tprincipal\x18\x0b \x01(\t\x12\x15\n\rcreated_at_us\x18\x0c \x01(\x03\x12\x15\n\rstarted_at_us\x18\r \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x0e \x01(\x03\x12\x10\n\x08revision\x18\x0f \x01(\x04\"\xda\x03\n\rNodeExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\"\n\x05phase\x18\x03 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\x12(\n\x05\x63\x61\x63he\x18\x06 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x14\n\x0c\x63\x61\x63he_reason\x18\x07 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\r\x12\x15\n\rstarted_at_us\x18\t \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\n \x01(\x03\x12+\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12)\n\x07outputs\x18\x0c \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\"\n\x05saved\x18\r \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x1d\n\x15producer_execution_id\x18\x0e \x01(\t\x12\x15\n\rproducer_node\x18\x0f \x01(\t\x12\x18\n\x10producer_attempt\x18\x10 \x01(\r\x12\x11\n\tcache_key\x18\x11 \x01(\t\x12\x10\n\x08revision\x18\x12 \x01(\x04\"\xab\x01\n\x16\x43reateExecutionRequest\x12-\n\x0blaunch_plan\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12(\n\x06inputs\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x13\n\x0binputs_json\x18\x03 \x01(\t\x12\n\n\x02id\x18\x04 \x01(\t\x12\x17\n\x0foverwrite_cache\x18\x05 \x03(\t\"E\n\x17\x43reateExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"+\n\x13GetExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"B\n\x14GetExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"\x99\x01\n\x15ListExecutionsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x13\n\x0blaunch_plan\x18\x03 \x01(\t\x12#\n\x06phases\x18\x04 \x03(\x0e\x32\x13.typedflow.v1.Phase\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"^\n\x16ListExecutionsResponse\x12+\n\nexecutions\x18\x01 \x03(\x0b\x32\x17.typedflow.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x10ListNodesRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x11ListNodesResponse\x12*\n\x05nodes\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x15WatchExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"p\n\x16WatchExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\x12*\n\x05nodes\x18\x02 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\"=\n\x15\x41\x62ortExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"D\n\x16\x41\x62ortExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"V\n\x0fReadLogsRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\"1\n\x10ReadLogsResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r*\xcd\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n\x0cPHASE_QUEUED\x10\x01\x12\x11\n\rPHASE_RUNNING\x10\x02\x12\x13\n\x0fPHASE_SUCCEEDED\x10\x03\x12\x10\n\x0cPHASE_FAILED\x10\x04\x12\x11\n\rPHASE_ABORTED\x10\x05\x12\x13\n\x0fPHASE_TIMED_OUT\x10\x06\x12\x11\n\rPHASE_SKIPPED\x10\x07\x12\x11\n\rPHASE_WAITING\x10\x08\x12\x13\n\x0fPHASE_RECOVERED\x10\t2\xf7\x04\n\nExecutions\x12^\n\x0f\x43reateExecution\x12$.typedflow.v1.CreateExecutionRequest\x1a%.typedflow.v1.CreateExecutionResponse\x12U\n\x0cGetExecution\x12!.typedflow.v1.GetExecutionRequest\x1a\".typedflow.v1.GetExecutionResponse\x12[\n\x0eListExecutions\x12#.typedflow.v1.ListExecutionsRequest\x1a$.typedflow.v1.ListExecutionsResponse\x12L\n\tListNodes\x12\x1e.typedflow.v1.ListNodesRequest\x1a\x1f.typedflow.v1.ListNodesResponse\x12]\n\x0eWatchExecution\x12#.typedflow.v1.WatchExecutionRequest\x1a$.typedflow.v1.WatchExecutionResponse0\x01\x12[\n\x0e\x41\x62ortExecution\x12#.typedflow.v1.AbortExecutionRequest\x1a$.typedflow.v1.AbortExecutionResponse\x12K\n\x08ReadLogs\x12\x1d.typedflow.v1.ReadLogsRequest\x1a\x1e.typedflow.v1.ReadLogsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtypedflow/v1/executions.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/attempt.proto\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ctypedflow/v1/interface.proto\x1a\x1btypedflow/v1/literals.proto\x1a\x18typedflow/v1/tasks.proto\x1a\x18typedflow/v1/types.proto\"\xc9\x04\n\tExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12-\n\x0blaunch_plan\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\x08workflow\x18\x05 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12\"\n\x05phase\x18\x06 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12(\n\x06inputs\x18\x07 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12)\n\x07outputs\x18\x08 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12+\n\x05\x65rror\x18\t \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12*\n\tinterface\x18\n \x01(\x0b\x32\x17.typedflow.v1.Interface\x12\x11\n\tprincipal\x18\x0b \x01(\t\x12\x15\n\rcreated_at_us\x18\x0c \x01(\x03\x12\x15\n\rstarted_at_us\x18\r \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x0e \x01(\x03\x12\x10\n\x08revision\x18\x0f \x01(\x04\x12\x1b\n\x13parent_execution_id\x18\x10 \x01(\t\x12\x13\n\x0bparent_node\x18\x11 \x01(\t\x12\x16\n\x0erecovered_from\x18\x12 \x01(\t\x12\x17\n\x0frelaunched_from\x18\x13 \x01(\t\x12\x17\n\x0fmax_parallelism\x18\x14 \x01(\r\"n\n\nSlotCounts\x12\r\n\x05total\x18\x01 \x01(\r\x12\x11\n\tsucceeded\x18\x02 \x01(\r\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\r\x12\x0f\n\x07skipped\x18\x04 \x01(\r\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x0c\n\x04hits\x18\x06 \x01(\r\"\x8a\x01\n\x04Wait\x12+\n\x06signal\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.LiteralTypeH\x00\x12)\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x15.typedflow.v1.LiteralH\x00\x12\x11\n\x07time_us\x18\x03 \x01(\x03H\x00\x12\x0e\n\x06prompt\x18\x04 \x01(\tB\x07\n\x05until\"\xe6\x05\n\rNodeExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\"\n\x05phase\x18\x03 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\x12(\n\x05\x63\x61\x63he\x18\x06 \x01(\x0e\x32\x19.typedflow.v1.CacheStatus\x12\x14\n\x0c\x63\x61\x63he_reason\x18\x07 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\r\x12\x15\n\rstarted_at_us\x18\t \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\n \x01(\x03\x12+\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12)\n\x07outputs\x18\x0c \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\"\n\x05saved\x18\r \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x1d\n\x15producer_execution_id\x18\x0e \x01(\t\x12\x15\n\rproducer_node\x18\x0f \x01(\t\x12\x18\n\x10producer_attempt\x18\x10 \x01(\r\x12\x11\n\tcache_key\x18\x11 \x01(\t\x12\x10\n\x08revision\x18\x12 \x01(\x04\x12$\n\x04kind\x18\x13 \x01(\x0e\x32\x16.typedflow.v1.NodeKind\x12\x0e\n\x06parent\x18\x14 \x01(\t\x12\x11\n\x04slot\x18\x15 \x01(\rH\x00\x88\x01\x01\x12\'\n\x05slots\x18\x16 \x01(\x0b\x32\x18.typedflow.v1.SlotCounts\x12\x11\n\x04\x63\x61se\x18\x17 \x01(\rH\x01\x88\x01\x01\x12#\n\x07waiting\x18\x18 \x01(\x0b\x32\x12.typedflow.v1.Wait\x12\x1a\n\x12\x63hild_execution_id\x18\x19 \x01(\t\x12 \n\x04\x64\x65\x63k\x18\x1a \x01(\x0b\x32\x12.typedflow.v1.Blob\x12\x10\n\x08position\x18\x1b \x01(\x04\x42\x07\n\x05_slotB\x07\n\x05_case\"\xc4\x01\n\x16\x43reateExecutionRequest\x12-\n\x0blaunch_plan\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12(\n\x06inputs\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x13\n\x0binputs_json\x18\x03 \x01(\t\x12\n\n\x02id\x18\x04 \x01(\t\x12\x17\n\x0foverwrite_cache\x18\x05 \x03(\t\x12\x17\n\x0fmax_parallelism\x18\x06 \x01(\r\"L\n\x14PlanExecutionRequest\x12\x34\n\x06launch\x18\x01 \x01(\x0b\x32$.typedflow.v1.CreateExecutionRequest\"m\n\x15PlanExecutionResponse\x12(\n\x05nodes\x18\x01 \x03(\x0b\x32\x19.typedflow.v1.PlannedNode\x12*\n\tinterface\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.Interface\"\x9d\x02\n\x0bPlannedNode\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12$\n\x04kind\x18\x03 \x01(\x0e\x32\x16.typedflow.v1.NodeKind\x12(\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0e\x32\x16.typedflow.v1.Decision\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\tcache_key\x18\x06 \x01(\t\x12\"\n\x05usage\x18\x07 \x01(\x0b\x32\x13.typedflow.v1.Usage\x12\x1d\n\x15producer_execution_id\x18\x08 \x01(\t\x12\x15\n\rproducer_node\x18\t \x01(\t\x12\'\n\x05slots\x18\n \x01(\x0b\x32\x18.typedflow.v1.SlotCounts\"n\n\x18RelaunchExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x17\n\x0foverwrite_cache\x18\x03 \x03(\t\x12\x17\n\x0fmax_parallelism\x18\x04 \x01(\r\"G\n\x19RelaunchExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"\xc4\x01\n\x17RecoverExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12(\n\x06inputs\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12\x13\n\x0binputs_json\x18\x05 \x01(\t\x12\r\n\x05rerun\x18\x06 \x03(\t\x12\x17\n\x0fmax_parallelism\x18\x07 \x01(\r\x12\x0f\n\x07\x64ry_run\x18\x08 \x01(\x08\"p\n\x18RecoverExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\x12(\n\x05nodes\x18\x02 \x03(\x0b\x32\x19.typedflow.v1.PlannedNode\"\xa3\x01\n\x11SignalNodeRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12&\n\x05value\x18\x03 \x01(\x0b\x32\x15.typedflow.v1.LiteralH\x00\x12\x14\n\nvalue_json\x18\x04 \x01(\tH\x00\x12\x12\n\x08\x61pproved\x18\x05 \x01(\x08H\x00\x12\x0e\n\x06reason\x18\x06 \x01(\tB\x08\n\x06signal\"\x14\n\x12SignalNodeResponse\"H\n\x11GetAttemptRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\"\xb9\x01\n\x12GetAttemptResponse\x12\'\n\x04spec\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.AttemptSpec\x12(\n\x04task\x18\x02 \x01(\x0b\x32\x1a.typedflow.v1.TaskTemplate\x12&\n\x07outcome\x18\x03 \x01(\x0b\x32\x15.typedflow.v1.Outcome\x12\x13\n\x0b\x62\x65gun_at_us\x18\x04 \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x05 \x01(\x03\"E\n\x17\x43reateExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"+\n\x13GetExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"B\n\x14GetExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"\x99\x01\n\x15ListExecutionsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x13\n\x0blaunch_plan\x18\x03 \x01(\t\x12#\n\x06phases\x18\x04 \x03(\x0e\x32\x13.typedflow.v1.Phase\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"^\n\x16ListExecutionsResponse\x12+\n\nexecutions\x18\x01 \x03(\x0b\x32\x17.typedflow.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x10ListNodesRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06parent\x18\x04 \x01(\t\x12#\n\x06phases\x18\x05 \x03(\x0e\x32\x13.typedflow.v1.Phase\"X\n\x11ListNodesResponse\x12*\n\x05nodes\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"<\n\x15WatchExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\x08\"p\n\x16WatchExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\x12*\n\x05nodes\x18\x02 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\"=\n\x15\x41\x62ortExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"D\n\x16\x41\x62ortExecutionResponse\x12*\n\texecution\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.Execution\"V\n\x0fReadLogsRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\"1\n\x10ReadLogsResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r*\xcd\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n\x0cPHASE_QUEUED\x10\x01\x12\x11\n\rPHASE_RUNNING\x10\x02\x12\x13\n\x0fPHASE_SUCCEEDED\x10\x03\x12\x10\n\x0cPHASE_FAILED\x10\x04\x12\x11\n\rPHASE_ABORTED\x10\x05\x12\x13\n\x0fPHASE_TIMED_OUT\x10\x06\x12\x11\n\rPHASE_SKIPPED\x10\x07\x12\x11\n\rPHASE_WAITING\x10\x08\x12\x13\n\x0fPHASE_RECOVERED\x10\t*\xa8\x01\n\x08NodeKind\x12\x19\n\x15NODE_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eNODE_KIND_TASK\x10\x01\x12\x11\n\rNODE_KIND_MAP\x10\x02\x12\x14\n\x10NODE_KIND_BRANCH\x10\x03\x12\x12\n\x0eNODE_KIND_GATE\x10\x04\x12\x19\n\x15NODE_KIND_LAUNCH_PLAN\x10\x05\x12\x15\n\x11NODE_KIND_DYNAMIC\x10\x06*\x84\x01\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x44\x45\x43ISION_RUN\x10\x01\x12\x10\n\x0c\x44\x45\x43ISION_HIT\x10\x02\x12\x11\n\rDECISION_WAIT\x10\x03\x12\x14\n\x10\x44\x45\x43ISION_RECOVER\x10\x04\x12\x11\n\rDECISION_SKIP\x10\x05\x32\xbc\x08\n\nExecutions\x12^\n\x0f\x43reateExecution\x12$.typedflow.v1.CreateExecutionRequest\x1a%.typedflow.v1.CreateExecutionResponse\x12U\n\x0cGetExecution\x12!.typedflow.v1.GetExecutionRequest\x1a\".typedflow.v1.GetExecutionResponse\x12[\n\x0eListExecutions\x12#.typedflow.v1.ListExecutionsRequest\x1a$.typedflow.v1.ListExecutionsResponse\x12L\n\tListNodes\x12\x1e.typedflow.v1.ListNodesRequest\x1a\x1f.typedflow.v1.ListNodesResponse\x12]\n\x0eWatchExecution\x12#.typedflow.v1.WatchExecutionRequest\x1a$.typedflow.v1.WatchExecutionResponse0\x01\x12[\n\x0e\x41\x62ortExecution\x12#.typedflow.v1.AbortExecutionRequest\x1a$.typedflow.v1.AbortExecutionResponse\x12X\n\rPlanExecution\x12\".typedflow.v1.PlanExecutionRequest\x1a#.typedflow.v1.PlanExecutionResponse\x12\x64\n\x11RelaunchExecution\x12&.typedflow.v1.RelaunchExecutionRequest\x1a\'.typedflow.v1.RelaunchExecutionResponse\x12\x61\n\x10RecoverExecution\x12%.typedflow.v1.RecoverExecutionRequest\x1a&.typedflow.v1.RecoverExecutionResponse\x12O\n\nSignalNode\x12\x1f.typedflow.v1.SignalNodeRequest\x1a .typedflow.v1.SignalNodeResponse\x12O\n\nGetAttempt\x12\x1f.typedflow.v1.GetAttemptRequest\x1a .typedflow.v1.GetAttemptResponse\x12K\n\x08ReadLogs\x12\x1d.typedflow.v1.ReadLogsRequest\x1a\x1e.typedflow.v1.ReadLogsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.executions_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PHASE']._serialized_start=2349
-  _globals['_PHASE']._serialized_end=2554
-  _globals['_EXECUTION']._serialized_start=194
-  _globals['_EXECUTION']._serialized_end=655
-  _globals['_NODEEXECUTION']._serialized_start=658
-  _globals['_NODEEXECUTION']._serialized_end=1132
-  _globals['_CREATEEXECUTIONREQUEST']._serialized_start=1135
-  _globals['_CREATEEXECUTIONREQUEST']._serialized_end=1306
-  _globals['_CREATEEXECUTIONRESPONSE']._serialized_start=1308
-  _globals['_CREATEEXECUTIONRESPONSE']._serialized_end=1377
-  _globals['_GETEXECUTIONREQUEST']._serialized_start=1379
-  _globals['_GETEXECUTIONREQUEST']._serialized_end=1422
-  _globals['_GETEXECUTIONRESPONSE']._serialized_start=1424
-  _globals['_GETEXECUTIONRESPONSE']._serialized_end=1490
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=1493
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=1646
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=1648
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=1742
-  _globals['_LISTNODESREQUEST']._serialized_start=1744
-  _globals['_LISTNODESREQUEST']._serialized_end=1823
-  _globals['_LISTNODESRESPONSE']._serialized_start=1825
-  _globals['_LISTNODESRESPONSE']._serialized_end=1913
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=1915
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=1960
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=1962
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=2074
-  _globals['_ABORTEXECUTIONREQUEST']._serialized_start=2076
-  _globals['_ABORTEXECUTIONREQUEST']._serialized_end=2137
-  _globals['_ABORTEXECUTIONRESPONSE']._serialized_start=2139
-  _globals['_ABORTEXECUTIONRESPONSE']._serialized_end=2207
-  _globals['_READLOGSREQUEST']._serialized_start=2209
-  _globals['_READLOGSREQUEST']._serialized_end=2295
-  _globals['_READLOGSRESPONSE']._serialized_start=2297
-  _globals['_READLOGSRESPONSE']._serialized_end=2346
-  _globals['_EXECUTIONS']._serialized_start=2557
-  _globals['_EXECUTIONS']._serialized_end=3188
+  _globals['_PHASE']._serialized_start=4593
+  _globals['_PHASE']._serialized_end=4798
+  _globals['_NODEKIND']._serialized_start=4801
+  _globals['_NODEKIND']._serialized_end=4969
+  _globals['_DECISION']._serialized_start=4972
+  _globals['_DECISION']._serialized_end=5104
+  _globals['_EXECUTION']._serialized_start=274
+  _globals['_EXECUTION']._serialized_end=859
+  _globals['_SLOTCOUNTS']._serialized_start=861
+  _globals['_SLOTCOUNTS']._serialized_end=971
+  _globals['_WAIT']._serialized_start=974
+  _globals['_WAIT']._serialized_end=1112
+  _globals['_NODEEXECUTION']._serialized_start=1115
+  _globals['_NODEEXECUTION']._serialized_end=1857
+  _globals['_CREATEEXECUTIONREQUEST']._serialized_start=1860
+  _globals['_CREATEEXECUTIONREQUEST']._serialized_end=2056
+  _globals['_PLANEXECUTIONREQUEST']._serialized_start=2058
+  _globals['_PLANEXECUTIONREQUEST']._serialized_end=2134
+  _globals['_PLANEXECUTIONRESPONSE']._serialized_start=2136
+  _globals['_PLANEXECUTIONRESPONSE']._serialized_end=2245
+  _globals['_PLANNEDNODE']._serialized_start=2248
+  _globals['_PLANNEDNODE']._serialized_end=2533
+  _globals['_RELAUNCHEXECUTIONREQUEST']._serialized_start=2535
+  _globals['_RELAUNCHEXECUTIONREQUEST']._serialized_end=2645
+  _globals['_RELAUNCHEXECUTIONRESPONSE']._serialized_start=2647
+  _globals['_RELAUNCHEXECUTIONRESPONSE']._serialized_end=2718
+  _globals['_RECOVEREXECUTIONREQUEST']._serialized_start=2721
+  _globals['_RECOVEREXECUTIONREQUEST']._serialized_end=2917
+  _globals['_RECOVEREXECUTIONRESPONSE']._serialized_start=2919
+  _globals['_RECOVEREXECUTIONRESPONSE']._serialized_end=3031
+  _globals['_SIGNALNODEREQUEST']._serialized_start=3034
+  _globals['_SIGNALNODEREQUEST']._serialized_end=3197
+  _globals['_SIGNALNODERESPONSE']._serialized_start=3199
+  _globals['_SIGNALNODERESPONSE']._serialized_end=3219
+  _globals['_GETATTEMPTREQUEST']._serialized_start=3221
+  _globals['_GETATTEMPTREQUEST']._serialized_end=3293
+  _globals['_GETATTEMPTRESPONSE']._serialized_start=3296
+  _globals['_GETATTEMPTRESPONSE']._serialized_end=3481
+  _globals['_CREATEEXECUTIONRESPONSE']._serialized_start=3483
+  _globals['_CREATEEXECUTIONRESPONSE']._serialized_end=3552
+  _globals['_GETEXECUTIONREQUEST']._serialized_start=3554
+  _globals['_GETEXECUTIONREQUEST']._serialized_end=3597
+  _globals['_GETEXECUTIONRESPONSE']._serialized_start=3599
+  _globals['_GETEXECUTIONRESPONSE']._serialized_end=3665
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=3668
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=3821
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=3823
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=3917
+  _globals['_LISTNODESREQUEST']._serialized_start=3920
+  _globals['_LISTNODESREQUEST']._serialized_end=4052
+  _globals['_LISTNODESRESPONSE']._serialized_start=4054
+  _globals['_LISTNODESRESPONSE']._serialized_end=4142
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=4144
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=4204
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=4206
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=4318
+  _globals['_ABORTEXECUTIONREQUEST']._serialized_start=4320
+  _globals['_ABORTEXECUTIONREQUEST']._serialized_end=4381
+  _globals['_ABORTEXECUTIONRESPONSE']._serialized_start=4383
+  _globals['_ABORTEXECUTIONRESPONSE']._serialized_end=4451
+  _globals['_READLOGSREQUEST']._serialized_start=4453
+  _globals['_READLOGSREQUEST']._serialized_end=4539
+  _globals['_READLOGSRESPONSE']._serialized_start=4541
+  _globals['_READLOGSRESPONSE']._serialized_end=4590
+  _globals['_EXECUTIONS']._serialized_start=5107
+  _globals['_EXECUTIONS']._serialized_end=6191
 # @@protoc_insertion_point(module_scope)

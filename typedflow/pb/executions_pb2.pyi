@@ -8,11 +8,14 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from typedflow.pb import attempt_pb2 as _attempt_pb2
 from typedflow.pb import catalog_pb2 as _catalog_pb2
 from typedflow.pb import errors_pb2 as _errors_pb2
 from typedflow.pb import identifiers_pb2 as _identifiers_pb2
 from typedflow.pb import interface_pb2 as _interface_pb2
 from typedflow.pb import literals_pb2 as _literals_pb2
+from typedflow.pb import tasks_pb2 as _tasks_pb2
+from typedflow.pb import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -43,7 +46,7 @@ class _PhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Phase.ValueType
     PHASE_WAITING: _Phase.ValueType  # 8
     """Nodes only: waits for something other than a place to run."""
     PHASE_RECOVERED: _Phase.ValueType  # 9
-    """Nodes only: taken from an earlier execution as it was. Reserved for recovering one."""
+    """Nodes only: taken from the execution that this one recovers."""
 
 class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper): ...
 
@@ -60,8 +63,70 @@ PHASE_SKIPPED: Phase.ValueType  # 7
 PHASE_WAITING: Phase.ValueType  # 8
 """Nodes only: waits for something other than a place to run."""
 PHASE_RECOVERED: Phase.ValueType  # 9
-"""Nodes only: taken from an earlier execution as it was. Reserved for recovering one."""
+"""Nodes only: taken from the execution that this one recovers."""
 Global___Phase: _TypeAlias = Phase  # noqa: Y015
+
+class _NodeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NodeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NODE_KIND_UNSPECIFIED: _NodeKind.ValueType  # 0
+    """Of a row that is older than kinds: TASK."""
+    NODE_KIND_TASK: _NodeKind.ValueType  # 1
+    NODE_KIND_MAP: _NodeKind.ValueType  # 2
+    NODE_KIND_BRANCH: _NodeKind.ValueType  # 3
+    NODE_KIND_GATE: _NodeKind.ValueType  # 4
+    NODE_KIND_LAUNCH_PLAN: _NodeKind.ValueType  # 5
+    NODE_KIND_DYNAMIC: _NodeKind.ValueType  # 6
+    """A task that has said what is to be done."""
+
+class NodeKind(_NodeKind, metaclass=_NodeKindEnumTypeWrapper): ...
+
+NODE_KIND_UNSPECIFIED: NodeKind.ValueType  # 0
+"""Of a row that is older than kinds: TASK."""
+NODE_KIND_TASK: NodeKind.ValueType  # 1
+NODE_KIND_MAP: NodeKind.ValueType  # 2
+NODE_KIND_BRANCH: NodeKind.ValueType  # 3
+NODE_KIND_GATE: NodeKind.ValueType  # 4
+NODE_KIND_LAUNCH_PLAN: NodeKind.ValueType  # 5
+NODE_KIND_DYNAMIC: NodeKind.ValueType  # 6
+"""A task that has said what is to be done."""
+Global___NodeKind: _TypeAlias = NodeKind  # noqa: Y015
+
+class _Decision:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decision.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DECISION_UNSPECIFIED: _Decision.ValueType  # 0
+    DECISION_RUN: _Decision.ValueType  # 1
+    """It runs."""
+    DECISION_HIT: _Decision.ValueType  # 2
+    """The cache has its outputs."""
+    DECISION_WAIT: _Decision.ValueType  # 3
+    """It can't be told before nodes that run have given their outputs."""
+    DECISION_RECOVER: _Decision.ValueType  # 4
+    """Its outputs are taken from the execution that is recovered."""
+    DECISION_SKIP: _Decision.ValueType  # 5
+    """It does not run, as the case of a conditional that is not taken."""
+
+class Decision(_Decision, metaclass=_DecisionEnumTypeWrapper): ...
+
+DECISION_UNSPECIFIED: Decision.ValueType  # 0
+DECISION_RUN: Decision.ValueType  # 1
+"""It runs."""
+DECISION_HIT: Decision.ValueType  # 2
+"""The cache has its outputs."""
+DECISION_WAIT: Decision.ValueType  # 3
+"""It can't be told before nodes that run have given their outputs."""
+DECISION_RECOVER: Decision.ValueType  # 4
+"""Its outputs are taken from the execution that is recovered."""
+DECISION_SKIP: Decision.ValueType  # 5
+"""It does not run, as the case of a conditional that is not taken."""
+Global___Decision: _TypeAlias = Decision  # noqa: Y015
 
 @_typing.final
 class Execution(_message.Message):
@@ -84,6 +149,11 @@ class Execution(_message.Message):
     STARTED_AT_US_FIELD_NUMBER: _builtins.int
     ENDED_AT_US_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    PARENT_EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    PARENT_NODE_FIELD_NUMBER: _builtins.int
+    RECOVERED_FROM_FIELD_NUMBER: _builtins.int
+    RELAUNCHED_FROM_FIELD_NUMBER: _builtins.int
+    MAX_PARALLELISM_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     project: _builtins.str
     domain: _builtins.str
@@ -96,6 +166,15 @@ class Execution(_message.Message):
     ended_at_us: _builtins.int
     revision: _builtins.int
     """Grows with every change, for watching."""
+    parent_execution_id: _builtins.str
+    """The execution and its node that launched it; empty: none did."""
+    parent_node: _builtins.str
+    recovered_from: _builtins.str
+    """The execution that it recovers; empty: none."""
+    relaunched_from: _builtins.str
+    """The execution whose inputs it has, when it was relaunched or recovered; empty: they were given."""
+    max_parallelism: _builtins.int
+    """Nodes of it that may run at once; 0 is no limit."""
     @_builtins.property
     def launch_plan(self) -> _identifiers_pb2.Identifier: ...
     @_builtins.property
@@ -132,14 +211,97 @@ class Execution(_message.Message):
         started_at_us: _builtins.int = ...,
         ended_at_us: _builtins.int = ...,
         revision: _builtins.int = ...,
+        parent_execution_id: _builtins.str = ...,
+        parent_node: _builtins.str = ...,
+        recovered_from: _builtins.str = ...,
+        relaunched_from: _builtins.str = ...,
+        max_parallelism: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "inputs", b"inputs", "interface", b"interface", "launch_plan", b"launch_plan", "outputs", b"outputs", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_us", b"created_at_us", "domain", b"domain", "ended_at_us", b"ended_at_us", "error", b"error", "id", b"id", "inputs", b"inputs", "interface", b"interface", "launch_plan", b"launch_plan", "outputs", b"outputs", "phase", b"phase", "principal", b"principal", "project", b"project", "revision", b"revision", "started_at_us", b"started_at_us", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_us", b"created_at_us", "domain", b"domain", "ended_at_us", b"ended_at_us", "error", b"error", "id", b"id", "inputs", b"inputs", "interface", b"interface", "launch_plan", b"launch_plan", "max_parallelism", b"max_parallelism", "outputs", b"outputs", "parent_execution_id", b"parent_execution_id", "parent_node", b"parent_node", "phase", b"phase", "principal", b"principal", "project", b"project", "recovered_from", b"recovered_from", "relaunched_from", b"relaunched_from", "revision", b"revision", "started_at_us", b"started_at_us", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Execution: _TypeAlias = Execution  # noqa: Y015
+
+@_typing.final
+class SlotCounts(_message.Message):
+    """How many of a map's slots there are in each phase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    SUCCEEDED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    succeeded: _builtins.int
+    """Of the total; the others wait or run."""
+    failed: _builtins.int
+    skipped: _builtins.int
+    """They will never run."""
+    running: _builtins.int
+    hits: _builtins.int
+    """Of the succeeded, those whose outputs were taken from the cache or another execution."""
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        succeeded: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        skipped: _builtins.int = ...,
+        running: _builtins.int = ...,
+        hits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "hits", b"hits", "running", b"running", "skipped", b"skipped", "succeeded", b"succeeded", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlotCounts: _TypeAlias = SlotCounts  # noqa: Y015
+
+@_typing.final
+class Wait(_message.Message):
+    """What a gate waits for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    TIME_US_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    time_us: _builtins.int
+    """Microseconds since 1970-01-01T00:00:00Z."""
+    prompt: _builtins.str
+    @_builtins.property
+    def signal(self) -> _types_pb2.LiteralType:
+        """A value of this type."""
+
+    @_builtins.property
+    def approval(self) -> _literals_pb2.Literal:
+        """Whether somebody agrees to this."""
+
+    def __init__(
+        self,
+        *,
+        signal: _types_pb2.LiteralType | None = ...,
+        approval: _literals_pb2.Literal | None = ...,
+        time_us: _builtins.int = ...,
+        prompt: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "signal", b"signal", "time_us", b"time_us", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "prompt", b"prompt", "signal", b"signal", "time_us", b"time_us", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_until: _TypeAlias = _typing.Literal["signal", "approval", "time_us"]  # noqa: Y015
+    _WhichOneofArgType_until: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_until) -> _WhichOneofReturnType_until | None: ...
+
+Global___Wait: _TypeAlias = Wait  # noqa: Y015
 
 @_typing.final
 class NodeExecution(_message.Message):
@@ -163,6 +325,15 @@ class NodeExecution(_message.Message):
     PRODUCER_ATTEMPT_FIELD_NUMBER: _builtins.int
     CACHE_KEY_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    CASE_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    CHILD_EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    DECK_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The node's path, as in `prep.train`."""
     task: _builtins.str
@@ -186,6 +357,17 @@ class NodeExecution(_message.Message):
     """The key that its outputs are cached under, once the cache was asked; empty when it never was."""
     revision: _builtins.int
     """The execution's revision at this node's last change."""
+    kind: Global___NodeKind.ValueType
+    parent: _builtins.str
+    """The path of the map or of the dynamic task that it is a part of; empty: it is in the workflow."""
+    slot: _builtins.int
+    """Of a map's part: from 0."""
+    case: _builtins.int
+    """Of a branch, once it is decided: the case that runs."""
+    child_execution_id: _builtins.str
+    """Of a launch plan's node: the execution that it launched."""
+    position: _builtins.int
+    """Where it is listed: parts of maps and dynamic tasks come after the workflow's own."""
     @_builtins.property
     def error(self) -> _errors_pb2.ExecutionError: ...
     @_builtins.property
@@ -193,6 +375,18 @@ class NodeExecution(_message.Message):
     @_builtins.property
     def saved(self) -> _catalog_pb2.Usage:
         """On a hit: what it saved, and where the outputs come from."""
+
+    @_builtins.property
+    def slots(self) -> Global___SlotCounts:
+        """Of a map, once it is known how many there are."""
+
+    @_builtins.property
+    def waiting(self) -> Global___Wait:
+        """Of a gate, while it waits."""
+
+    @_builtins.property
+    def deck(self) -> _literals_pb2.Blob:
+        """The report (HTML) of its latest attempt, or the one that came with what the cache had."""
 
     def __init__(
         self,
@@ -215,12 +409,28 @@ class NodeExecution(_message.Message):
         producer_attempt: _builtins.int = ...,
         cache_key: _builtins.str = ...,
         revision: _builtins.int = ...,
+        kind: Global___NodeKind.ValueType = ...,
+        parent: _builtins.str = ...,
+        slot: _builtins.int | None = ...,
+        slots: Global___SlotCounts | None = ...,
+        case: _builtins.int | None = ...,
+        waiting: Global___Wait | None = ...,
+        child_execution_id: _builtins.str = ...,
+        deck: _literals_pb2.Blob | None = ...,
+        position: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outputs", b"outputs", "saved", b"saved"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_case", b"_case", "_slot", b"_slot", "case", b"case", "deck", b"deck", "error", b"error", "outputs", b"outputs", "saved", b"saved", "slot", b"slot", "slots", b"slots", "waiting", b"waiting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache", b"cache", "cache_key", b"cache_key", "cache_reason", b"cache_reason", "ended_at_us", b"ended_at_us", "error", b"error", "id", b"id", "note", b"note", "outputs", b"outputs", "phase", b"phase", "producer_attempt", b"producer_attempt", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "revision", b"revision", "saved", b"saved", "started_at_us", b"started_at_us", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_case", b"_case", "_slot", b"_slot", "attempts", b"attempts", "cache", b"cache", "cache_key", b"cache_key", "cache_reason", b"cache_reason", "case", b"case", "child_execution_id", b"child_execution_id", "deck", b"deck", "ended_at_us", b"ended_at_us", "error", b"error", "id", b"id", "kind", b"kind", "note", b"note", "outputs", b"outputs", "parent", b"parent", "phase", b"phase", "position", b"position", "producer_attempt", b"producer_attempt", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "revision", b"revision", "saved", b"saved", "slot", b"slot", "slots", b"slots", "started_at_us", b"started_at_us", "task", b"task", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__case: _TypeAlias = _typing.Literal["case"]  # noqa: Y015
+    _WhichOneofArgType__case: _TypeAlias = _typing.Literal["_case", b"_case"]  # noqa: Y015
+    _WhichOneofReturnType__slot: _TypeAlias = _typing.Literal["slot"]  # noqa: Y015
+    _WhichOneofArgType__slot: _TypeAlias = _typing.Literal["_slot", b"_slot"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__case) -> _WhichOneofReturnType__case | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__slot) -> _WhichOneofReturnType__slot | None: ...
 
 Global___NodeExecution: _TypeAlias = NodeExecution  # noqa: Y015
 
@@ -233,6 +443,7 @@ class CreateExecutionRequest(_message.Message):
     INPUTS_JSON_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     OVERWRITE_CACHE_FIELD_NUMBER: _builtins.int
+    MAX_PARALLELISM_FIELD_NUMBER: _builtins.int
     inputs_json: _builtins.str
     """Plain JSON values by name (an object's text), converted by the launch plan's interface; a name may be given in one
     of the two only.
@@ -240,6 +451,10 @@ class CreateExecutionRequest(_message.Message):
     id: _builtins.str
     """Chosen by the client so that a repeated call launches once; a DNS label of at most 63 characters. Empty: chosen by
     the server.
+    """
+    max_parallelism: _builtins.int
+    """Nodes of it that may run at once; 0 is no limit. The launch plan's and the project's limits are for all their
+    executions together.
     """
     @_builtins.property
     def launch_plan(self) -> _identifiers_pb2.Identifier:
@@ -261,14 +476,363 @@ class CreateExecutionRequest(_message.Message):
         inputs_json: _builtins.str = ...,
         id: _builtins.str = ...,
         overwrite_cache: _abc.Iterable[_builtins.str] | None = ...,
+        max_parallelism: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "launch_plan", b"launch_plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "inputs", b"inputs", "inputs_json", b"inputs_json", "launch_plan", b"launch_plan", "overwrite_cache", b"overwrite_cache"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "inputs", b"inputs", "inputs_json", b"inputs_json", "launch_plan", b"launch_plan", "max_parallelism", b"max_parallelism", "overwrite_cache", b"overwrite_cache"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateExecutionRequest: _TypeAlias = CreateExecutionRequest  # noqa: Y015
+
+@_typing.final
+class PlanExecutionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAUNCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def launch(self) -> Global___CreateExecutionRequest:
+        """As it would be launched; its id is not looked at."""
+
+    def __init__(
+        self,
+        *,
+        launch: Global___CreateExecutionRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["launch", b"launch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["launch", b"launch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanExecutionRequest: _TypeAlias = PlanExecutionRequest  # noqa: Y015
+
+@_typing.final
+class PlanExecutionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    INTERFACE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedNode]:
+        """In the order in which they can run. Of a map also its slots are told, where they are known and not all alike."""
+
+    @_builtins.property
+    def interface(self) -> _interface_pb2.Interface: ...
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[Global___PlannedNode] | None = ...,
+        interface: _interface_pb2.Interface | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface", b"interface", "nodes", b"nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanExecutionResponse: _TypeAlias = PlanExecutionResponse  # noqa: Y015
+
+@_typing.final
+class PlannedNode(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CACHE_KEY_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    PRODUCER_EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    PRODUCER_NODE_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    task: _builtins.str
+    """The task's full name; of other nodes empty."""
+    kind: Global___NodeKind.ValueType
+    decision: Global___Decision.ValueType
+    reason: _builtins.str
+    """Why, for people: `the code of train changed`, `after ingest`."""
+    cache_key: _builtins.str
+    producer_execution_id: _builtins.str
+    """On HIT and RECOVER: who made what is taken."""
+    producer_node: _builtins.str
+    @_builtins.property
+    def usage(self) -> _catalog_pb2.Usage:
+        """What it took the last times on average: of a hit what is saved. Unset: it never ran."""
+
+    @_builtins.property
+    def slots(self) -> Global___SlotCounts:
+        """Of a map: of `total`, `hits` are taken from the cache, the others run."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        task: _builtins.str = ...,
+        kind: Global___NodeKind.ValueType = ...,
+        decision: Global___Decision.ValueType = ...,
+        reason: _builtins.str = ...,
+        cache_key: _builtins.str = ...,
+        usage: _catalog_pb2.Usage | None = ...,
+        producer_execution_id: _builtins.str = ...,
+        producer_node: _builtins.str = ...,
+        slots: Global___SlotCounts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["slots", b"slots", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "decision", b"decision", "id", b"id", "kind", b"kind", "producer_execution_id", b"producer_execution_id", "producer_node", b"producer_node", "reason", b"reason", "slots", b"slots", "task", b"task", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedNode: _TypeAlias = PlannedNode  # noqa: Y015
+
+@_typing.final
+class RelaunchExecutionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    OVERWRITE_CACHE_FIELD_NUMBER: _builtins.int
+    MAX_PARALLELISM_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    id: _builtins.str
+    """As CreateExecutionRequest."""
+    max_parallelism: _builtins.int
+    @_builtins.property
+    def overwrite_cache(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        id: _builtins.str = ...,
+        overwrite_cache: _abc.Iterable[_builtins.str] | None = ...,
+        max_parallelism: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "id", b"id", "max_parallelism", b"max_parallelism", "overwrite_cache", b"overwrite_cache"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelaunchExecutionRequest: _TypeAlias = RelaunchExecutionRequest  # noqa: Y015
+
+@_typing.final
+class RelaunchExecutionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def execution(self) -> Global___Execution: ...
+    def __init__(
+        self,
+        *,
+        execution: Global___Execution | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelaunchExecutionResponse: _TypeAlias = RelaunchExecutionResponse  # noqa: Y015
+
+@_typing.final
+class RecoverExecutionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    INPUTS_JSON_FIELD_NUMBER: _builtins.int
+    RERUN_FIELD_NUMBER: _builtins.int
+    MAX_PARALLELISM_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """One that has ended."""
+    id: _builtins.str
+    """As CreateExecutionRequest."""
+    version: _builtins.str
+    """Of the launch plan; empty: the same."""
+    inputs_json: _builtins.str
+    max_parallelism: _builtins.int
+    dry_run: _builtins.bool
+    """Only say what would be reused."""
+    @_builtins.property
+    def inputs(self) -> _literals_pb2.LiteralMap:
+        """In the place of the inputs of those names; the other inputs are the same."""
+
+    @_builtins.property
+    def rerun(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nodes that run again even though they succeeded."""
+
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        id: _builtins.str = ...,
+        version: _builtins.str = ...,
+        inputs: _literals_pb2.LiteralMap | None = ...,
+        inputs_json: _builtins.str = ...,
+        rerun: _abc.Iterable[_builtins.str] | None = ...,
+        max_parallelism: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "execution_id", b"execution_id", "id", b"id", "inputs", b"inputs", "inputs_json", b"inputs_json", "max_parallelism", b"max_parallelism", "rerun", b"rerun", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoverExecutionRequest: _TypeAlias = RecoverExecutionRequest  # noqa: Y015
+
+@_typing.final
+class RecoverExecutionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def execution(self) -> Global___Execution:
+        """Unset when it was a dry run."""
+
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedNode]: ...
+    def __init__(
+        self,
+        *,
+        execution: Global___Execution | None = ...,
+        nodes: _abc.Iterable[Global___PlannedNode] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "nodes", b"nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecoverExecutionResponse: _TypeAlias = RecoverExecutionResponse  # noqa: Y015
+
+@_typing.final
+class SignalNodeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    VALUE_JSON_FIELD_NUMBER: _builtins.int
+    APPROVED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    node: _builtins.str
+    value_json: _builtins.str
+    """Plain JSON text, converted by the gate's type."""
+    approved: _builtins.bool
+    reason: _builtins.str
+    """Why not, of an approval."""
+    @_builtins.property
+    def value(self) -> _literals_pb2.Literal: ...
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        node: _builtins.str = ...,
+        value: _literals_pb2.Literal | None = ...,
+        value_json: _builtins.str = ...,
+        approved: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "signal", b"signal", "value", b"value", "value_json", b"value_json"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "execution_id", b"execution_id", "node", b"node", "reason", b"reason", "signal", b"signal", "value", b"value", "value_json", b"value_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_signal: _TypeAlias = _typing.Literal["value", "value_json", "approved"]  # noqa: Y015
+    _WhichOneofArgType_signal: _TypeAlias = _typing.Literal["signal", b"signal"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_signal) -> _WhichOneofReturnType_signal | None: ...
+
+Global___SignalNodeRequest: _TypeAlias = SignalNodeRequest  # noqa: Y015
+
+@_typing.final
+class SignalNodeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignalNodeResponse: _TypeAlias = SignalNodeResponse  # noqa: Y015
+
+@_typing.final
+class GetAttemptRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    node: _builtins.str
+    attempt: _builtins.int
+    """From 1; 0 is the latest."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "execution_id", b"execution_id", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAttemptRequest: _TypeAlias = GetAttemptRequest  # noqa: Y015
+
+@_typing.final
+class GetAttemptResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEC_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    BEGUN_AT_US_FIELD_NUMBER: _builtins.int
+    ENDED_AT_US_FIELD_NUMBER: _builtins.int
+    begun_at_us: _builtins.int
+    """Microseconds since 1970-01-01T00:00:00Z; 0 is not yet."""
+    ended_at_us: _builtins.int
+    @_builtins.property
+    def spec(self) -> _attempt_pb2.AttemptSpec: ...
+    @_builtins.property
+    def task(self) -> _tasks_pb2.TaskTemplate:
+        """The task's full template."""
+
+    @_builtins.property
+    def outcome(self) -> _attempt_pb2.Outcome:
+        """Unset: it has none yet."""
+
+    def __init__(
+        self,
+        *,
+        spec: _attempt_pb2.AttemptSpec | None = ...,
+        task: _tasks_pb2.TaskTemplate | None = ...,
+        outcome: _attempt_pb2.Outcome | None = ...,
+        begun_at_us: _builtins.int = ...,
+        ended_at_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "spec", b"spec", "task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begun_at_us", b"begun_at_us", "ended_at_us", b"ended_at_us", "outcome", b"outcome", "spec", b"spec", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAttemptResponse: _TypeAlias = GetAttemptResponse  # noqa: Y015
 
 @_typing.final
 class CreateExecutionResponse(_message.Message):
@@ -401,20 +965,32 @@ class ListNodesRequest(_message.Message):
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    PHASES_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     page_size: _builtins.int
     """At most 1,000; 0 is 100."""
     page_token: _builtins.str
+    parent: _builtins.str
+    """A map or a dynamic task, whose parts are listed. Empty: the workflow's own nodes and those of dynamic tasks; slots
+    of maps are listed by their map's path only.
+    """
+    @_builtins.property
+    def phases(self) -> _containers.RepeatedScalarFieldContainer[Global___Phase.ValueType]:
+        """Empty is all."""
+
     def __init__(
         self,
         *,
         execution_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        parent: _builtins.str = ...,
+        phases: _abc.Iterable[Global___Phase.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "phases", b"phases"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -451,15 +1027,19 @@ class WatchExecutionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
+    slots: _builtins.bool
+    """Tell of the slots of maps too, not only of their counts."""
     def __init__(
         self,
         *,
         execution_id: _builtins.str = ...,
+        slots: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,31 @@ class ExecutionsStub:
                 request_serializer=typedflow_dot_v1_dot_executions__pb2.AbortExecutionRequest.SerializeToString,
                 response_deserializer=typedflow_dot_v1_dot_executions__pb2.AbortExecutionResponse.FromString,
                 _registered_method=True)
+        self.PlanExecution = channel.unary_unary(
+                '/typedflow.v1.Executions/PlanExecution',
+                request_serializer=typedflow_dot_v1_dot_executions__pb2.PlanExecutionRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_executions__pb2.PlanExecutionResponse.FromString,
+                _registered_method=True)
+        self.RelaunchExecution = channel.unary_unary(
+                '/typedflow.v1.Executions/RelaunchExecution',
+                request_serializer=typedflow_dot_v1_dot_executions__pb2.RelaunchExecutionRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_executions__pb2.RelaunchExecutionResponse.FromString,
+                _registered_method=True)
+        self.RecoverExecution = channel.unary_unary(
+                '/typedflow.v1.Executions/RecoverExecution',
+                request_serializer=typedflow_dot_v1_dot_executions__pb2.RecoverExecutionRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_executions__pb2.RecoverExecutionResponse.FromString,
+                _registered_method=True)
+        self.SignalNode = channel.unary_unary(
+                '/typedflow.v1.Executions/SignalNode',
+                request_serializer=typedflow_dot_v1_dot_executions__pb2.SignalNodeRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_executions__pb2.SignalNodeResponse.FromString,
+                _registered_method=True)
+        self.GetAttempt = channel.unary_unary(
+                '/typedflow.v1.Executions/GetAttempt',
+                request_serializer=typedflow_dot_v1_dot_executions__pb2.GetAttemptRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_executions__pb2.GetAttemptResponse.FromString,
+                _registered_method=True)
         self.ReadLogs = channel.unary_stream(
                 '/typedflow.v1.Executions/ReadLogs',
                 request_serializer=typedflow_dot_v1_dot_executions__pb2.ReadLogsRequest.SerializeToString,
@@ -114,6 +139,41 @@ class ExecutionsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanExecution(self, request, context):
+        """What a launch would do, node by node; launches nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RelaunchExecution(self, request, context):
+        """Launches again what was launched, with the same inputs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecoverExecution(self, request, context):
+        """Launches again, but takes the nodes that succeeded as they are, wherever their keys are still the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignalNode(self, request, context):
+        """Says something to a gate; it may be said before the gate is reached. Repeating it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAttempt(self, request, context):
+        """One attempt: what it was told, and what became of it. Nothing Sensitive is in it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadLogs(self, request, context):
         """The log of one attempt, in chunks.
         """
@@ -153,6 +213,31 @@ def add_ExecutionsServicer_to_server(servicer, server):
                     servicer.AbortExecution,
                     request_deserializer=typedflow_dot_v1_dot_executions__pb2.AbortExecutionRequest.FromString,
                     response_serializer=typedflow_dot_v1_dot_executions__pb2.AbortExecutionResponse.SerializeToString,
+            ),
+            'PlanExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanExecution,
+                    request_deserializer=typedflow_dot_v1_dot_executions__pb2.PlanExecutionRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_executions__pb2.PlanExecutionResponse.SerializeToString,
+            ),
+            'RelaunchExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.RelaunchExecution,
+                    request_deserializer=typedflow_dot_v1_dot_executions__pb2.RelaunchExecutionRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_executions__pb2.RelaunchExecutionResponse.SerializeToString,
+            ),
+            'RecoverExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecoverExecution,
+                    request_deserializer=typedflow_dot_v1_dot_executions__pb2.RecoverExecutionRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_executions__pb2.RecoverExecutionResponse.SerializeToString,
+            ),
+            'SignalNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignalNode,
+                    request_deserializer=typedflow_dot_v1_dot_executions__pb2.SignalNodeRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_executions__pb2.SignalNodeResponse.SerializeToString,
+            ),
+            'GetAttempt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAttempt,
+                    request_deserializer=typedflow_dot_v1_dot_executions__pb2.GetAttemptRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_executions__pb2.GetAttemptResponse.SerializeToString,
             ),
             'ReadLogs': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadLogs,
@@ -323,6 +408,141 @@ class Executions:
             '/typedflow.v1.Executions/AbortExecution',
             typedflow_dot_v1_dot_executions__pb2.AbortExecutionRequest.SerializeToString,
             typedflow_dot_v1_dot_executions__pb2.AbortExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Executions/PlanExecution',
+            typedflow_dot_v1_dot_executions__pb2.PlanExecutionRequest.SerializeToString,
+            typedflow_dot_v1_dot_executions__pb2.PlanExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RelaunchExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Executions/RelaunchExecution',
+            typedflow_dot_v1_dot_executions__pb2.RelaunchExecutionRequest.SerializeToString,
+            typedflow_dot_v1_dot_executions__pb2.RelaunchExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecoverExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Executions/RecoverExecution',
+            typedflow_dot_v1_dot_executions__pb2.RecoverExecutionRequest.SerializeToString,
+            typedflow_dot_v1_dot_executions__pb2.RecoverExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignalNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Executions/SignalNode',
+            typedflow_dot_v1_dot_executions__pb2.SignalNodeRequest.SerializeToString,
+            typedflow_dot_v1_dot_executions__pb2.SignalNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAttempt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Executions/GetAttempt',
+            typedflow_dot_v1_dot_executions__pb2.GetAttemptRequest.SerializeToString,
+            typedflow_dot_v1_dot_executions__pb2.GetAttemptResponse.FromString,
             options,
             channel_credentials,
             insecure,

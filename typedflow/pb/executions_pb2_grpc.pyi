@@ -41,6 +41,16 @@ class ExecutionsStub:
     """The execution and its nodes as they are, then every change; ends when the execution has ended."""
     AbortExecution: _grpc.UnaryUnaryMultiCallable[_executions_pb2.AbortExecutionRequest, _executions_pb2.AbortExecutionResponse]
     """Asks for it; the execution is ABORTED once nothing of it runs any more. Aborting an ended one changes nothing."""
+    PlanExecution: _grpc.UnaryUnaryMultiCallable[_executions_pb2.PlanExecutionRequest, _executions_pb2.PlanExecutionResponse]
+    """What a launch would do, node by node; launches nothing."""
+    RelaunchExecution: _grpc.UnaryUnaryMultiCallable[_executions_pb2.RelaunchExecutionRequest, _executions_pb2.RelaunchExecutionResponse]
+    """Launches again what was launched, with the same inputs."""
+    RecoverExecution: _grpc.UnaryUnaryMultiCallable[_executions_pb2.RecoverExecutionRequest, _executions_pb2.RecoverExecutionResponse]
+    """Launches again, but takes the nodes that succeeded as they are, wherever their keys are still the same."""
+    SignalNode: _grpc.UnaryUnaryMultiCallable[_executions_pb2.SignalNodeRequest, _executions_pb2.SignalNodeResponse]
+    """Says something to a gate; it may be said before the gate is reached. Repeating it changes nothing."""
+    GetAttempt: _grpc.UnaryUnaryMultiCallable[_executions_pb2.GetAttemptRequest, _executions_pb2.GetAttemptResponse]
+    """One attempt: what it was told, and what became of it. Nothing Sensitive is in it."""
     ReadLogs: _grpc.UnaryStreamMultiCallable[_executions_pb2.ReadLogsRequest, _executions_pb2.ReadLogsResponse]
     """The log of one attempt, in chunks."""
 
@@ -57,6 +67,16 @@ class ExecutionsAsyncStub(ExecutionsStub):
     """The execution and its nodes as they are, then every change; ends when the execution has ended."""
     AbortExecution: _aio.UnaryUnaryMultiCallable[_executions_pb2.AbortExecutionRequest, _executions_pb2.AbortExecutionResponse]  # type: ignore[assignment]
     """Asks for it; the execution is ABORTED once nothing of it runs any more. Aborting an ended one changes nothing."""
+    PlanExecution: _aio.UnaryUnaryMultiCallable[_executions_pb2.PlanExecutionRequest, _executions_pb2.PlanExecutionResponse]  # type: ignore[assignment]
+    """What a launch would do, node by node; launches nothing."""
+    RelaunchExecution: _aio.UnaryUnaryMultiCallable[_executions_pb2.RelaunchExecutionRequest, _executions_pb2.RelaunchExecutionResponse]  # type: ignore[assignment]
+    """Launches again what was launched, with the same inputs."""
+    RecoverExecution: _aio.UnaryUnaryMultiCallable[_executions_pb2.RecoverExecutionRequest, _executions_pb2.RecoverExecutionResponse]  # type: ignore[assignment]
+    """Launches again, but takes the nodes that succeeded as they are, wherever their keys are still the same."""
+    SignalNode: _aio.UnaryUnaryMultiCallable[_executions_pb2.SignalNodeRequest, _executions_pb2.SignalNodeResponse]  # type: ignore[assignment]
+    """Says something to a gate; it may be said before the gate is reached. Repeating it changes nothing."""
+    GetAttempt: _aio.UnaryUnaryMultiCallable[_executions_pb2.GetAttemptRequest, _executions_pb2.GetAttemptResponse]  # type: ignore[assignment]
+    """One attempt: what it was told, and what became of it. Nothing Sensitive is in it."""
     ReadLogs: _aio.UnaryStreamMultiCallable[_executions_pb2.ReadLogsRequest, _executions_pb2.ReadLogsResponse]  # type: ignore[assignment]
     """The log of one attempt, in chunks."""
 
@@ -106,6 +126,46 @@ class ExecutionsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_executions_pb2.AbortExecutionResponse, _abc.Awaitable[_executions_pb2.AbortExecutionResponse]]:
         """Asks for it; the execution is ABORTED once nothing of it runs any more. Aborting an ended one changes nothing."""
+
+    @_abc_1.abstractmethod
+    def PlanExecution(
+        self,
+        request: _executions_pb2.PlanExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executions_pb2.PlanExecutionResponse, _abc.Awaitable[_executions_pb2.PlanExecutionResponse]]:
+        """What a launch would do, node by node; launches nothing."""
+
+    @_abc_1.abstractmethod
+    def RelaunchExecution(
+        self,
+        request: _executions_pb2.RelaunchExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executions_pb2.RelaunchExecutionResponse, _abc.Awaitable[_executions_pb2.RelaunchExecutionResponse]]:
+        """Launches again what was launched, with the same inputs."""
+
+    @_abc_1.abstractmethod
+    def RecoverExecution(
+        self,
+        request: _executions_pb2.RecoverExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executions_pb2.RecoverExecutionResponse, _abc.Awaitable[_executions_pb2.RecoverExecutionResponse]]:
+        """Launches again, but takes the nodes that succeeded as they are, wherever their keys are still the same."""
+
+    @_abc_1.abstractmethod
+    def SignalNode(
+        self,
+        request: _executions_pb2.SignalNodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executions_pb2.SignalNodeResponse, _abc.Awaitable[_executions_pb2.SignalNodeResponse]]:
+        """Says something to a gate; it may be said before the gate is reached. Repeating it changes nothing."""
+
+    @_abc_1.abstractmethod
+    def GetAttempt(
+        self,
+        request: _executions_pb2.GetAttemptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executions_pb2.GetAttemptResponse, _abc.Awaitable[_executions_pb2.GetAttemptResponse]]:
+        """One attempt: what it was told, and what became of it. Nothing Sensitive is in it."""
 
     @_abc_1.abstractmethod
     def ReadLogs(

@@ -34,7 +34,7 @@ class LaunchPlanTemplate(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     SCHEDULE_FIELD_NUMBER: _builtins.int
     max_parallelism: _builtins.int
-    """Nodes of one execution that may run at once; 0 is no limit of its own."""
+    """Attempts that may run at once, in all executions of the launch plan together; 0 is no limit."""
     description: _builtins.str
     @_builtins.property
     def id(self) -> _identifiers_pb2.Identifier: ...

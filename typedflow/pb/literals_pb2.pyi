@@ -49,6 +49,7 @@ class Literal(_message.Message):
     DIRECTORY_FIELD_NUMBER: _builtins.int
     ARRAY_FIELD_NUMBER: _builtins.int
     STREAM_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
     boolean: _builtins.bool
     integer: _builtins.int
     float: _builtins.float
@@ -60,6 +61,8 @@ class Literal(_message.Message):
     """Microseconds."""
     decimal: _builtins.str
     """As Python's `str(Decimal)` writes it: exponent, sign and payload are kept."""
+    content: _builtins.str
+    """What the author's own function says that the value means (HashMethod), in the place of its digest; mostly empty."""
     @_builtins.property
     def none(self) -> Global____r_None: ...
     @_builtins.property
@@ -109,10 +112,11 @@ class Literal(_message.Message):
         directory: Global___Directory | None = ...,
         array: Global___Array | None = ...,
         stream: Global___Stream | None = ...,
+        content: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["array", b"array", "boolean", b"boolean", "bytes", b"bytes", "date", b"date", "datetime", b"datetime", "decimal", b"decimal", "dict", b"dict", "directory", b"directory", "duration", b"duration", "file", b"file", "float", b"float", "frame", b"frame", "integer", b"integer", "list", b"list", "none", b"none", "offloaded", b"offloaded", "record", b"record", "stream", b"stream", "string", b"string", "union", b"union", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["array", b"array", "boolean", b"boolean", "bytes", b"bytes", "date", b"date", "datetime", b"datetime", "decimal", b"decimal", "dict", b"dict", "directory", b"directory", "duration", b"duration", "file", b"file", "float", b"float", "frame", b"frame", "integer", b"integer", "list", b"list", "none", b"none", "offloaded", b"offloaded", "record", b"record", "stream", b"stream", "string", b"string", "union", b"union", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["array", b"array", "boolean", b"boolean", "bytes", b"bytes", "content", b"content", "date", b"date", "datetime", b"datetime", "decimal", b"decimal", "dict", b"dict", "directory", b"directory", "duration", b"duration", "file", b"file", "float", b"float", "frame", b"frame", "integer", b"integer", "list", b"list", "none", b"none", "offloaded", b"offloaded", "record", b"record", "stream", b"stream", "string", b"string", "union", b"union", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["none", "boolean", "integer", "float", "string", "datetime", "list", "union", "record", "file", "frame", "offloaded", "bytes", "date", "duration", "decimal", "dict", "directory", "array", "stream"]  # noqa: Y015
     _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015

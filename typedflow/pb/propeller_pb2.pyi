@@ -9,9 +9,11 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from typedflow.pb import attempt_pb2 as _attempt_pb2
+from typedflow.pb import catalog_pb2 as _catalog_pb2
 from typedflow.pb import errors_pb2 as _errors_pb2
 from typedflow.pb import events_pb2 as _events_pb2
 from typedflow.pb import executions_pb2 as _executions_pb2
+from typedflow.pb import identifiers_pb2 as _identifiers_pb2
 from typedflow.pb import literals_pb2 as _literals_pb2
 from typedflow.pb import workflows_pb2 as _workflows_pb2
 import builtins as _builtins
@@ -47,6 +49,223 @@ COMMIT_STATUS_CONFLICT: CommitStatus.ValueType  # 2
 COMMIT_STATUS_FENCED: CommitStatus.ValueType  # 3
 """The lease is another's: drop the execution."""
 Global___CommitStatus: _TypeAlias = CommitStatus  # noqa: Y015
+
+@_typing.final
+class CheckCacheRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheQuestion]: ...
+    def __init__(
+        self,
+        *,
+        questions: _abc.Iterable[Global___CacheQuestion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckCacheRequest: _TypeAlias = CheckCacheRequest  # noqa: Y015
+
+@_typing.final
+class CacheQuestion(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    SERIALIZE_FIELD_NUMBER: _builtins.int
+    MAX_AGE_MS_FIELD_NUMBER: _builtins.int
+    RECOVER_FROM_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    node: _builtins.str
+    key: _builtins.str
+    cached: _builtins.bool
+    """The task is cached; else only the recovered execution is asked."""
+    serialize: _builtins.bool
+    """Of the options: one at a time makes an entry."""
+    max_age_ms: _builtins.int
+    """As CachePolicy.max_age_ms."""
+    recover_from: _builtins.str
+    """The execution that is recovered; empty: none."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        node: _builtins.str = ...,
+        key: _builtins.str = ...,
+        cached: _builtins.bool = ...,
+        serialize: _builtins.bool = ...,
+        max_age_ms: _builtins.int = ...,
+        recover_from: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "execution_id", b"execution_id", "key", b"key", "max_age_ms", b"max_age_ms", "node", b"node", "recover_from", b"recover_from", "serialize", b"serialize"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheQuestion: _TypeAlias = CacheQuestion  # noqa: Y015
+
+@_typing.final
+class CheckCacheResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheAnswer]: ...
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___CacheAnswer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckCacheResponse: _TypeAlias = CheckCacheResponse  # noqa: Y015
+
+@_typing.final
+class CacheAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    RECOVERED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    HOLDER_EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    HOLDER_NODE_FIELD_NUMBER: _builtins.int
+    recovered: _builtins.bool
+    """It is from the recovered execution."""
+    reason: _builtins.str
+    """Why there is none: `absent`, `stale` (what it points at is gone), `expired`."""
+    wait: _builtins.bool
+    """Another node makes the entry, and it is to be waited for."""
+    holder_execution_id: _builtins.str
+    holder_node: _builtins.str
+    @_builtins.property
+    def entry(self) -> _catalog_pb2.CatalogEntry:
+        """Unset: there is none that may be used."""
+
+    def __init__(
+        self,
+        *,
+        entry: _catalog_pb2.CatalogEntry | None = ...,
+        recovered: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        wait: _builtins.bool = ...,
+        holder_execution_id: _builtins.str = ...,
+        holder_node: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "holder_execution_id", b"holder_execution_id", "holder_node", b"holder_node", "reason", b"reason", "recovered", b"recovered", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheAnswer: _TypeAlias = CacheAnswer  # noqa: Y015
+
+@_typing.final
+class LaunchChildRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    LAUNCH_PLAN_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    epoch: _builtins.int
+    """Of the lease."""
+    node: _builtins.str
+    @_builtins.property
+    def launch_plan(self) -> _identifiers_pb2.Identifier: ...
+    @_builtins.property
+    def inputs(self) -> _literals_pb2.LiteralMap: ...
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        node: _builtins.str = ...,
+        launch_plan: _identifiers_pb2.Identifier | None = ...,
+        inputs: _literals_pb2.LiteralMap | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "launch_plan", b"launch_plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "execution_id", b"execution_id", "inputs", b"inputs", "launch_plan", b"launch_plan", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LaunchChildRequest: _TypeAlias = LaunchChildRequest  # noqa: Y015
+
+@_typing.final
+class LaunchChildResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LaunchChildResponse: _TypeAlias = LaunchChildResponse  # noqa: Y015
+
+@_typing.final
+class AbortChildRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    epoch: _builtins.int
+    node: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        node: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "execution_id", b"execution_id", "node", b"node", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbortChildRequest: _TypeAlias = AbortChildRequest  # noqa: Y015
+
+@_typing.final
+class AbortChildResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbortChildResponse: _TypeAlias = AbortChildResponse  # noqa: Y015
 
 @_typing.final
 class WorkRequest(_message.Message):
@@ -374,6 +593,8 @@ class ExecutionCommit(_message.Message):
     NODES_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    DYNAMIC_OUTPUTS_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     epoch: _builtins.int
     expected_version: _builtins.int
@@ -396,6 +617,14 @@ class ExecutionCommit(_message.Message):
     def status(self) -> Global___ExecutionStatus:
         """Set when the execution itself changed."""
 
+    @_builtins.property
+    def places(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlaceRequest]:
+        """Attempts that wait for a place under the caps that are wider than the execution. PlaceGranted comes through the inbox."""
+
+    @_builtins.property
+    def dynamic_outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___DynamicOutputs]:
+        """What dynamic tasks gave in the end, for the cache."""
+
     def __init__(
         self,
         *,
@@ -407,14 +636,64 @@ class ExecutionCommit(_message.Message):
         nodes: _abc.Iterable[_executions_pb2.NodeExecution] | None = ...,
         attempts: _abc.Iterable[_attempt_pb2.AttemptSpec] | None = ...,
         status: Global___ExecutionStatus | None = ...,
+        places: _abc.Iterable[Global___PlaceRequest] | None = ...,
+        dynamic_outputs: _abc.Iterable[Global___DynamicOutputs] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "consumed", b"consumed", "epoch", b"epoch", "events", b"events", "execution_id", b"execution_id", "expected_version", b"expected_version", "nodes", b"nodes", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "consumed", b"consumed", "dynamic_outputs", b"dynamic_outputs", "epoch", b"epoch", "events", b"events", "execution_id", b"execution_id", "expected_version", b"expected_version", "nodes", b"nodes", "places", b"places", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExecutionCommit: _TypeAlias = ExecutionCommit  # noqa: Y015
+
+@_typing.final
+class PlaceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaceRequest: _TypeAlias = PlaceRequest  # noqa: Y015
+
+@_typing.final
+class DynamicOutputs(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    attempt: _builtins.int
+    @_builtins.property
+    def outputs(self) -> _literals_pb2.LiteralMap: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        outputs: _literals_pb2.LiteralMap | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outputs", b"outputs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "node", b"node", "outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DynamicOutputs: _TypeAlias = DynamicOutputs  # noqa: Y015
 
 @_typing.final
 class ExecutionStatus(_message.Message):
@@ -521,10 +800,15 @@ class LoadResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WORKFLOW_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def workflow(self) -> _workflows_pb2.CompiledWorkflow:
-        """On the first message."""
+        """On the first message, without its nodes."""
+
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[_workflows_pb2.Node]:
+        """They follow, in order, about 1 MiB a message."""
 
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.Event]:
@@ -534,11 +818,12 @@ class LoadResponse(_message.Message):
         self,
         *,
         workflow: _workflows_pb2.CompiledWorkflow | None = ...,
+        nodes: _abc.Iterable[_workflows_pb2.Node] | None = ...,
         events: _abc.Iterable[_events_pb2.Event] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "nodes", b"nodes", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

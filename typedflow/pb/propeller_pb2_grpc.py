@@ -45,6 +45,21 @@ class PropellerStub:
                 request_serializer=typedflow_dot_v1_dot_propeller__pb2.LoadRequest.SerializeToString,
                 response_deserializer=typedflow_dot_v1_dot_propeller__pb2.LoadResponse.FromString,
                 _registered_method=True)
+        self.CheckCache = channel.unary_unary(
+                '/typedflow.v1.Propeller/CheckCache',
+                request_serializer=typedflow_dot_v1_dot_propeller__pb2.CheckCacheRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_propeller__pb2.CheckCacheResponse.FromString,
+                _registered_method=True)
+        self.LaunchChild = channel.unary_unary(
+                '/typedflow.v1.Propeller/LaunchChild',
+                request_serializer=typedflow_dot_v1_dot_propeller__pb2.LaunchChildRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_propeller__pb2.LaunchChildResponse.FromString,
+                _registered_method=True)
+        self.AbortChild = channel.unary_unary(
+                '/typedflow.v1.Propeller/AbortChild',
+                request_serializer=typedflow_dot_v1_dot_propeller__pb2.AbortChildRequest.SerializeToString,
+                response_deserializer=typedflow_dot_v1_dot_propeller__pb2.AbortChildResponse.FromString,
+                _registered_method=True)
 
 
 class PropellerServicer:
@@ -65,6 +80,28 @@ class PropellerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckCache(self, request, context):
+        """What the cache (and a recovered execution) has for nodes that are ready; an answer for each, in the order asked. It may
+        also be that another node makes an entry just now: then the same is asked again until that one has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LaunchChild(self, request, context):
+        """Launches the execution that a node stands for; repeated, it is the same. ChildEnded comes through the inbox.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbortChild(self, request, context):
+        """Asks for its end; ChildEnded comes all the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PropellerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +114,21 @@ def add_PropellerServicer_to_server(servicer, server):
                     servicer.Load,
                     request_deserializer=typedflow_dot_v1_dot_propeller__pb2.LoadRequest.FromString,
                     response_serializer=typedflow_dot_v1_dot_propeller__pb2.LoadResponse.SerializeToString,
+            ),
+            'CheckCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckCache,
+                    request_deserializer=typedflow_dot_v1_dot_propeller__pb2.CheckCacheRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_propeller__pb2.CheckCacheResponse.SerializeToString,
+            ),
+            'LaunchChild': grpc.unary_unary_rpc_method_handler(
+                    servicer.LaunchChild,
+                    request_deserializer=typedflow_dot_v1_dot_propeller__pb2.LaunchChildRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_propeller__pb2.LaunchChildResponse.SerializeToString,
+            ),
+            'AbortChild': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbortChild,
+                    request_deserializer=typedflow_dot_v1_dot_propeller__pb2.AbortChildRequest.FromString,
+                    response_serializer=typedflow_dot_v1_dot_propeller__pb2.AbortChildResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +186,87 @@ class Propeller:
             '/typedflow.v1.Propeller/Load',
             typedflow_dot_v1_dot_propeller__pb2.LoadRequest.SerializeToString,
             typedflow_dot_v1_dot_propeller__pb2.LoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Propeller/CheckCache',
+            typedflow_dot_v1_dot_propeller__pb2.CheckCacheRequest.SerializeToString,
+            typedflow_dot_v1_dot_propeller__pb2.CheckCacheResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LaunchChild(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Propeller/LaunchChild',
+            typedflow_dot_v1_dot_propeller__pb2.LaunchChildRequest.SerializeToString,
+            typedflow_dot_v1_dot_propeller__pb2.LaunchChildResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbortChild(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/typedflow.v1.Propeller/AbortChild',
+            typedflow_dot_v1_dot_propeller__pb2.AbortChildRequest.SerializeToString,
+            typedflow_dot_v1_dot_propeller__pb2.AbortChildResponse.FromString,
             options,
             channel_credentials,
             insecure,

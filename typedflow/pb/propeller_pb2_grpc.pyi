@@ -37,6 +37,14 @@ class PropellerStub:
     """Up: who it is, heartbeats, commits, log chunks. Down: claims, inbox rows, answers to commits, wishes for logs."""
     Load: _grpc.UnaryStreamMultiCallable[_propeller_pb2.LoadRequest, _propeller_pb2.LoadResponse]
     """Everything needed to go on with an execution: the compiled workflow, then the journal in order."""
+    CheckCache: _grpc.UnaryUnaryMultiCallable[_propeller_pb2.CheckCacheRequest, _propeller_pb2.CheckCacheResponse]
+    """What the cache (and a recovered execution) has for nodes that are ready; an answer for each, in the order asked. It may
+    also be that another node makes an entry just now: then the same is asked again until that one has ended.
+    """
+    LaunchChild: _grpc.UnaryUnaryMultiCallable[_propeller_pb2.LaunchChildRequest, _propeller_pb2.LaunchChildResponse]
+    """Launches the execution that a node stands for; repeated, it is the same. ChildEnded comes through the inbox."""
+    AbortChild: _grpc.UnaryUnaryMultiCallable[_propeller_pb2.AbortChildRequest, _propeller_pb2.AbortChildResponse]
+    """Asks for its end; ChildEnded comes all the same."""
 
 @_typing.type_check_only
 class PropellerAsyncStub(PropellerStub):
@@ -47,6 +55,14 @@ class PropellerAsyncStub(PropellerStub):
     """Up: who it is, heartbeats, commits, log chunks. Down: claims, inbox rows, answers to commits, wishes for logs."""
     Load: _aio.UnaryStreamMultiCallable[_propeller_pb2.LoadRequest, _propeller_pb2.LoadResponse]  # type: ignore[assignment]
     """Everything needed to go on with an execution: the compiled workflow, then the journal in order."""
+    CheckCache: _aio.UnaryUnaryMultiCallable[_propeller_pb2.CheckCacheRequest, _propeller_pb2.CheckCacheResponse]  # type: ignore[assignment]
+    """What the cache (and a recovered execution) has for nodes that are ready; an answer for each, in the order asked. It may
+    also be that another node makes an entry just now: then the same is asked again until that one has ended.
+    """
+    LaunchChild: _aio.UnaryUnaryMultiCallable[_propeller_pb2.LaunchChildRequest, _propeller_pb2.LaunchChildResponse]  # type: ignore[assignment]
+    """Launches the execution that a node stands for; repeated, it is the same. ChildEnded comes through the inbox."""
+    AbortChild: _aio.UnaryUnaryMultiCallable[_propeller_pb2.AbortChildRequest, _propeller_pb2.AbortChildResponse]  # type: ignore[assignment]
+    """Asks for its end; ChildEnded comes all the same."""
 
 class PropellerServicer(metaclass=_abc_1.ABCMeta):
     """What a propeller needs of admin. The propeller dials; admin never does."""
@@ -66,5 +82,31 @@ class PropellerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_propeller_pb2.LoadResponse], _abc.AsyncIterator[_propeller_pb2.LoadResponse]]:
         """Everything needed to go on with an execution: the compiled workflow, then the journal in order."""
+
+    @_abc_1.abstractmethod
+    def CheckCache(
+        self,
+        request: _propeller_pb2.CheckCacheRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_propeller_pb2.CheckCacheResponse, _abc.Awaitable[_propeller_pb2.CheckCacheResponse]]:
+        """What the cache (and a recovered execution) has for nodes that are ready; an answer for each, in the order asked. It may
+        also be that another node makes an entry just now: then the same is asked again until that one has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def LaunchChild(
+        self,
+        request: _propeller_pb2.LaunchChildRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_propeller_pb2.LaunchChildResponse, _abc.Awaitable[_propeller_pb2.LaunchChildResponse]]:
+        """Launches the execution that a node stands for; repeated, it is the same. ChildEnded comes through the inbox."""
+
+    @_abc_1.abstractmethod
+    def AbortChild(
+        self,
+        request: _propeller_pb2.AbortChildRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_propeller_pb2.AbortChildResponse, _abc.Awaitable[_propeller_pb2.AbortChildResponse]]:
+        """Asks for its end; ChildEnded comes all the same."""
 
 def add_PropellerServicer_to_server(servicer: PropellerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

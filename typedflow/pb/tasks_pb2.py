@@ -26,7 +26,7 @@ from typedflow.pb import identifiers_pb2 as typedflow_dot_v1_dot_identifiers__pb
 from typedflow.pb import interface_pb2 as typedflow_dot_v1_dot_interface__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18typedflow/v1/tasks.proto\x12\x0ctypedflow.v1\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ctypedflow/v1/interface.proto\"\xdf\x02\n\x0cTaskTemplate\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\tinterface\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.Interface\x12,\n\x06python\x18\x03 \x01(\x0b\x32\x1a.typedflow.v1.PythonTargetH\x00\x12\x32\n\tcontainer\x18\x08 \x01(\x0b\x32\x1d.typedflow.v1.ContainerTargetH\x00\x12 \n\x04\x63ode\x18\x04 \x01(\x0b\x32\x12.typedflow.v1.Code\x12*\n\x07options\x18\x05 \x01(\x0b\x32\x19.typedflow.v1.TaskOptions\x12.\n\x08position\x18\x06 \x01(\x0b\x32\x1c.typedflow.v1.SourcePosition\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\tB\x08\n\x06target\"@\n\x0cPythonTarget\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x10\n\x08qualname\x18\x02 \x01(\t\x12\x0e\n\x06\x62undle\x18\x03 \x01(\t\"q\n\x0f\x43ontainerTarget\x12\r\n\x05image\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x03(\t\x12\x11\n\targuments\x18\x03 \x03(\t\x12\x14\n\x0cinput_folder\x18\x04 \x01(\t\x12\x15\n\routput_folder\x18\x05 \x01(\t\"\xa4\x01\n\x04\x43ode\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12/\n\ncomponents\x18\x02 \x03(\x0b\x32\x1b.typedflow.v1.CodeComponent\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\x12\x0e\n\x06python\x18\x04 \x01(\t\x12\x31\n\rdistributions\x18\x05 \x03(\x0b\x32\x1a.typedflow.v1.Distribution\"-\n\rCodeComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"-\n\x0c\x44istribution\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\xdc\x02\n\x0bTaskOptions\x12(\n\x05\x63\x61\x63he\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.CachePolicy\x12*\n\tresources\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.Resources\x12(\n\x05retry\x18\x03 \x01(\x0b\x32\x19.typedflow.v1.RetryPolicy\x12(\n\x08timeouts\x18\x04 \x01(\x0b\x32\x16.typedflow.v1.Timeouts\x12\x1a\n\rinterruptible\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05image\x18\x06 \x01(\t\x12\x36\n\x0b\x65nvironment\x18\x07 \x03(\x0b\x32!.typedflow.v1.EnvironmentVariable\x12.\n\x07secrets\x18\x08 \x03(\x0b\x32\x1d.typedflow.v1.SecretReferenceB\x10\n\x0e_interruptible\"h\n\x0b\x43\x61\x63hePolicy\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04salt\x18\x03 \x01(\t\x12\x11\n\tserialize\x18\x04 \x01(\x08\x12\x16\n\x0eignored_inputs\x18\x05 \x03(\t\"q\n\tResources\x12\x32\n\x08requests\x18\x01 \x01(\x0b\x32 .typedflow.v1.ResourceQuantities\x12\x30\n\x06limits\x18\x02 \x01(\x0b\x32 .typedflow.v1.ResourceQuantities\"n\n\x12ResourceQuantities\x12\x0b\n\x03\x63pu\x18\x01 \x01(\t\x12\x0e\n\x06memory\x18\x02 \x01(\t\x12\x0b\n\x03gpu\x18\x03 \x01(\t\x12\x19\n\x11\x65phemeral_storage\x18\x04 \x01(\t\x12\x13\n\x0b\x61\x63\x63\x65lerator\x18\x05 \x01(\t\"R\n\x0bRetryPolicy\x12\x0f\n\x07retries\x18\x01 \x01(\r\x12\x12\n\nbackoff_ms\x18\x02 \x01(\x04\x12\x0e\n\x06\x66\x61\x63tor\x18\x03 \x01(\x01\x12\x0e\n\x06\x63\x61p_ms\x18\x04 \x01(\x04\"B\n\x08Timeouts\x12\x0e\n\x06run_ms\x18\x01 \x01(\x04\x12\x11\n\tqueued_ms\x18\x02 \x01(\x04\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x03 \x01(\x04\"2\n\x13\x45nvironmentVariable\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\":\n\x0fSecretReference\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0b\n\x03\x65nv\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18typedflow/v1/tasks.proto\x12\x0ctypedflow.v1\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1ctypedflow/v1/interface.proto\"\xf0\x02\n\x0cTaskTemplate\x12$\n\x02id\x18\x01 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12*\n\tinterface\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.Interface\x12,\n\x06python\x18\x03 \x01(\x0b\x32\x1a.typedflow.v1.PythonTargetH\x00\x12\x32\n\tcontainer\x18\x08 \x01(\x0b\x32\x1d.typedflow.v1.ContainerTargetH\x00\x12 \n\x04\x63ode\x18\x04 \x01(\x0b\x32\x12.typedflow.v1.Code\x12*\n\x07options\x18\x05 \x01(\x0b\x32\x19.typedflow.v1.TaskOptions\x12.\n\x08position\x18\x06 \x01(\x0b\x32\x1c.typedflow.v1.SourcePosition\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\x12\x0f\n\x07\x64ynamic\x18\t \x01(\x08\x42\x08\n\x06target\"@\n\x0cPythonTarget\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x10\n\x08qualname\x18\x02 \x01(\t\x12\x0e\n\x06\x62undle\x18\x03 \x01(\t\"q\n\x0f\x43ontainerTarget\x12\r\n\x05image\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x03(\t\x12\x11\n\targuments\x18\x03 \x03(\t\x12\x14\n\x0cinput_folder\x18\x04 \x01(\t\x12\x15\n\routput_folder\x18\x05 \x01(\t\"\xa4\x01\n\x04\x43ode\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12/\n\ncomponents\x18\x02 \x03(\x0b\x32\x1b.typedflow.v1.CodeComponent\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\t\x12\x0e\n\x06python\x18\x04 \x01(\t\x12\x31\n\rdistributions\x18\x05 \x03(\x0b\x32\x1a.typedflow.v1.Distribution\"-\n\rCodeComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"-\n\x0c\x44istribution\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\xdc\x02\n\x0bTaskOptions\x12(\n\x05\x63\x61\x63he\x18\x01 \x01(\x0b\x32\x19.typedflow.v1.CachePolicy\x12*\n\tresources\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.Resources\x12(\n\x05retry\x18\x03 \x01(\x0b\x32\x19.typedflow.v1.RetryPolicy\x12(\n\x08timeouts\x18\x04 \x01(\x0b\x32\x16.typedflow.v1.Timeouts\x12\x1a\n\rinterruptible\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05image\x18\x06 \x01(\t\x12\x36\n\x0b\x65nvironment\x18\x07 \x03(\x0b\x32!.typedflow.v1.EnvironmentVariable\x12.\n\x07secrets\x18\x08 \x03(\x0b\x32\x1d.typedflow.v1.SecretReferenceB\x10\n\x0e_interruptible\"|\n\x0b\x43\x61\x63hePolicy\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04salt\x18\x03 \x01(\t\x12\x11\n\tserialize\x18\x04 \x01(\x08\x12\x16\n\x0eignored_inputs\x18\x05 \x03(\t\x12\x12\n\nmax_age_ms\x18\x06 \x01(\x04\"q\n\tResources\x12\x32\n\x08requests\x18\x01 \x01(\x0b\x32 .typedflow.v1.ResourceQuantities\x12\x30\n\x06limits\x18\x02 \x01(\x0b\x32 .typedflow.v1.ResourceQuantities\"n\n\x12ResourceQuantities\x12\x0b\n\x03\x63pu\x18\x01 \x01(\t\x12\x0e\n\x06memory\x18\x02 \x01(\t\x12\x0b\n\x03gpu\x18\x03 \x01(\t\x12\x19\n\x11\x65phemeral_storage\x18\x04 \x01(\t\x12\x13\n\x0b\x61\x63\x63\x65lerator\x18\x05 \x01(\t\"R\n\x0bRetryPolicy\x12\x0f\n\x07retries\x18\x01 \x01(\r\x12\x12\n\nbackoff_ms\x18\x02 \x01(\x04\x12\x0e\n\x06\x66\x61\x63tor\x18\x03 \x01(\x01\x12\x0e\n\x06\x63\x61p_ms\x18\x04 \x01(\x04\"B\n\x08Timeouts\x12\x0e\n\x06run_ms\x18\x01 \x01(\x04\x12\x11\n\tqueued_ms\x18\x02 \x01(\x04\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x03 \x01(\x04\"2\n\x13\x45nvironmentVariable\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\":\n\x0fSecretReference\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0b\n\x03\x65nv\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,31 +34,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.tasks_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TASKTEMPLATE']._serialized_start=105
-  _globals['_TASKTEMPLATE']._serialized_end=456
-  _globals['_PYTHONTARGET']._serialized_start=458
-  _globals['_PYTHONTARGET']._serialized_end=522
-  _globals['_CONTAINERTARGET']._serialized_start=524
-  _globals['_CONTAINERTARGET']._serialized_end=637
-  _globals['_CODE']._serialized_start=640
-  _globals['_CODE']._serialized_end=804
-  _globals['_CODECOMPONENT']._serialized_start=806
-  _globals['_CODECOMPONENT']._serialized_end=851
-  _globals['_DISTRIBUTION']._serialized_start=853
-  _globals['_DISTRIBUTION']._serialized_end=898
-  _globals['_TASKOPTIONS']._serialized_start=901
-  _globals['_TASKOPTIONS']._serialized_end=1249
-  _globals['_CACHEPOLICY']._serialized_start=1251
-  _globals['_CACHEPOLICY']._serialized_end=1355
-  _globals['_RESOURCES']._serialized_start=1357
-  _globals['_RESOURCES']._serialized_end=1470
-  _globals['_RESOURCEQUANTITIES']._serialized_start=1472
-  _globals['_RESOURCEQUANTITIES']._serialized_end=1582
-  _globals['_RETRYPOLICY']._serialized_start=1584
-  _globals['_RETRYPOLICY']._serialized_end=1666
-  _globals['_TIMEOUTS']._serialized_start=1668
-  _globals['_TIMEOUTS']._serialized_end=1734
-  _globals['_ENVIRONMENTVARIABLE']._serialized_start=1736
-  _globals['_ENVIRONMENTVARIABLE']._serialized_end=1786
-  _globals['_SECRETREFERENCE']._serialized_start=1788
-  _globals['_SECRETREFERENCE']._serialized_end=1846
+  _globals['_TASKTEMPLATE']._serialized_end=473
+  _globals['_PYTHONTARGET']._serialized_start=475
+  _globals['_PYTHONTARGET']._serialized_end=539
+  _globals['_CONTAINERTARGET']._serialized_start=541
+  _globals['_CONTAINERTARGET']._serialized_end=654
+  _globals['_CODE']._serialized_start=657
+  _globals['_CODE']._serialized_end=821
+  _globals['_CODECOMPONENT']._serialized_start=823
+  _globals['_CODECOMPONENT']._serialized_end=868
+  _globals['_DISTRIBUTION']._serialized_start=870
+  _globals['_DISTRIBUTION']._serialized_end=915
+  _globals['_TASKOPTIONS']._serialized_start=918
+  _globals['_TASKOPTIONS']._serialized_end=1266
+  _globals['_CACHEPOLICY']._serialized_start=1268
+  _globals['_CACHEPOLICY']._serialized_end=1392
+  _globals['_RESOURCES']._serialized_start=1394
+  _globals['_RESOURCES']._serialized_end=1507
+  _globals['_RESOURCEQUANTITIES']._serialized_start=1509
+  _globals['_RESOURCEQUANTITIES']._serialized_end=1619
+  _globals['_RETRYPOLICY']._serialized_start=1621
+  _globals['_RETRYPOLICY']._serialized_end=1703
+  _globals['_TIMEOUTS']._serialized_start=1705
+  _globals['_TIMEOUTS']._serialized_end=1771
+  _globals['_ENVIRONMENTVARIABLE']._serialized_start=1773
+  _globals['_ENVIRONMENTVARIABLE']._serialized_end=1823
+  _globals['_SECRETREFERENCE']._serialized_start=1825
+  _globals['_SECRETREFERENCE']._serialized_end=1883
 # @@protoc_insertion_point(module_scope)

@@ -34,8 +34,11 @@ class TaskTemplate(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DYNAMIC_FIELD_NUMBER: _builtins.int
     description: _builtins.str
     """The author's docstring."""
+    dynamic: _builtins.bool
+    """It gives no values, but a graph whose outputs are its own (see Outcome.expanded)."""
     @_builtins.property
     def id(self) -> _identifiers_pb2.Identifier: ...
     @_builtins.property
@@ -63,10 +66,11 @@ class TaskTemplate(_message.Message):
         options: Global___TaskOptions | None = ...,
         position: _identifiers_pb2.SourcePosition | None = ...,
         description: _builtins.str = ...,
+        dynamic: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "container", b"container", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "container", b"container", "description", b"description", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "container", b"container", "description", b"description", "dynamic", b"dynamic", "id", b"id", "interface", b"interface", "options", b"options", "position", b"position", "python", b"python", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["python", "container"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
@@ -295,6 +299,7 @@ class CachePolicy(_message.Message):
     SALT_FIELD_NUMBER: _builtins.int
     SERIALIZE_FIELD_NUMBER: _builtins.int
     IGNORED_INPUTS_FIELD_NUMBER: _builtins.int
+    MAX_AGE_MS_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     version: _builtins.str
     """Replaces code and environment in the key: the author vouches. Empty: the fingerprint is used."""
@@ -302,6 +307,8 @@ class CachePolicy(_message.Message):
     """Goes into the key as it is."""
     serialize: _builtins.bool
     """One execution computes an entry while the others wait for it."""
+    max_age_ms: _builtins.int
+    """Results that are older are not used, in milliseconds; 0 is no limit."""
     @_builtins.property
     def ignored_inputs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Sorted; not part of the key."""
@@ -314,10 +321,11 @@ class CachePolicy(_message.Message):
         salt: _builtins.str = ...,
         serialize: _builtins.bool = ...,
         ignored_inputs: _abc.Iterable[_builtins.str] | None = ...,
+        max_age_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enabled", b"enabled", "ignored_inputs", b"ignored_inputs", "salt", b"salt", "serialize", b"serialize", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enabled", b"enabled", "ignored_inputs", b"ignored_inputs", "max_age_ms", b"max_age_ms", "salt", b"salt", "serialize", b"serialize", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
