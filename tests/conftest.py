@@ -7,10 +7,13 @@ import ipaddress
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests import postgres
 
 # A shared machine is slow at times, which says nothing about the code; a failure prints what repeats it.
 hypothesis.settings.register_profile("typedflow", deadline=None, print_blob=True)
@@ -47,3 +50,12 @@ def refuse_other_machines(event: str, arguments: tuple[object, ...]) -> None:
 def repository() -> Path:
     """The root of the clone, for tests that read what is beside the packages."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A PostgreSQL server for tests that are marked `postgres`."""
+    if postgres.programs_folder() is None:
+        pytest.skip(postgres.MISSING)
+    with postgres.running() as server:
+        yield server

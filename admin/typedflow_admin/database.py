@@ -1,31 +1,61 @@
 """The database: an engine, one thread that writes and a few that read.
 
 `await database.write(work)` and `await database.read(work)` ship a whole transaction to a thread, so that the event
-loop never waits for a disk and a transaction never waits for the event loop. SQLite has one writer at a time anyway;
-with one thread for it, nobody waits for a lock. Nothing here knows what the tables mean.
+loop never waits for a disk and a transaction never waits for the event loop. There is one writer at a time: with one
+thread for it, nobody waits for a lock, and what a transaction has read is so when it writes. The lock on a home keeps
+other servers from its SQLite file. On PostgreSQL a server owns the database: it holds a lock for as long as it is
+connected, and writes only while nobody has taken the database over. Nothing here knows what the tables mean.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, exc, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+from typedflow import errors
 
 T = TypeVar("T")
 
 _WRITES = "typedflow_writes"
+_SCHEMES = ("postgresql", "postgres")
+# Of the lock that a server has on its database; an application of another kind has other numbers.
+_LOCK = 7_046_029_254_386_353_131
+_OWNER = "typedflow_owner"
 
 
 def create_engine(url: str) -> Engine:
-    """An engine for the database at `url`, set up for the transactions of this module."""
-    engine = sqlalchemy.create_engine(url)
-    if engine.dialect.name == "sqlite":
+    """An engine for the database at `url`, set up for the transactions of this module.
+
+    Raises:
+        UsageError: an address of no kind of database that there is a driver for.
+    """
+    try:
+        address = sqlalchemy.make_url(url)
+        if address.drivername in _SCHEMES:
+            address = address.set(drivername="postgresql+psycopg")
+        name = address.get_backend_name()
+        if name not in ("sqlite", "postgresql"):
+            raise _unknown(address.drivername)
+        # A connection that broke while nobody used it is found out before it is used.
+        engine = sqlalchemy.create_engine(address, pool_pre_ping=name != "sqlite")
+    except exc.ArgumentError:
+        raise _unknown("this") from None
+    except ModuleNotFoundError:
+        raise errors.UsageError(
+            "PostgreSQL's driver is not installed",
+            where=sqlalchemy.make_url(url).render_as_string(),
+            hint="`pip install 'typedflow[postgres]'`",
+            code="DatabaseUnfit",
+        ) from None
+    if name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -37,27 +67,97 @@ class Database:
     def __init__(self, engine: Engine, readers: int = 3) -> None:
         self.engine = engine
         self._writing = engine.execution_options(**{_WRITES: True})
+        self._reading = engine
+        if engine.dialect.name == "postgresql":
+            self._reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._owner: _Owner | None = _Owner(engine)
+        else:
+            self._owner = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="typedflow-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="typedflow-read")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` in a transaction of its own, after those that came before."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, _run, self._writing, work)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` on one consistent state."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, _run, self.engine, work)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, _run, self._reading, work)
 
     def close(self) -> None:
         """Waits for what is under way, then closes the connections."""
         self._writer.shutdown()
         self._readers.shutdown()
+        if self._owner is not None:
+            self._owner.close()
         self.engine.dispose()
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        with self._writing.begin() as connection:
+            if self._owner is not None:
+                self._owner.check(connection)
+            return work(connection)
+
+
+class _Owner:
+    """This server's hold on a PostgreSQL database.
+
+    Raises:
+        UsageError: another server has it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._where = engine.url.render_as_string()
+        self._name = secrets.token_hex(16)
+        # A connection of its own, which is never used again: the lock lasts as long as it.
+        apart = sqlalchemy.create_engine(engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._holding = apart.connect()
+        try:
+            if not self._holding.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
+                raise self._taken()
+            self._holding.execute(text(f"CREATE TABLE IF NOT EXISTS {_OWNER} (name TEXT NOT NULL)"))
+            with engine.begin() as connection:
+                connection.execute(text(f"DELETE FROM {_OWNER}"))
+                connection.execute(text(f"INSERT INTO {_OWNER} VALUES (:name)"), {"name": self._name})
+        except BaseException:
+            self._holding.close()
+            raise
+
+    def check(self, connection: Connection) -> None:
+        """Ends a transaction when the database is another's, and keeps it this server's until the transaction ends.
+
+        Raises:
+            UsageError: another server has it.
+        """
+        asked = connection.execute(text(f"SELECT name FROM {_OWNER} FOR SHARE"))
+        if asked.scalar() != self._name:
+            raise self._taken()
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._holding.close()
+
+    def _taken(self) -> errors.UsageError:
+        return errors.UsageError(
+            "another server has this database",
+            where=self._where,
+            hint="stop that one, or give this one a database of its own",
+            code="DatabaseInUse",
+        )
 
 
 def _run(engine: Engine, work: Callable[[Connection], T]) -> T:
     with engine.begin() as connection:
         return work(connection)
+
+
+def _unknown(what: str) -> errors.UsageError:
+    return errors.UsageError(
+        f"{what} is no address of a database",
+        where="--database",
+        hint="write postgresql://user:password@host:5432/name, or leave it out for SQLite in the home",
+        code="DatabaseUnfit",
+    )
 
 
 def _set_up_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

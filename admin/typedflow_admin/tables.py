@@ -16,9 +16,9 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
 )
+from sqlalchemy import Text as AnyText
 
 metadata = MetaData(
     naming_convention={
@@ -31,6 +31,9 @@ metadata = MetaData(
 
 # SQLite counts rows by itself only where the key is called INTEGER.
 _Number = BigInteger().with_variant(Integer, "sqlite")
+
+# In the order of its bytes, as SQLite and Python have it, whatever the language of the database.
+Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 
 # Tasks, workflows and launch plans. Rows are never changed, but for their place.
 entities = Table(

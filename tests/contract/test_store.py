@@ -30,10 +30,13 @@ class Tables:
         return asyncio.run(self.store.write(work))
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def tables(request, tmp_path) -> Iterator[Tables]:
-    assert request.param == "sqlite"
-    engine = create_engine(f"sqlite:///{tmp_path / 'test.db'}")
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'test.db'}"
+    else:
+        url = request.getfixturevalue("postgres_server").new_database()
+    engine = create_engine(url)
     migrations.upgrade(engine)
     database = Database(engine)
     yield Tables(SqlStore(database))
