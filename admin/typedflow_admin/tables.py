@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy import Text as AnyText
 
@@ -31,6 +32,9 @@ metadata = MetaData(
 
 # SQLite counts rows by itself only where the key is called INTEGER.
 _Number = BigInteger().with_variant(Integer, "sqlite")
+
+# Of columns that came later than their table: what rows have that are older.
+_NO_TEXT, _NO_NUMBER = text("''"), text("0")
 
 # In the order of its bytes, as SQLite and Python have it, whatever the language of the database.
 Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
@@ -138,6 +142,16 @@ launches = Table(
     Column("request", Text, nullable=False),
     Column("secret", LargeBinary, nullable=False),
     Column("principal", Text, nullable=False),
+    # The execution and its node that launched it.
+    Column("parent_execution_id", Text, nullable=False, server_default=_NO_TEXT),
+    Column("parent_node", Text, nullable=False, server_default=_NO_TEXT),
+    Column("recovered_from", Text, nullable=False, server_default=_NO_TEXT),
+    Column("relaunched_from", Text, nullable=False, server_default=_NO_TEXT),
+    Column("max_parallelism", BigInteger, nullable=False, server_default=_NO_NUMBER),
+    # The launch plan's, over all of its executions.
+    Column("plan_parallelism", BigInteger, nullable=False, server_default=_NO_NUMBER),
+    # How many executions launched one another until it was.
+    Column("depth", BigInteger, nullable=False, server_default=_NO_NUMBER),
 )
 
 # One row for each execution that has not ended: who drives it, and how far its journal is.
@@ -185,12 +199,18 @@ nodes = Table(
     metadata,
     Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
     Column("node", Text, primary_key=True),
-    # Its place in the compiled workflow.
+    # Its place in the compiled workflow; parts of maps and dynamic tasks come after those.
     Column("position", Integer, nullable=False),
     # The execution's at the node's last change.
     Column("revision", BigInteger, nullable=False),
     Column("state", LargeBinary, nullable=False),
-    Index(None, "execution_id", "position"),
+    # The path of the map or dynamic task that it is a part of.
+    Column("parent", Text, nullable=False, server_default=_NO_TEXT),
+    # 1: it is, or is in, a slot of a map. There may be very many of them, so they are listed only when asked for.
+    Column("slotted", Integer, nullable=False, server_default=_NO_NUMBER),
+    Column("phase", Integer, nullable=False, server_default=_NO_NUMBER),
+    Index(None, "execution_id", "slotted", "position"),
+    Index(None, "execution_id", "parent", "position"),
     Index(None, "execution_id", "revision"),
     sqlite_with_rowid=False,
 )
@@ -211,6 +231,41 @@ attempts = Table(
     Column("begun_at_us", BigInteger, nullable=False),
     Column("ended_at_us", BigInteger, nullable=False),
     Column("outcome", LargeBinary),
+    sqlite_with_rowid=False,
+)
+
+# One row for each execution that has not ended and whose attempts need places under caps that are wider than it.
+place_queues = Table(
+    "place_queues",
+    metadata,
+    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    # The execution's, so that the oldest comes first.
+    Column("number", _Number, nullable=False, autoincrement=False),
+    Column("project", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("launch_plan", Text, nullable=False),
+    # Of the launch plan, over all of its executions; 0 is no limit.
+    Column("plan_parallelism", BigInteger, nullable=False),
+    # How many rows of `places` there are of each kind.
+    Column("granted", BigInteger, nullable=False),
+    Column("waiting", BigInteger, nullable=False),
+    Index(None, "project", "granted", "number"),
+)
+
+# Attempts that have a place, or wait for one.
+places = Table(
+    "places",
+    metadata,
+    Column(
+        "execution_id", Text, ForeignKey("place_queues.execution_id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("node", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    # 1: has a place.
+    Column("granted", Integer, nullable=False),
+    # In the order in which they were asked for.
+    Column("turn", BigInteger, nullable=False),
+    Index(None, "execution_id", "granted", "turn"),
     sqlite_with_rowid=False,
 )
 

@@ -17,7 +17,7 @@ from typedflow_admin import tables
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision."""
 
 # As alembic makes it.
