@@ -5,22 +5,21 @@ It is started when a test first asks for it, and ends with the tests. Must never
 
 from __future__ import annotations
 
-import getpass
 import os
 import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-MISSING = "PostgreSQL's programs are not here: `apt-get install postgresql` (only the packages; no server is used)"
-# It refuses to run as root.
+MISSING = (
+    "PostgreSQL's programs are not here: `apt-get install postgresql` (only the packages; no server is used)"
+)
 _USER = "postgres"
-_QUICK = {"fsync": "off", "shared_buffers": "32MB", "max_wal_size": "256MB", "autovacuum": "off"}
+_QUICK = ("-c fsync=off", "-c shared_buffers=32MB", "-c autovacuum=off")
 
 
 class Server:
@@ -29,7 +28,6 @@ class Server:
     def __init__(self, programs: Path, folder: Path, port: int) -> None:
         self._programs = programs
         self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
         self.port = port
 
     def url(self, database: str = "postgres") -> str:
@@ -38,54 +36,28 @@ class Server:
 
     def new_database(self) -> str:
         """Makes an empty database; gives its address."""
-        import psycopg  # noqa: PLC0415 - needed by these tests only
+        import psycopg
 
         name = f"test_{secrets.token_hex(6)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
-    def start(self, *, durable: bool = False) -> None:
+    def start(self) -> None:
         """Starts it and waits until it answers."""
-        options = [
-            part for name, value in _QUICK.items() if not durable or name != "fsync" for part in ("-c", f"{name}={value}")
-        ]
-        listen = ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-        log = (self._folder / "log").open("ab")
-        self._process = subprocess.Popen(
-            [self._programs / "postgres", "-D", self._folder / "data", *listen, *options],
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            **_as_user(),
-        )
-        log.close()
-        deadline = time.monotonic() + 30
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self._folder / "log").read_text()[-2000:])
-            time.sleep(0.02)
+        options = [f"-p {self.port}", "-c listen_addresses=127.0.0.1", "-c unix_socket_directories=", *_QUICK]
+        self._control("start", "-w", "-l", str(self._folder / "log"), "-o", " ".join(options))
 
     def crash(self) -> None:
-        """Kills it as a power cut would."""
-        if self._process is not None:
-            self._process.send_signal(3)  # SIGQUIT: all of its processes end at once, and nothing is written
-            self._process.wait()
-            self._process = None
+        """Kills it as a power cut would: all of its processes end at once, and nothing is written."""
+        self._control("stop", "-m", "immediate")
 
-    def _answers(self) -> bool:
-        import psycopg  # noqa: PLC0415 - needed by these tests only
-
-        try:
-            with psycopg.connect(self.url(), connect_timeout=2) as connection:
-                connection.execute("SELECT 1")
-        except psycopg.OperationalError:
-            return False
-        return True
+    def _control(self, *words: str) -> None:
+        run(self._programs / "pg_ctl", "-D", str(self._folder / "data"), *words)
 
 
 @contextmanager
-def running(*, durable: bool = False) -> Iterator[Server]:
+def running() -> Iterator[Server]:
     """A server for as long as the block runs.
 
     Raises:
@@ -98,15 +70,10 @@ def running(*, durable: bool = False) -> Iterator[Server]:
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, _USER)
-        subprocess.run(
-            [programs / "initdb", "-D", folder / "data", "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd="/",
-            **_as_user(),
-        )
+        data = str(folder / "data")
+        run(programs / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync")
         server = Server(programs, folder, free_port())
-        server.start(durable=durable)
+        server.start()
         try:
             yield server
         finally:
@@ -131,5 +98,7 @@ def free_port() -> int:
         return int(asked.getsockname()[1])
 
 
-def _as_user() -> dict[str, object]:
-    return {"user": _USER, "group": _USER, "extra_groups": []} if getpass.getuser() == "root" else {}
+def run(program: Path, *words: str) -> None:
+    """Runs one of its programs, which refuse to run as root."""
+    user = _USER if os.geteuid() == 0 else None
+    subprocess.run([program, *words], check=True, stdout=subprocess.DEVNULL, cwd="/", user=user, group=user)

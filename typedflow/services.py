@@ -28,16 +28,31 @@ class Embedded(Protocol):
     """Starts admin and propeller in this process."""
 
     def __call__(
-        self, home: Path, *, port: int, http_port: int, ended: Callable[[], None] | None
+        self,
+        home: Path,
+        *,
+        port: int,
+        http_port: int,
+        ended: Callable[[], None] | None,
+        database: str,
+        store: str,
+        project_parallelism: int,
     ) -> AbstractContextManager[settings.ServerInfo]:
-        """Runs until the context is left. Port 0 is any free one.
+        """Runs until the context is left. Port 0 is any free one; the last three are as in `settings.Settings`.
 
         `ended` is called, in some thread, when it ends by itself; leaving the context then raises why.
         """
 
 
 def embedded(
-    home: Path, *, port: int = 0, http_port: int = 0, ended: Callable[[], None] | None = None
+    home: Path,
+    *,
+    port: int = 0,
+    http_port: int = 0,
+    ended: Callable[[], None] | None = None,
+    database: str = "",
+    store: str = "",
+    project_parallelism: int = 0,
 ) -> AbstractContextManager[settings.ServerInfo]:
     """Starts the embedded server with its state under `home`; see `Embedded`.
 
@@ -45,7 +60,15 @@ def embedded(
         UsageError: no such service is installed; a port is in use; another server has this home.
     """
     for each in _installed().select(name=EMBEDDED):
-        return cast(Embedded, each.load())(home, port=port, http_port=http_port, ended=ended)
+        return cast(Embedded, each.load())(
+            home,
+            port=port,
+            http_port=http_port,
+            ended=ended,
+            database=database,
+            store=store,
+            project_parallelism=project_parallelism,
+        )
     raise errors.UsageError(
         "no embedded server is installed", hint="install all of typedflow: pip install typedflow"
     )

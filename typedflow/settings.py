@@ -21,7 +21,7 @@ from typedflow import errors, identifiers, spelling
 FILE = "typedflow.toml"
 SERVER_FILE = "server.json"
 
-_NAMES = ("admin", "project", "domain", "home", "token")
+_NAMES = ("admin", "project", "domain", "home", "token", "database", "store", "project_parallelism")
 _VARIABLES = {name: f"TYPEDFLOW_{name.upper()}" for name in _NAMES}
 
 
@@ -35,6 +35,9 @@ class Settings:
         domain: likewise.
         home: the folder of the embedded server and of this machine's own cache.
         token: bearer token; empty: that of `server.json`.
+        database: of a server: the address of its PostgreSQL database; empty: SQLite in `home`.
+        store: of a server: the address of its object store; empty: a folder in `home`.
+        project_parallelism: of a server: attempts of one project that may run at once; 0 is no limit.
     """
 
     admin: str
@@ -42,6 +45,9 @@ class Settings:
     domain: str
     home: Path
     token: str
+    database: str = ""
+    store: str = ""
+    project_parallelism: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,9 @@ def load(*, cwd: Path | None = None, environ: Mapping[str, str] | None = None) -
         # A path in a file is meant from the file's folder, one in a variable from where the program runs.
         home=(folder / Path(values.get("home", "~/.typedflow")).expanduser()).absolute(),
         token=values.get("token", ""),
+        database=values.get("database", ""),
+        store=values.get("store", ""),
+        project_parallelism=int(values.get("project_parallelism", 0)),
     )
 
 
@@ -134,7 +143,9 @@ def _checked_by_schema(found: object, path: Path, table: Iterable[str]) -> dict[
     # Slow to import, and most programs have no settings file.
     import marshmallow
 
-    schema = marshmallow.Schema.from_dict({name: marshmallow.fields.String() for name in _NAMES})
+    texts = {name: marshmallow.fields.String() for name in _NAMES}
+    number = marshmallow.fields.Integer(strict=True)
+    schema = marshmallow.Schema.from_dict({**texts, "project_parallelism": number})
     try:
         loaded: Mapping[str, str] = schema().load(found)  # type: ignore[arg-type]
     except marshmallow.ValidationError as error:
@@ -162,6 +173,13 @@ def _check(values: Mapping[str, str], places: Mapping[str, str]) -> None:
     for name in ("project", "domain"):
         if name in values and (problem := identifiers.check_label(values[name])):
             raise errors.UsageError(problem, where=places[name], code="Setting")
+    if not values.get("project_parallelism", "0").isdecimal():
+        raise errors.UsageError(
+            f"`{values['project_parallelism']}` is no number of attempts",
+            where=places["project_parallelism"],
+            hint="0 is no limit",
+            code="Setting",
+        )
     if "admin" in values:
         host, colon, port = values["admin"].rpartition(":")
         if not (colon and host and port.isdigit() and 0 < int(port) < 65536):

@@ -20,7 +20,30 @@ def admin() -> None:
 @click.option("--http-port", type=_PORT, default=8091, show_default=True, help="Of HTTP; 0 is any free one.")
 @click.option("--home", type=click.Path(path_type=Path), help="Its folder.  [default: TYPEDFLOW_HOME]")
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine although nothing is encrypted.")
-def serve(host: str, port: int, http_port: int, home: Path | None, insecure: bool) -> None:
+@click.option(
+    "--database",
+    metavar="URL",
+    help="A PostgreSQL database.  [default: TYPEDFLOW_DATABASE, else SQLite in the home]",
+)
+@click.option(
+    "--store", metavar="URL", help="An object store.  [default: TYPEDFLOW_STORE, else a folder in the home]"
+)
+@click.option(
+    "--project-parallelism",
+    type=click.IntRange(0),
+    help="Tasks of one project that may run at once; 0 is no limit.  [default: TYPEDFLOW_PROJECT_PARALLELISM, else 0]",
+)
+def serve(
+    *,
+    host: str,
+    port: int,
+    http_port: int,
+    home: Path | None,
+    insecure: bool,
+    database: str | None,
+    store: str | None,
+    project_parallelism: int | None,
+) -> None:
     """Serve gRPC and HTTP until Ctrl-C; propellers run what is launched.
 
     The token that every call needs is TYPEDFLOW_TOKEN; without one it is made anew. server.json in the home has it.
@@ -36,6 +59,11 @@ def serve(host: str, port: int, http_port: int, home: Path | None, insecure: boo
         http_port=http_port,
         token=found.token,
         insecure=insecure,
+        database=database or found.database,
+        store=store or found.store,
+        project_parallelism=(
+            found.project_parallelism if project_parallelism is None else project_parallelism
+        ),
     )
     with services.stop_signals() as stopped, server.EmbeddedServer(options, propeller=False) as info:
         click.echo(f"admin serves gRPC at {info.grpc}, HTTP at http://{info.http}")

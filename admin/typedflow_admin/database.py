@@ -28,7 +28,12 @@ _WRITES = "typedflow_writes"
 _SCHEMES = ("postgresql", "postgres")
 # Of the lock that a server has on its database; an application of another kind has other numbers.
 _LOCK = 7_046_029_254_386_353_131
-_OWNER = "typedflow_owner"
+OWNER = "typedflow_owner"
+"""The table that says which server has a PostgreSQL database; it is no part of what is stored."""
+
+_owner = sqlalchemy.Table(
+    OWNER, sqlalchemy.MetaData(), sqlalchemy.Column("name", sqlalchemy.Text, nullable=False)
+)
 
 
 def create_engine(url: str) -> Engine:
@@ -69,7 +74,9 @@ class Database:
         self._writing = engine.execution_options(**{_WRITES: True})
         self._reading = engine
         if engine.dialect.name == "postgresql":
-            self._reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._reading = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
             self._owner: _Owner | None = _Owner(engine)
         else:
             self._owner = None
@@ -115,10 +122,10 @@ class _Owner:
         try:
             if not self._holding.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
                 raise self._taken()
-            self._holding.execute(text(f"CREATE TABLE IF NOT EXISTS {_OWNER} (name TEXT NOT NULL)"))
+            _owner.create(self._holding, checkfirst=True)
             with engine.begin() as connection:
-                connection.execute(text(f"DELETE FROM {_OWNER}"))
-                connection.execute(text(f"INSERT INTO {_OWNER} VALUES (:name)"), {"name": self._name})
+                connection.execute(_owner.delete())
+                connection.execute(_owner.insert(), {"name": self._name})
         except BaseException:
             self._holding.close()
             raise
@@ -129,8 +136,7 @@ class _Owner:
         Raises:
             UsageError: another server has it.
         """
-        asked = connection.execute(text(f"SELECT name FROM {_OWNER} FOR SHARE"))
-        if asked.scalar() != self._name:
+        if connection.scalar(sqlalchemy.select(_owner.c.name).with_for_update(read=True)) != self._name:
             raise self._taken()
 
     def close(self) -> None:

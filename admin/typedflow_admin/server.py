@@ -62,6 +62,9 @@ class Options:
         token: the bearer token; empty: made anew.
         insecure: listen off loopback although nothing is encrypted.
         lease_ms: how long a propeller holds an execution without a heartbeat.
+        database: the address of a PostgreSQL database; empty: SQLite in the home.
+        store: the address of the object store; empty: a folder in the home.
+        project_parallelism: attempts of one project that may run at once; 0 is no limit.
     """
 
     home: Path
@@ -71,6 +74,9 @@ class Options:
     token: str = ""
     insecure: bool = False
     lease_ms: int = 15_000
+    database: str = ""
+    store: str = ""
+    project_parallelism: int = 0
 
 
 @asynccontextmanager
@@ -83,7 +89,7 @@ async def run_admin(options: Options) -> AsyncIterator[settings.ServerInfo]:
     _check_safe(options)
     async with AsyncExitStack() as stack:
         stack.enter_context(home.locked(options.home))
-        database = await asyncio.to_thread(_database, options.home / "typedflow.db")
+        database = await asyncio.to_thread(_database, options)
         stack.push_async_callback(asyncio.to_thread, database.close)
         rooms = _rooms(SqlStore(database), options)
         # The home is locked: no propeller that was embedded in a server on it is left.
@@ -198,14 +204,29 @@ class EmbeddedServer:
 
 
 def embedded(
-    home: Path, *, port: int, http_port: int, ended: Callable[[], None] | None = None
+    home: Path,
+    *,
+    port: int,
+    http_port: int,
+    ended: Callable[[], None] | None = None,
+    database: str = "",
+    store: str = "",
+    project_parallelism: int = 0,
 ) -> EmbeddedServer:
     """What `typedflow` starts when a command needs a server of its own; see `typedflow.services`."""
-    return EmbeddedServer(Options(home, port=port, http_port=http_port), ended=ended)
+    options = Options(
+        home,
+        port=port,
+        http_port=http_port,
+        database=database,
+        store=store,
+        project_parallelism=project_parallelism,
+    )
+    return EmbeddedServer(options, ended=ended)
 
 
 def _propeller(options: Options, client: typedflow_propeller.AdminClient) -> typedflow_propeller.Propeller:
-    store_url = str(_objects(options))
+    store_url = _objects(options)
     executor = typedflow_propeller.LocalProcesses(options.home, client, store_url=store_url)
     return typedflow_propeller.Propeller(client, executor, store_url=store_url, id_prefix=EMBEDDED)
 
@@ -235,29 +256,37 @@ async def _keep_running(make: Callable[[], typedflow_propeller.Propeller]) -> No
             await asyncio.sleep(_PAUSES_S[failures - 1])
 
 
-def _objects(options: Options) -> Path:
-    return options.home / "objects"
+def _objects(options: Options) -> str:
+    return options.store or str(options.home / "objects")
 
 
-def _database(path: Path) -> Database:
-    """The database at `path`, with today's tables."""
-    engine = create_engine(f"sqlite:///{path}")
+def _database(options: Options) -> Database:
+    """The server's database, with today's tables."""
+    path = options.home / "typedflow.db"
+    engine = create_engine(options.database or f"sqlite:///{path}")
     try:
-        migrations.upgrade(engine)
+        database = Database(engine)
+        try:
+            migrations.upgrade(engine)
+        except BaseException:
+            database.close()
+            raise
     except DatabaseError as error:
         engine.dispose()
         raise errors.UsageError(
             f"this can't be a server's database: {error.orig}",
-            where=str(path),
-            hint="restore it, free it from whoever uses it, or set TYPEDFLOW_HOME to another folder",
+            where=engine.url.render_as_string() if options.database else str(path),
+            hint="check its address, and that the server runs and lets this user in"
+            if options.database
+            else "restore it, free it from whoever uses it, or set TYPEDFLOW_HOME to another folder",
             code="DatabaseUnfit",
         ) from None
-    return Database(engine)
+    return database
 
 
 def _rooms(database: SqlStore, options: Options) -> service.Rooms:
     work_bell, changes = Bell(), Bell()
-    store = objects.open_store(str(_objects(options)))
+    store = objects.open_store(_objects(options))
     folder = home.emptied(options.home / "incoming")
     work = Work(database, Commits(database, changes), work_bell, options.lease_ms)
     return service.Rooms(

@@ -29,7 +29,9 @@ def propeller() -> None:
     "--home", type=click.Path(path_type=Path), help="The folder of attempts.  [default: TYPEDFLOW_HOME]"
 )
 @click.option(
-    "--store", metavar="URL", help="The object store that admin has too.  [default: objects in the home]"
+    "--store",
+    metavar="URL",
+    help="The object store that admin has too.  [default: TYPEDFLOW_STORE, else a folder in the home]",
 )
 @click.option(
     "--slots", type=click.IntRange(0), default=0, help="CPUs for attempts.  [default: all of this machine's]"
@@ -46,7 +48,7 @@ def run(admin: str | None, token: str | None, home: Path | None, store: str | No
     address, known = _server(admin or found.admin, token or found.token, folder)
     click.echo(f"propeller runs what {address} hands out; Ctrl-C stops it")
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_run(address, known, folder, store or str(folder / "objects"), slots))
+        asyncio.run(_run(address, known, folder, store or found.store or str(folder / "objects"), slots))
 
 
 def _server(address: str, token: str, home: Path) -> tuple[str, str]:

@@ -19,12 +19,43 @@ _PORT = click.IntRange(0, 65535)
 @click.option(
     "--home", type=click.Path(path_type=Path), help="Where all of it is kept.  [default: TYPEDFLOW_HOME]"
 )
-def up(port: int, http_port: int, home: Path | None) -> None:
+@click.option(
+    "--database",
+    metavar="URL",
+    help="A PostgreSQL database.  [default: TYPEDFLOW_DATABASE, else SQLite in the home]",
+)
+@click.option(
+    "--store", metavar="URL", help="An object store.  [default: TYPEDFLOW_STORE, else a folder in the home]"
+)
+@click.option(
+    "--project-parallelism",
+    type=click.IntRange(0),
+    help="Tasks of one project that may run at once; 0 is no limit.  [default: TYPEDFLOW_PROJECT_PARALLELISM, else 0]",
+)
+def up(
+    port: int,
+    http_port: int,
+    home: Path | None,
+    database: str | None,
+    store: str | None,
+    project_parallelism: int | None,
+) -> None:
     """Start a server on this machine: API, database and a propeller that runs tasks as processes. Ctrl-C stops it."""
-    folder = (home or settings.load().home).absolute()
+    found = settings.load()
+    folder = (home or found.home).absolute()
     with (
         services.stop_signals() as stopped,
-        services.embedded(folder, port=port, http_port=http_port, ended=stopped.set) as info,
+        services.embedded(
+            folder,
+            port=port,
+            http_port=http_port,
+            ended=stopped.set,
+            database=database or found.database,
+            store=store or found.store,
+            project_parallelism=(
+                found.project_parallelism if project_parallelism is None else project_parallelism
+            ),
+        ) as info,
     ):
         _show(info, folder)
         stopped.wait()

@@ -13,6 +13,7 @@ from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, inse
 
 from typedflow import errors
 from typedflow_admin import tables
+from typedflow_admin.database import OWNER
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -31,7 +32,7 @@ def upgrade(engine: Engine) -> None:
         UsageError: when the database was made by a newer release.
     """
     with engine.begin() as connection:
-        if not inspect(connection).get_table_names():
+        if not {*inspect(connection).get_table_names()} - {OWNER}:
             tables.metadata.create_all(connection)
             _versions.create(connection)
             connection.execute(insert(_versions), {"version_num": HEAD})
