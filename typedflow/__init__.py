@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typedflow.authoring.branch import conditional
     from typedflow.authoring.builder import Workflow
+    from typedflow.authoring.checkpoint import Checkpoint
     from typedflow.authoring.container import ContainerTask
-    from typedflow.authoring.context import TaskContext, current_context
+    from typedflow.authoring.context import Deck, TaskContext, current_context
     from typedflow.authoring.failure import ExecutionError
     from typedflow.authoring.gate import approve, sleep, wait_for_input
     from typedflow.authoring.launch_plan import LaunchPlan
@@ -50,10 +51,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Cache",
+    "Checkpoint",
     "Client",
     "Columns",
     "ContainerTask",
     "Cron",
+    "Deck",
     "Directory",
     "ExecutionError",
     "File",
@@ -90,10 +93,12 @@ __all__ = [
 
 _PLACES = {
     "Cache": "authoring.options",
+    "Checkpoint": "authoring.checkpoint",
     "Client": "client",
     "Columns": "type_engine.columns",
     "ContainerTask": "authoring.container",
     "Cron": "authoring.schedule",
+    "Deck": "authoring.context",
     "Directory": "type_engine.directories",
     "ExecutionError": "authoring.failure",
     "File": "type_engine.files",
