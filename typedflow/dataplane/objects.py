@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import quote, unquote, urlsplit
@@ -22,6 +24,7 @@ from typedflow.pb.literals_pb2 import Blob
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+_OBJECTS = "b3"
 _TEMPORARY = ".incoming"
 _CHUNKS_SUFFIX = ".chunks"
 
@@ -64,6 +67,27 @@ class ObjectStore(Protocol):
     def local_path(self, blob: Blob) -> Path | None:
         """A read-only file of this machine that holds the object, unchecked; None where the store has no such files."""
         ...
+
+    def list(self) -> Iterator[Stored]:
+        """Every object, in no order, as it is found: memory does not grow with the store."""
+        ...
+
+    def delete(self, digests: Sequence[str]) -> None:
+        """Removes objects, in one batch; one that is not there is no mistake."""
+        ...
+
+    def drop_unfinished(self, older_than_s: float) -> None:
+        """Removes what was begun that long ago and never became an object: its writer is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as its store lists it: its digest, how many bytes it takes, and when it was written."""
+
+    digest: str
+    size: int
+    at_us: int
 
 
 def open_store(url: str) -> ObjectStore:
@@ -174,6 +198,31 @@ class FolderStore:
         path = self._locate(blob)
         return path if path.is_file() else None
 
+    def list(self) -> Iterator[Stored]:
+        """See `ObjectStore.list`."""
+        for folder in _entries(self.root / _OBJECTS):
+            for entry in _entries(Path(folder.path)):
+                digest = digests.PREFIX + folder.name + entry.name
+                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                    if digests.is_digest(digest):
+                        found = entry.stat(follow_symlinks=False)
+                        yield Stored(digest, found.st_size, found.st_mtime_ns // 1000)
+
+    def delete(self, digests: Sequence[str]) -> None:
+        """See `ObjectStore.delete`. The object goes before its list of chunks, as it came after it."""
+        for digest in digests:
+            path = self._path(digest)
+            path.unlink(missing_ok=True)
+            _chunks_path(path).unlink(missing_ok=True)
+
+    def drop_unfinished(self, older_than_s: float) -> None:
+        """See `ObjectStore.drop_unfinished`."""
+        latest = time.time() - older_than_s
+        for entry in _entries(self.root / _TEMPORARY):
+            with contextlib.suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime <= latest:
+                    Path(entry.path).unlink()
+
     def chunks(self, digest: str) -> tuple[str, ...]:
         """The digests of a large object's 64 MiB chunks, in order; empty for one of a single chunk."""
         try:
@@ -187,7 +236,7 @@ class FolderStore:
         if not digests.is_digest(digest):
             raise errors.UsageError(f"`{digest}` is not a digest", hint="a digest is `b3:` and 64 hex digits")
         name = digest.removeprefix(digests.PREFIX)
-        return self.root / "b3" / name[:2] / name[2:]
+        return self.root / _OBJECTS / name[:2] / name[2:]
 
     def _blob(self, digest: str, size: int) -> Blob:
         return Blob(uri="file://" + quote(str(self._path(digest))), digest=digest, size=size)
@@ -234,6 +283,12 @@ class FolderStore:
             os.fsync(sink.fileno())
             os.fchmod(sink.fileno(), 0o444)
             temporary.replace(_chunks_path(path))
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What is in a folder; nothing when it is not there, or no folder."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        yield from entries
 
 
 def _path_of(uri: str) -> Path:

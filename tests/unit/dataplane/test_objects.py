@@ -197,3 +197,29 @@ def test_e4_nothing_is_kept_of_what_breaks_off(store):
     with pytest.raises(RuntimeError, match="no more"):
         store.put_chunks(broken())
     assert files_of(store) == []
+
+
+def test_d5_a_store_lists_its_objects_and_deletes_them(store, monkeypatch):
+    monkeypatch.setattr(digests, "CHUNK_SIZE", 1000)
+    small, large = store.put_bytes(b"small"), store.put_bytes(b"large" * 500)
+    (store.root / "b3" / "stray").write_bytes(b"")
+    assert {(each.digest, each.size) for each in store.list()} == {(small.digest, 5), (large.digest, 2500)}
+    store.delete([large.digest, digests.of_bytes(b"never there")])
+    assert [each.digest for each in store.list()] == [small.digest]
+    assert store.exists([small, large]) == [True, False]
+    assert [name for name in files_of(store) if name.endswith(".chunks")] == []
+
+
+def test_an_empty_store_lists_nothing(store):
+    assert list(store.list()) == []
+
+
+def test_d5_what_a_killed_writer_left_is_dropped_when_it_is_old(store):
+    store.put_bytes(b"whole")
+    left = store.root / ".incoming" / "left"
+    left.write_bytes(b"ha")
+    store.drop_unfinished(60)
+    assert left.exists()
+    store.drop_unfinished(0)
+    assert not left.exists()
+    assert len(list(store.list())) == 1
