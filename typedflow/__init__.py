@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typedflow.authoring.checkpoint import Checkpoint
     from typedflow.authoring.container import ContainerTask
     from typedflow.authoring.context import Deck, TaskContext, current_context
+    from typedflow.authoring.dynamic import DynamicTask, dynamic
     from typedflow.authoring.failure import ExecutionError
     from typedflow.authoring.gate import approve, sleep, wait_for_input
     from typedflow.authoring.launch_plan import LaunchPlan
@@ -58,6 +59,7 @@ __all__ = [
     "Cron",
     "Deck",
     "Directory",
+    "DynamicTask",
     "ExecutionError",
     "File",
     "FixedRate",
@@ -80,6 +82,7 @@ __all__ = [
     "approve",
     "conditional",
     "current_context",
+    "dynamic",
     "map_task",
     "reference_launch_plan",
     "reference_task",
@@ -100,6 +103,7 @@ _PLACES = {
     "Cron": "authoring.schedule",
     "Deck": "authoring.context",
     "Directory": "type_engine.directories",
+    "DynamicTask": "authoring.dynamic",
     "ExecutionError": "authoring.failure",
     "File": "type_engine.files",
     "FixedRate": "authoring.schedule",
@@ -122,6 +126,7 @@ _PLACES = {
     "approve": "authoring.gate",
     "conditional": "authoring.branch",
     "current_context": "authoring.context",
+    "dynamic": "authoring.dynamic",
     "map_task": "authoring.mapping",
     "reference_launch_plan": "authoring.reference",
     "reference_task": "authoring.reference",

@@ -49,6 +49,7 @@ class Notes(Origin, Protocol):
     """The trace, which takes note of mistakes."""
 
     unfinished: dict[object, diagnostics_pb2.Diagnostic]
+    data: type_engine.Data
 
     def mistake(
         self,
@@ -107,7 +108,7 @@ def literal(
 ) -> literals_pb2.Literal | None:
     """A constant's literal; None for one that does not fit, which is noted."""
     try:
-        return converter.to_literal(value, "", type_engine.NO_DATA)
+        made = converter.to_literal(value, "", trace.data)
     except errors.ConversionError as error:
         part = f"at `{error.where.lstrip('.')}`: " if error.where else ""
         is_enum = converter.type.WhichOneof("type") == "enum" and not error.where
@@ -122,6 +123,11 @@ def literal(
             hint=error.hint or _call_it(value) or (_members(converter.type.enum) if is_enum else ""),
         )
         return None
+    if not trace.data.has_store:
+        return made
+    from typedflow.dataplane import offload  # noqa: PLC0415 - no definition keeps anything
+
+    return offload.offload(made, trace.data.store)
 
 
 def is_usable(trace: Notes, promise: Promise, place: Place) -> bool:
@@ -218,7 +224,7 @@ def _bind_parts(
             hint=hint,
         )
         return
-    apart = next((way for way in ways if len(ways) > 1 and _fits(way)), ways[0])
+    apart = next((way for way in ways if len(ways) > 1 and _fits(trace, way)), ways[0])
     match apart.kind:
         case "list":
             target.list.SetInParent()
@@ -235,21 +241,21 @@ def _bind_parts(
                 _bind_part(trace, field.value, part, place.inside(at))
 
 
-def _fits(parts: hints.Parts) -> bool:
+def _fits(trace: Notes, parts: hints.Parts) -> bool:
     """Whether every part is of its annotation, as far as that can be told without a word on what is not."""
-    return all(_part_fits(part.value, part.annotation) for part in parts.parts)
+    return all(_part_fits(trace, part.value, part.annotation) for part in parts.parts)
 
 
-def _part_fits(value: Any, annotation: Any) -> bool:
+def _part_fits(trace: Notes, value: Any, annotation: Any) -> bool:
     if annotation is hints.UNKNOWN:
         return False
     converter = signature.types().converter(annotation)
     if isinstance(value, Promise):
         return literal_types.is_assignable(value.typedflow_type, converter.type) is None
     if holds_promise(value):
-        return any(map(_fits, hints.apart(annotation, value)))
+        return any(_fits(trace, way) for way in hints.apart(annotation, value))
     try:
-        converter.to_literal(value, "", type_engine.NO_DATA)
+        converter.to_literal(value, "", trace.data)
     except errors.ConversionError:
         return False
     return True

@@ -35,20 +35,28 @@ def run(
     Raises:
         ConversionError: an input or an output that does not fit its type; whatever the body raises passes as it is.
     """
-    given = {each.name: each.value for each in inputs.values}
-    arguments = {}
     with converting():
-        for name, parameter in task.signature.parameters.items():
-            literal = given.get(name)
-            if literal is None:
-                raise errors.ConversionError(
-                    "there is no value", where=f"inputs.{name}", hint="register the workflow again"
-                )
-            arguments[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
+        given = arguments(task, inputs, data)
     with context.entered(running):
-        result = (function or task.function)(**arguments)
+        result = (function or task.function)(**given)
         # In here, because a generator's body runs while its elements are written.
         return author_errors.as_they_are(lambda: _outputs(task, result, data, converting))
+
+
+def arguments(
+    task: Task[..., Any], inputs: literals_pb2.LiteralMap, data: type_engine.Data
+) -> dict[str, Any]:
+    """What the task's function is called with. Raises ConversionError for an input that does not fit its type."""
+    given = {each.name: each.value for each in inputs.values}
+    made = {}
+    for name, parameter in task.signature.parameters.items():
+        literal = given.get(name)
+        if literal is None:
+            raise errors.ConversionError(
+                "there is no value", where=f"inputs.{name}", hint="register the workflow again"
+            )
+        made[name] = parameter.converter.from_literal(literal, f"inputs.{name}", data)
+    return made
 
 
 def _outputs(

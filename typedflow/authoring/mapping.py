@@ -113,7 +113,9 @@ class MapTask(Generic[R]):
         """A list of elements or one value for all; the compiler has the last word on which it is."""
         if parameter is None or isinstance(value, Promise):
             binding.bind(tracing, target, value, parameter, place)
-        elif isinstance(value, list) and (parameter.name in self.over or not _fits(value, parameter)):
+        elif isinstance(value, list) and (
+            parameter.name in self.over or not _fits(value, parameter, tracing.data)
+        ):
             binding.bind_as(tracing, target, value, hints.list_of(parameter.annotation), place)
         else:
             binding.bind(tracing, target, value, parameter, place)
@@ -135,7 +137,7 @@ class MapTask(Generic[R]):
         return f"<map of {self.task!r}>"
 
 
-def _fits(value: list[Any], parameter: signature.Parameter) -> bool:
+def _fits(value: list[Any], parameter: signature.Parameter, data: type_engine.Data) -> bool:
     """Whether a list is one value of the parameter, as far as that can be told here."""
     ways = hints.apart(parameter.annotation, value)
     if ways:
@@ -147,7 +149,7 @@ def _fits(value: list[Any], parameter: signature.Parameter) -> bool:
     if binding.holds_promise(value):
         return False
     try:
-        parameter.converter.to_literal(value, "", type_engine.NO_DATA)
+        parameter.converter.to_literal(value, "", data)
     except errors.ConversionError:
         return False
     return True

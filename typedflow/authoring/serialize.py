@@ -133,6 +133,25 @@ def collect(paths: Sequence[str | Path], *, include: Sequence[str] = ()) -> Regi
     )
 
 
+class AtRunTime:
+    """Describes tasks as a registration has them, where a dynamic task calls them and its bundle is unpacked.
+
+    Args:
+        roots: the import roots of the unpacked bundle.
+        bundle: its digest.
+    """
+
+    def __init__(self, roots: Sequence[Path], bundle: str) -> None:
+        self._bundle = bundle
+        self._resolver = fingerprint.Resolver(roots)
+
+    def __call__(self, task: Task[..., Any]) -> tasks_pb2.TaskTemplate:
+        """The task's template. Raises CompileError for one that no other process can import."""
+        if isinstance(task, FunctionTask) and not _is_importable(task):
+            raise errors.CompileError([_not_importable(task)])
+        return task.template(code_of(task, self._resolver), self._bundle)
+
+
 def nothing_in(paths: Sequence[str | Path]) -> errors.UsageError:
     """That files have nothing to work with."""
     shown = ", ".join(f"`{path}`" for path in paths)

@@ -115,7 +115,7 @@ class FunctionTask(Task[P, R]):
         super().__init__(self._function.__name__, task_options)
         self.cache = cache
         try:
-            self._signature = signature.read(self._function, self.short_name, "task", scope)
+            self._signature = signature.read(self._function, self.short_name, self.kind, scope)
         except signature.Broken as broken:
             definitions.report(broken.diagnostics)
 
@@ -204,30 +204,53 @@ def task(
         >>> double(n=21)
         42
     """
-    scope = sys._getframe(1).f_locals
+    made = decorator(
+        FunctionTask,
+        "@task",
+        sys._getframe(1).f_locals,
+        cache=cache,
+        resources=resources,
+        retries=retries,
+        timeout=timeout,
+        interruptible=interruptible,
+        image=image,
+        environment=environment,
+        secrets=secrets,
+    )
+    return made if function is None else cast("Task[P, R]", made(function))
+
+
+def decorator(
+    make: Callable[[FunctionType, tasks_pb2.TaskOptions, Cache | None, Mapping[str, Any]], Any],
+    name: str,
+    scope: Mapping[str, Any],
+    *,
+    cache: bool | Cache,
+    **terms: Any,
+) -> Callable[[Any], Any]:
+    """What makes a task of a function, on the terms that `task` describes.
+
+    Args:
+        make: the class of the task.
+        name: of the decorator, for messages.
+        scope: names that annotations may refer to beside the function's globals.
+        cache: as `task` takes it.
+        terms: the others of its arguments.
+    """
     message = tasks_pb2.TaskOptions()
     with definitions.forgiving():
-        message = options.message(
-            cache=cache,
-            resources=resources,
-            retries=retries,
-            timeout=timeout,
-            interruptible=interruptible,
-            image=image,
-            environment=environment,
-            secrets=secrets,
-        )
+        message = options.message(cache=cache, **terms)
 
-    def make(made_of: Callable[P, R]) -> Task[P, R]:
+    def made(made_of: Any) -> Any:
         if not isinstance(made_of, FunctionType):
             definitions.forgive(
                 errors.DefinitionError(
-                    f"@task is given {made_of!r:.80}, which is not a function",
+                    f"{name} is given {made_of!r:.80}, which is not a function",
                     where=definitions.place(source.caller()),
                     hint="put it above a `def`; for a method or a partial, write a function that calls it",
                 )
             )
-            return cast("Task[P, R]", made_of)  # as it is, so that the rest of the file can be looked at
-        return FunctionTask(made_of, message, cache if isinstance(cache, Cache) else None, scope)
+            return made_of  # as it is, so that the rest of the file can be looked at
+        return make(made_of, message, cache if isinstance(cache, Cache) else None, scope)
 
-    return make if function is None else make(function)
+    return made

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
-from typedflow import identifiers, literal_types, spelling
-from typedflow.authoring import binding, definitions, signature, source
+from typedflow import identifiers, literal_types, spelling, type_engine
+from typedflow.authoring import binding, context, definitions, signature, source
 from typedflow.authoring.binding import Place
 from typedflow.authoring.promise import Nothing, Promise, outputs, path_text, step_text
 from typedflow.compiler import diagnostics
@@ -45,11 +45,12 @@ class Scope:
     section: workflows_pb2.Section | None = None
 
 
-class Trace:
+class Trace(context.Tracing):
     """What is known of a workflow while its body runs.
 
     Attributes:
         name: the workflow's, for diagnostics.
+        data: where the bytes of constants go: nowhere, but in a dynamic task's body.
         nodes: in the order of their calls.
         mistakes: what the trace itself found wrong; the compiler finds the rest.
         called: every task, workflow and launch plan that nodes call, by the key of its identifier.
@@ -57,8 +58,16 @@ class Trace:
         unfinished: what was begun and not ended, each with the mistake that this is.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        data: type_engine.Data = type_engine.NO_DATA,
+        running: context.TaskContext | None = None,
+    ) -> None:
+        super().__init__(running)
         self.name = name
+        self.data = data
         self.nodes: list[workflows_pb2.Node] = []
         self.mistakes: list[diagnostics_pb2.Diagnostic] = []
         self.called: dict[Key, Any] = {}

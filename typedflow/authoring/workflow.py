@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from typedflow import compiler, errors, literal_types, spelling
-from typedflow.authoring import binding, context, definitions, failure, signature, source, trace, wiring
+from typedflow.authoring import binding, body, context, definitions, failure, signature, source, trace, wiring
 from typedflow.authoring.binding import Place
 from typedflow.authoring.called import Called
 from typedflow.authoring.constant import Constant
@@ -104,7 +104,7 @@ def _trace(workflow: WorkflowFunction[..., Any]) -> Traced:
     try:
         with context.entered(tracing), tracing.entering(workflow, workflow.short_name, template.position):
             result = workflow.function(**inputs)
-            values = _values(workflow, tracing, result, whole)
+            values = body.values(workflow, tracing, result, whole)
     except definitions.AlreadyTold:
         raise
     except errors.DefinitionError as error:
@@ -117,14 +117,9 @@ def _trace(workflow: WorkflowFunction[..., Any]) -> Traced:
         tracing.mistakes.extend(tracing.unfinished.values())
     if workflow.on_failure is not None:
         failure.wire(tracing, workflow.on_failure, inputs, whole)
-    for output, value in zip(read.outputs, values, strict=True):
-        bound = workflows_pb2.Binding(variable=output.name)
-        place = Place("", template.position, read.output_text(output.name, workflow.what))
-        binding.bind(tracing, bound.value, value, output, place)
-        template.outputs.append(bound)
-    template.nodes.extend(tracing.nodes)
-    body = inspect.unwrap(workflow.function).__code__
-    return Traced(template, tracing.called, tracing.mistakes, ended, raised, body)
+    body.finish(workflow, tracing, values, template)
+    code = inspect.unwrap(workflow.function).__code__
+    return Traced(template, tracing.called, tracing.mistakes, ended, raised, code)
 
 
 def _mistake_of(error: BaseException, workflow: WorkflowFunction[..., Any]) -> diagnostics_pb2.Diagnostic:
@@ -140,31 +135,6 @@ def _mistake_of(error: BaseException, workflow: WorkflowFunction[..., Any]) -> d
     if isinstance(error, errors.DefinitionError) and error.code != errors.DefinitionError.code:
         mistake.code, mistake.message, mistake.hint = error.code, error.message, error.hint
     return mistake
-
-
-def _values(
-    workflow: WorkflowFunction[..., Any], tracing: trace.Trace, result: Any, place: Place
-) -> Sequence[Any]:
-    """What the body returned, output by output; gaps where it is of another form, which is noted."""
-    read = workflow.signature
-    if not read.outputs and isinstance(result, Nothing):
-        return ()  # `return last()` of a workflow that gives nothing
-    if result is None and read.outputs and not read.takes_none:
-        expected = ", ".join(literal_types.text(output.converter.type) for output in read.outputs)
-        tracing.mistake(
-            diagnostics.INVALID_VALUE,
-            f"{workflow.what} returns nothing, and is to give {expected}",
-            place,
-            expected=expected,
-            given="None",
-            hint="end its body with `return ...`, or annotate it `-> None`",
-        )
-        return [tracing.gap(output) for output in read.outputs]
-    try:
-        return read.values(result, workflow.short_name)
-    except errors.ConversionError as error:
-        tracing.mistake(diagnostics.MISMATCHING_TYPES, error.message, place, hint=error.hint)
-        return [tracing.gap(output) for output in read.outputs]
 
 
 def _inline(
@@ -189,7 +159,7 @@ def _inline(
                 hint="launch it as an execution of its own, by a LaunchPlan, or handle failures in the outer workflow",
             )
         given = _arguments(workflow, tracing, tracing.arguments(read, args, kwargs, place), place)
-        values = _values(workflow, tracing, workflow.function(**given), place)
+        values = body.values(workflow, tracing, workflow.function(**given), place)
         nodes = tracing.nodes[before:]
         first = [
             id_
