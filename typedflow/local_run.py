@@ -34,7 +34,16 @@ from typedflow import (
     spelling,
     type_engine,
 )
-from typedflow.authoring import call, context, first_party, loading, serialize, signature, slots
+from typedflow.authoring import (
+    call,
+    context,
+    first_party,
+    loading,
+    serialize,
+    side_outputs,
+    signature,
+    slots,
+)
 from typedflow.authoring.launch_plan import LaunchPlan
 from typedflow.authoring.mapping import MapTask
 from typedflow.authoring.task import FunctionTask, Task
@@ -119,7 +128,7 @@ class LocalRunner:
 
         if context.in_task():
             return author_errors.as_they_are(run)
-        with context.entered(_running(task.short_name, 1, data.folder / "work")):
+        with context.entered(_running(task.short_name, 1, data.folder / "work", data)):
             return author_errors.as_they_are(run)
 
     def call_workflow(
@@ -252,6 +261,7 @@ class _Execution:
         self.order = itertools.count()
         self.ahead_us = 0  # how far virtual pauses put this run's clock before the real one
         self.raised: dict[str, BaseException] = {}
+        self.checkpoints: dict[str, literals_pb2.Literal] = {}  # the latest of each node
         self.keys: dict[int, tuple[str, catalog_pb2.KeyManifest]] = {}
 
     def run(self, inputs: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
@@ -331,7 +341,9 @@ class _Execution:
         began = time.monotonic()
         try:
             inputs = engine.inputs(self.graph, self.state, node)
-            running = _running(id_, action.attempt, self.data.folder / f"work-{next(self.order)}")
+            folder = self.data.folder / f"work-{next(self.order)}"
+            keep = functools.partial(self.checkpoints.__setitem__, id_)
+            running = _running(id_, action.attempt, folder, self.data, self.checkpoints.get(id_), keep)
             function = self.mocks.get(task.name)
             outputs = call.run(task, inputs, running, self.data, function=function)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a task may raise anything; run() raises it again
@@ -428,8 +440,16 @@ def _checked(
     return variable.converter.from_literal(literal, path, data)
 
 
-def _running(node: str, attempt: int, folder: Path) -> context.TaskContext:
-    return context.TaskContext("local", node, attempt, "", "", folder)
+def _running(
+    node: str,
+    attempt: int,
+    folder: Path,
+    data: type_engine.Data,
+    checkpoint: literals_pb2.Literal | None = None,
+    keep: Callable[[literals_pb2.Literal], None] = lambda _: None,
+) -> context.TaskContext:
+    side = side_outputs.SideOutputs(data, checkpoint, keep)
+    return context.TaskContext("local", node, attempt, "", "", folder, side)
 
 
 def _failure(error: BaseException, node: str) -> errors_pb2.ExecutionError:

@@ -5,6 +5,7 @@
         attempt.json    the runner's uid, its token and its process; there before it gets its go-ahead
         work/           the working folder of the task
         log             what the task wrote; all that stays
+        checkpoint.pb   what it has saved for the attempt after it, if it has saved anything
         outcome.pb      what became of it, written by the attempt, whole or not at all
 
 A crash may leave any of them half written: what can't be read was never acted upon.
@@ -22,12 +23,13 @@ from pathlib import Path
 
 from google.protobuf import message
 
-from typedflow.pb import attempt_pb2
+from typedflow.pb import attempt_pb2, literals_pb2
 from typedflow_propeller import process_identity
 
 _RECORD = "attempt.json"
 _SPEC = "spec.pb"
 _OUTCOME = "outcome.pb"
+_CHECKPOINT = "checkpoint.pb"
 _WORK = "work"
 _LOG = "log"
 _LONGEST_NAME = 200
@@ -93,6 +95,14 @@ class AttemptFolder:
             return None
         return outcome if outcome.WhichOneof("result") else None
 
+    def checkpoint(self) -> literals_pb2.Literal | None:
+        """What the attempt has saved for the one after it; None when it has saved nothing."""
+        try:
+            found = literals_pb2.Literal.FromString((self.path / _CHECKPOINT).read_bytes())
+        except (FileNotFoundError, message.DecodeError):
+            return None
+        return found if found.WhichOneof("value") else None
+
     def finish(self) -> None:
         """Removes all but the log; the spec goes last, so that a crash in between repeats it."""
         work = self.path / _WORK
@@ -100,7 +110,7 @@ class AttemptFolder:
             work.rmdir()  # mostly empty
         except OSError:
             shutil.rmtree(work, ignore_errors=True)
-        for name in (_OUTCOME, _RECORD, _SPEC):
+        for name in (_CHECKPOINT, _OUTCOME, _RECORD, _SPEC):
             (self.path / name).unlink(missing_ok=True)
 
     def remove(self) -> None:

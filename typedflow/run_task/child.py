@@ -1,7 +1,8 @@
 """The process of one attempt: how it is set apart from what started it, and how it leaves its outcome.
 
 The process is the attempt's alone: its own session and process group, its log on stdout and stderr, its own working
-folder. It lives on when whatever started it dies, so the outcome is a file, written whole or not at all. User code does
+folder. It lives on when whatever started it dies, so the outcome is a file, written whole or not at all, and so is each
+checkpoint as soon as it is saved: whatever kills the process then, the next attempt has it. User code does
 not run before the go-ahead has come through the pipe; when the pipe closes without it, the process ends and has done
 nothing.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +26,7 @@ FAILED = 70
 """The exit status of a process that could not even write its outcome."""
 
 OUTCOME = "outcome.pb"
+CHECKPOINT = "checkpoint.pb"
 SPEC = "spec.pb"
 LOG = "log"
 WORK = "work"
@@ -73,8 +76,19 @@ def may_go(pipe: int) -> bool:
 def run(folder: Path, roots: Sequence[Path], store_url: str) -> None:
     """Runs the attempt whose spec is in the folder, and leaves its outcome there."""
     spec = attempt_pb2.AttemptSpec.FromString((folder / SPEC).read_bytes())
-    outcome = attempt.execute(spec, roots=roots, folder=folder / WORK, store=objects.open_store(store_url))
+    outcome = attempt.execute(
+        spec,
+        roots=roots,
+        folder=folder / WORK,
+        store=objects.open_store(store_url),
+        keep=lambda checkpoint: _leave(folder, CHECKPOINT, checkpoint.SerializeToString()),
+    )
     flush()
-    temporary = folder / f".{OUTCOME}"
-    temporary.write_bytes(outcome.SerializeToString())
-    temporary.replace(folder / OUTCOME)
+    _leave(folder, OUTCOME, outcome.SerializeToString())
+
+
+def _leave(folder: Path, name: str, content: bytes) -> None:
+    """A file of the attempt's folder, whole or not at all; of two at once, the later one."""
+    temporary = folder / f".{threading.get_ident()}-{name}"
+    temporary.write_bytes(content)
+    temporary.replace(folder / name)
