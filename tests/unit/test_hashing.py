@@ -300,6 +300,22 @@ def test_a_consumer_of_an_optional_has_one_key_whichever_of_both_its_producer_gi
     assert hashing.of_literal(plain) == hashing.of_literal(given)
 
 
+@pytest.mark.parametrize("ignored", [(), ("log_level",), ("log_level", "seed")])
+def test_c1_a_recipe_gives_the_key_of_the_manifest_that_it_gives(ignored):
+    options = TaskOptions(
+        cache=CachePolicy(ignored_inputs=ignored),
+        environment=[EnvironmentVariable(name="MODE", value="fast")],
+    )
+    recipe = hashing.Recipe(TASK, options)
+    for seed in (7, 8):
+        inputs = literals.as_map({"seed": literals.from_int(seed), "log_level": literals.from_str("info")})
+        digests = {each.name: hashing.of_literal(each.value) for each in inputs.values}
+        made = hashing.manifest(TASK, options, inputs)
+        assert recipe.manifest(digests) == made
+        assert recipe.key(digests) == hashing.key(made)
+        assert recipe.key(dict(reversed(digests.items()))) == hashing.key(made)
+
+
 def test_each_part_of_a_manifest_has_its_place_in_the_key():
     names = ["project", "domain", "task", "code", "salt", "environment"]
     made = [read(KeyManifest, {name: "x"}) for name in names]

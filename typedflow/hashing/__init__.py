@@ -6,7 +6,17 @@ change a key. What a digest is of is said by the tag that comes first, so no two
 """
 
 from typedflow.hashing.entities import of_content, of_entity
-from typedflow.hashing.keys import FORMAT, key, manifest, of_type
+from typedflow.hashing.keys import FORMAT, Recipe, key, manifest, of_type
 from typedflow.hashing.values import Elements, of_literal
 
-__all__ = ["FORMAT", "Elements", "key", "manifest", "of_content", "of_entity", "of_literal", "of_type"]
+__all__ = [
+    "FORMAT",
+    "Elements",
+    "Recipe",
+    "key",
+    "manifest",
+    "of_content",
+    "of_entity",
+    "of_literal",
+    "of_type",
+]
