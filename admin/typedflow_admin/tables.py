@@ -234,6 +234,16 @@ attempts = Table(
     sqlite_with_rowid=False,
 )
 
+# What dynamic tasks said is to be done.
+expansions = Table(
+    "expansions",
+    metadata,
+    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("node", Text, primary_key=True),
+    # CompiledWorkflow
+    Column("graph", LargeBinary, nullable=False),
+)
+
 # One row for each execution that has not ended and whose attempts need places under caps that are wider than it.
 place_queues = Table(
     "place_queues",

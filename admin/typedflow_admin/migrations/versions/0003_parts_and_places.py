@@ -47,6 +47,16 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "expansions",
+        sa.Column("execution_id", _text(), nullable=False),
+        sa.Column("node", _text(), nullable=False),
+        sa.Column("graph", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_expansions_execution_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "node", name=op.f("pk_expansions")),
+    )
+    op.create_table(
         "place_queues",
         sa.Column("execution_id", _text(), nullable=False),
         sa.Column("number", _number(), autoincrement=False, nullable=False),
@@ -125,6 +135,7 @@ def _tell_phases() -> None:
 def downgrade() -> None:
     op.drop_table("places")
     op.drop_table("place_queues")
+    op.drop_table("expansions")
     op.drop_index(op.f("ix_nodes_execution_id_parent_position"), table_name="nodes")
     op.drop_index(op.f("ix_nodes_execution_id_slotted_position"), table_name="nodes")
     op.create_index(
