@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from typedflow.type_engine.columns import Columns
     from typedflow.type_engine.directories import Directory
     from typedflow.type_engine.files import File, Format
+    from typedflow.type_engine.marks import HashMethod
     from typedflow.type_engine.pickles import Pickle
     from typedflow.type_engine.sensitive import Sensitive
     from typedflow.type_engine.shared import register_transformer
@@ -64,6 +65,7 @@ __all__ = [
     "File",
     "FixedRate",
     "Format",
+    "HashMethod",
     "LaunchPlan",
     "MapTask",
     "NonRecoverable",
@@ -108,6 +110,7 @@ _PLACES = {
     "File": "type_engine.files",
     "FixedRate": "authoring.schedule",
     "Format": "type_engine.files",
+    "HashMethod": "type_engine.marks",
     "LaunchPlan": "authoring.launch_plan",
     "MapTask": "authoring.mapping",
     "NonRecoverable": "errors",

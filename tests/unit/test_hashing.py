@@ -410,3 +410,12 @@ def test_i1_the_content_of_any_template_is_laid_out_as_documented(kind: type[Mes
     for seed in range(20):
         template = any_message(kind, random.Random(seed))
         assert hashing.of_content(template) == canonical.digest(canonical.CONTENT, laid_out(template))
+
+
+def test_c4_the_age_of_results_that_are_used_is_no_part_of_the_key():
+    plain, aged = TaskOptions(), TaskOptions()
+    plain.cache.enabled = aged.cache.enabled = True
+    aged.cache.max_age_ms = 1000
+    task = TaskTemplate()
+    made = [hashing.key(hashing.manifest(task, each, LiteralMap())) for each in (plain, aged)]
+    assert made[0] == made[1]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from typedflow.pb import workflows_pb2
+from typedflow.type_engine import marks
 
 UNKNOWN: Final = object()
 """In an annotation's place: there is none."""
@@ -61,13 +62,13 @@ def apart(annotation: Any, value: Any) -> list[Parts]:
 
 
 def list_of(annotation: Any) -> Any:
-    """The annotation of a list of such."""
-    return types.GenericAlias(list, (annotation,))
+    """The annotation of a list of such; what a HashMethod says of one, it does not say of a part of a list."""
+    return types.GenericAlias(list, (marks.take(annotation)[1],))
 
 
 def optional(annotation: Any) -> Any:
-    """The annotation of such or None."""
-    return typing.Optional[annotation]  # noqa: UP045 - `|` knows no texts and no aliases of other libraries
+    """The annotation of such or None, as a part of another."""
+    return typing.Optional[marks.take(annotation)[1]]  # noqa: UP045 - `|` knows no texts and no aliases of other libraries
 
 
 def holds(value: Any, kinds: type | tuple[type, ...]) -> bool:

@@ -31,7 +31,7 @@ class LaunchPlan(Called[P, R]):
         name: the last part of the launch plan's name, under the module that defines it.
         default_inputs: values that a launch may override.
         fixed_inputs: values that it may not; they are no part of the launch plan's interface.
-        max_parallelism: how many nodes of one execution may run at once; None is no limit.
+        max_parallelism: how many attempts may run at once, over all executions of the launch plan; None is no limit.
         schedule: when it launches by itself, while it is active; None: only when somebody asks.
         description: for people; no part of what is run.
 

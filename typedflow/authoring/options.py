@@ -32,9 +32,10 @@ class Cache:
 
     Args:
         version: replaces the code's fingerprint and the environment in the key: you vouch for it.
-        serialize: while one execution computes an entry, others are to wait for it; recorded, and not acted on yet.
+        serialize: while one execution computes an entry, others wait for it, and then use it.
         ignored_inputs: names of inputs that do not matter for the result.
         salt: any text; another salt is another key.
+        max_age: results that are older are not used but made again; None is no limit. No part of the key.
         depends_on: functions, modules and glob patterns of files (relative to the import root) that the code depends on
             in a way that reading it does not show.
 
@@ -48,8 +49,16 @@ class Cache:
     ignored_inputs: Sequence[str] = ()
     salt: str = ""
     depends_on: Sequence[Any | ModuleType | str] = ()
+    max_age: timedelta | None = None
 
     def __post_init__(self) -> None:
+        if self.max_age is not None and milliseconds("Cache(max_age=...)", self.max_age) == 0:
+            raise errors.DefinitionError(
+                f"Cache(max_age={self.max_age!r}) is no time at all",
+                where=definitions.place(source.caller()),
+                code=diagnostics.INVALID_VALUE,
+                hint="give it a time of at least a millisecond; cache=False keeps nothing",
+            )
         if isinstance(self.ignored_inputs, str):
             raise errors.DefinitionError(
                 f"Cache(ignored_inputs={self.ignored_inputs!r}) is a text, not names",
@@ -236,6 +245,7 @@ def _cache(cache: bool | Cache) -> tasks_pb2.CachePolicy:
         version=cache.version,
         salt=cache.salt,
         serialize=cache.serialize,
+        max_age_ms=milliseconds("Cache(max_age=...)", cache.max_age),
         ignored_inputs=sorted(cache.ignored_inputs),
     )
 

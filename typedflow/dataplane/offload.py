@@ -49,8 +49,8 @@ def offload(literal: literals_pb2.Literal, store: ObjectStore, *, limit: int = L
     if literal.WhichOneof("value") == "offloaded" or literal.ByteSize() <= limit:
         return literal
     blob = store.put_bytes(literal.SerializeToString(deterministic=True))
-    offloaded = literals_pb2.Offloaded(content=hashing.of_literal(literal), blob=blob)
-    return literals_pb2.Literal(offloaded=offloaded)
+    offloaded = literals_pb2.Offloaded(content=hashing.of_value(literal), blob=blob)
+    return literals_pb2.Literal(offloaded=offloaded, content=literal.content)
 
 
 def load(literal: literals_pb2.Literal, store: ObjectStore) -> literals_pb2.Literal:

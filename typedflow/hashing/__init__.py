@@ -7,7 +7,7 @@ change a key. What a digest is of is said by the tag that comes first, so no two
 
 from typedflow.hashing.entities import of_content, of_entity
 from typedflow.hashing.keys import FORMAT, Recipe, key, manifest, of_type
-from typedflow.hashing.values import Elements, of_literal
+from typedflow.hashing.values import Elements, of_literal, of_said, of_value
 
 __all__ = [
     "FORMAT",
@@ -18,5 +18,7 @@ __all__ = [
     "of_content",
     "of_entity",
     "of_literal",
+    "of_said",
     "of_type",
+    "of_value",
 ]

@@ -16,6 +16,7 @@ PREFIX = "b3:"
 # What a digest is of: the first bytes that are hashed.
 LITERAL = b"typedflow.literal.1\0"
 STREAM = b"typedflow.stream.1\0"
+SAID = b"typedflow.said.1\0"
 TYPE = b"typedflow.type.1\0"
 KEY = b"typedflow.key.1\0"
 ENTITY = b"typedflow.entity.1\0"

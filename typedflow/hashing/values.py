@@ -31,8 +31,21 @@ _COUNTS = [struct.pack("<Q", count) for count in range(_SHORT)]
 
 
 def of_literal(literal: Literal) -> str:
-    """The digest of a value's meaning. Raises ConversionError for a literal without a value."""
+    """The digest of a value's meaning: what its author's HashMethod said, else that of the value.
+
+    Raises ConversionError for a literal without a value.
+    """
+    return literal.content or of_value(literal)
+
+
+def of_value(literal: Literal) -> str:
+    """The digest of a value, whatever is said of what it means. Raises ConversionError for a literal without one."""
     return canonical.PREFIX + _literal(literal).hex()
+
+
+def of_said(text: str) -> str:
+    """The digest that stands for a value of which its author's HashMethod gave this text."""
+    return canonical.digest_of(canonical.SAID, text.encode("utf-8", "surrogatepass"))
 
 
 class Elements:

@@ -46,7 +46,12 @@ def constant(literal: Literal, target: LiteralType, path: str) -> Literal:
     made = fitting.value(literal, target, path)
     if isinstance(made, errors.ConversionError):
         raise made
-    return literal if made[0] == literal else made[0]
+    if made[0] == literal or not literal.content or made[0].content:
+        return literal if made[0] == literal else made[0]
+    said = Literal()
+    said.CopyFrom(made[0])
+    said.content = literal.content
+    return said
 
 
 class _Fitting:

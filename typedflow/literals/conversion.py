@@ -48,7 +48,13 @@ def convert(literal: Literal, source: LiteralType, target: LiteralType) -> Liter
             hint=mismatch.hint,
         )
     conversion = _conversion(source, target)
-    return conversion.one(literal) if conversion else literal
+    made = conversion.one(literal) if conversion else literal
+    if not literal.content or made.content:
+        return made
+    said = Literal()
+    said.CopyFrom(made)
+    said.content = literal.content  # what its author says that it means, it means as any type
+    return said
 
 
 def _conversion(source: LiteralType, target: LiteralType) -> _Conversion | None:

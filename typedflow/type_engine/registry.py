@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 from typedflow import errors, literal_types
-from typedflow.type_engine import alternatives, custom, sensitive, transformers
+from typedflow.type_engine import alternatives, custom, marks, sensitive, transformers
 from typedflow.type_engine.conversion import Converter, Marker
 
 __all__ = ["MOST_LEVELS", "Factory", "Marker", "TypeEngine"]
@@ -47,6 +47,9 @@ class TypeEngine:
         self._marked: dict[str, Factory] = {}
         self._transformers = custom.Transformers()
         self._made: dict[Any, Converter] = {}
+        self._said: dict[
+            Any, Converter
+        ] = {}  # of what is marked by a HashMethod: only whole variables may be
         self._under_way: list[Any] = []
         self._lock = threading.RLock()
 
@@ -94,6 +97,7 @@ class TypeEngine:
                     message, hint="leave it out, or make a class of your own around it"
                 )
             self._transformers.add(transformer)
+            self._said.clear()
             self._made.clear()  # what was made before keeps its converters; what is asked for again is made anew
 
     def takes(self, annotation: Any) -> bool:
@@ -122,8 +126,11 @@ class TypeEngine:
         if made is not None:
             return made
         with self._lock:
-            made = self._make(annotation)
-            self._made[key] = made
+            made = self._said.get(key) if not self._under_way else None
+            if made is None:
+                made = self._make(annotation)
+                kept = self._said if isinstance(made, marks.SaidConverter) else self._made
+                kept[key] = made
         return made
 
     def _make(self, annotation: Any) -> Converter:
@@ -133,6 +140,11 @@ class TypeEngine:
             raise errors.DefinitionError(message, hint="keep ids in place of objects", code="UnsupportedType")
         if len(self._under_way) > _MOST_UNDER_WAY:
             raise _too_deep(annotation)
+        method, rest = marks.take(annotation)
+        if method is not None:
+            if self._under_way:
+                raise marks.nested(annotation)
+            return marks.converter(self.converter(rest), method, rest)
         said, rest = _take_sensitive(annotation)
         if said:
             return sensitive.SensitiveConverter(self.converter(rest))
