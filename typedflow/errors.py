@@ -19,6 +19,7 @@ any room can raise from it.
     ├── PermissionDenied        no or wrong credentials                                    exit 4, UNAUTHENTICATED
     ├── ServerUnreachable       nothing answers at the address                             exit 3, UNAVAILABLE
     ├── ServerFailed            the server met a mistake of its own                        exit 1, INTERNAL
+    ├── StorageError            an object store that can't be read or written              exit 1, UNAVAILABLE
     ├── IntegrityError          bytes that are not what their digest says                  exit 1, DATA_LOSS
     ├── ExecutionFailed         an execution that ended other than SUCCEEDED               exit 1
     └── NonRecoverable          raised by a task's body: fail now, do not retry
@@ -208,6 +209,13 @@ class ServerFailed(TypedflowError):
     """The server met a mistake of its own, which its log has more of; what was asked for may be right."""
 
     code = "ServerFailed"
+    exit_code = 1
+
+
+class StorageError(TypedflowError):
+    """The object store can't be read or written: it can't be reached, is full, or refuses."""
+
+    code = "StorageError"
     exit_code = 1
 
 

@@ -50,6 +50,7 @@ _CODES: tuple[tuple[type[errors.TypedflowError], str], ...] = (
     (errors.PermissionDenied, "UNAUTHENTICATED"),
     (errors.ServerUnreachable, "UNAVAILABLE"),
     (errors.ServerFailed, "INTERNAL"),
+    (errors.StorageError, "UNAVAILABLE"),
     (errors.IntegrityError, "DATA_LOSS"),
 )
 _ERRORS: dict[str, type[errors.TypedflowError]] = {

@@ -292,7 +292,7 @@ def test_an_attempt_imports_nothing_that_its_template_could_have_imported(tmp_pa
 
 def test_e5_a_file_that_is_gone_is_the_platforms_failure(root):
     written = execute(root, "write", n=literals.from_int(1000)).outputs.values[0].value
-    Path(written.file.blob.uri.removeprefix("file://")).unlink()
+    (root.parent / "objects" / written.file.blob.uri).unlink()
     error = execute(root, "read", f=written).error
     assert error.kind == errors_pb2.ERROR_KIND_SYSTEM
     assert error.code == "ObjectMissing"

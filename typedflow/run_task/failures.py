@@ -31,7 +31,7 @@ def of(error: BaseException, roots: Sequence[Path]) -> errors_pb2.ExecutionError
 
 def _kind(error: BaseException) -> errors_pb2.ErrorKind.ValueType:
     """Lost or damaged objects are the platform's; all else comes from the author's code and values."""
-    system = isinstance(error, errors.IntegrityError | StorageError)
+    system = isinstance(error, errors.IntegrityError | errors.StorageError | StorageError)
     return errors_pb2.ERROR_KIND_SYSTEM if system else errors_pb2.ERROR_KIND_USER
 
 

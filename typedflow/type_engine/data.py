@@ -59,8 +59,12 @@ class Data:
                 return self.store.put_chunks(itertools.chain(held, rest))
         return self.store.put_bytes(b"".join(held))
 
+    def put_written(self, write: Callable[[BinaryIO], object]) -> literals_pb2.Blob:
+        """Publishes what `write` writes to the file that it is given, in one pass."""
+        return self.store.put_written(write)
+
     def open(self, blob: literals_pb2.Blob) -> BinaryIO:
-        """A published object's bytes, unchecked, without reading all of them first."""
+        """A published object's bytes, checked as they are read, without reading all of them first."""
         return self.store.open(blob)
 
     def fetch(self, blob: literals_pb2.Blob, destination: Path) -> None:
@@ -80,8 +84,11 @@ class Data:
         """An empty folder of its own, so that files of one base name do not meet."""
         import tempfile  # noqa: PLC0415 - takes milliseconds, and no definition makes a folder
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(dir=self.folder, prefix="value-"))
+        from typedflow.dataplane import addresses  # noqa: PLC0415 - likewise
+
+        with addresses.refusals(str(self.folder)):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(dir=self.folder, prefix="value-"))
 
     @contextlib.contextmanager
     def new_file(self, name: str) -> Iterator[Path]:
@@ -142,11 +149,10 @@ def _several(do: Callable[[_T], _R], wanted: Sequence[_T]) -> Iterator[_R]:
 
 def check_file(path: Path, blob: literals_pb2.Blob) -> None:
     """Raises IntegrityError where the store's own file does not hold the object."""
-    from typedflow.dataplane import digests  # noqa: PLC0415 - no definition reads a file
+    from typedflow.dataplane import addresses, digests  # noqa: PLC0415 - no definition reads a file
 
-    if digests.of_file(path).digest != blob.digest:
-        hint = "the stored file was changed or damaged: delete it, and what made it is run again"
-        raise errors.IntegrityError("the object is not what its digest says", where=blob.uri, hint=hint)
+    with addresses.refusals(str(path)):
+        addresses.check(str(path), blob.digest, digests.of_file(path).digest)
 
 
 class _NoStore:

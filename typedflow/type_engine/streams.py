@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections.abc
 import functools
 import itertools
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, get_args, get_origin
@@ -118,8 +119,9 @@ class StreamConverter(conversion.Converter):
 
     def _read(self, stream: literals_pb2.Stream, path: str, data: Data) -> Generator[Any, None, None]:
         start = 0
-        with data.checked_file(stream.blob) as stored, stored.open("rb") as file:
-            size = stored.stat().st_size
+        with data.open(stream.blob) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
             while (column := _next(file, size - file.tell(), stream)) is not None:
                 yield from self._element.from_column(column, _place(path, start), data)
                 start += literals.length(column)

@@ -265,9 +265,9 @@ def test_damaged_bytes_and_what_is_no_such_array_are_told(data: Data) -> None:
     damaged[-1] ^= 1
     stored.chmod(0o644)
     stored.write_bytes(damaged)
-    with pytest.raises(errors.IntegrityError, match="not what its digest says") as caught:
+    with pytest.raises(errors.IntegrityError, match="not what its name says") as caught:
         receive(array, data)
-    assert caught.value.where == array.blob.uri
+    assert caught.value.where == str(stored)
 
 
 @pytest.mark.slow

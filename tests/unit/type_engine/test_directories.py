@@ -399,7 +399,7 @@ def test_a_damaged_file_is_told_and_leaves_no_folder(folder: Path, tmp_path: Pat
     for use in (lambda: received.path, lambda: received["a/x.txt"].path):
         with pytest.raises(errors.IntegrityError) as caught:
             use()
-        assert caught.value.where == blob.uri
+        assert caught.value.where == str(stored)
     assert [path for path in data.folder.rglob("*") if path.is_file()] == []
 
 
