@@ -108,7 +108,7 @@ def literal(
 ) -> literals_pb2.Literal | None:
     """A constant's literal; None for one that does not fit, which is noted."""
     try:
-        made = converter.to_literal(value, "", trace.data)
+        return converter.to_literal(value, "", trace.data)
     except errors.ConversionError as error:
         part = f"at `{error.where.lstrip('.')}`: " if error.where else ""
         is_enum = converter.type.WhichOneof("type") == "enum" and not error.where
@@ -123,11 +123,6 @@ def literal(
             hint=error.hint or _call_it(value) or (_members(converter.type.enum) if is_enum else ""),
         )
         return None
-    if not trace.data.has_store:
-        return made
-    from typedflow.dataplane import offload  # noqa: PLC0415 - no definition keeps anything
-
-    return offload.offload(made, trace.data.store)
 
 
 def is_usable(trace: Notes, promise: Promise, place: Place) -> bool:
@@ -204,7 +199,7 @@ def _bind_value(
     else:
         made = literal(trace, value, converter, place)
         if made is not None:
-            target.literal.CopyFrom(made)
+            target.literal.CopyFrom(trace.keep(made))
 
 
 def _bind_parts(

@@ -253,7 +253,7 @@ class Workflow(Wiring[..., Any]):
             template.nodes.extend(tracing.nodes)
             mistakes = [*tracing.mistakes, *tracing.unfinished.values()]
         places = {name: place.position for name, (_, _, place) in self._outputs.items()}
-        return Traced(template, tracing.called, mistakes, outputs_at=places)
+        return Traced(template, tracing.called, mistakes, outputs_at=places, asked=tracing.asked)
 
     def _forget(self) -> None:
         """What was made of it is no longer the whole."""

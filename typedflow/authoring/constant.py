@@ -40,7 +40,7 @@ class Constant(Promise):
         self._literal = literal
 
     def typedflow_bind(self, target: workflows_pb2.BindingValue) -> None:
-        target.literal.CopyFrom(self._literal)
+        target.literal.CopyFrom(self.typedflow_origin.keep(self._literal))
 
     def typedflow_taken_as(
         self, type_: types_pb2.LiteralType, annotation: Any, nodes: Sequence[str] | None = None

@@ -6,6 +6,7 @@ compiler that checks workflows. Nothing that it calls runs in here.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from typedflow.authoring.binding import Place
 from typedflow.authoring.called import Called
 from typedflow.authoring.options import Cache, Resources, Retry, Secret, Timeout
 from typedflow.authoring.task import FunctionTask, Task, decorator
-from typedflow.authoring.wiring import Traced, Wiring
+from typedflow.authoring.wiring import Traced
 from typedflow.pb import attempt_pb2, diagnostics_pb2, interface_pb2, literals_pb2, tasks_pb2, workflows_pb2
 from typedflow.type_engine import author_errors
 
@@ -59,14 +60,17 @@ class DynamicTask(FunctionTask[P, R]):
             ConversionError: an input that does not fit its type.
             Miswired: the wiring is wrong; it has every diagnostic. Whatever else the body raises passes as it is.
         """
-        traced = self.trace(call.arguments(self, inputs, data), running, data)
+        from typedflow.dataplane import offload  # noqa: PLC0415 - no definition moves bytes
+
+        keep = functools.partial(offload.offload, store=data.store)
+        traced = self.trace(call.arguments(self, inputs, data), running, data, keep)
         found = outputs(traced)
         if found is not None:
             return found
         compiled = compiled_of(traced)
         wanted = {identifiers.key(each.id) for each in compiled.tasks}
         called = {
-            key: each for key, each in tasks(traced).items() if key in wanted and not is_elsewhere(each)
+            key: each for key, each in traced.tasks().items() if key in wanted and not is_elsewhere(each)
         }
         try:
             described = [describe(each) for each in called.values()]
@@ -76,10 +80,17 @@ class DynamicTask(FunctionTask[P, R]):
         return attempt_pb2.Expanded(workflow=compiled.workflow, tasks=described)
 
     def trace(
-        self, arguments: Mapping[str, Any], running: context.TaskContext, data: type_engine.Data
+        self,
+        arguments: Mapping[str, Any],
+        running: context.TaskContext,
+        data: type_engine.Data,
+        keep: Callable[[literals_pb2.Literal], literals_pb2.Literal] = lambda literal: literal,
     ) -> Traced:
-        """Runs the body with these values, and gives what it has wired. Raises as `expand` does."""
-        tracing = trace.Trace(self.name, data=data, running=running)
+        """Runs the body with these values, and gives what it has wired. Raises as `expand` does.
+
+        `keep` is what is done with the literals of the values that the body gives to what it calls.
+        """
+        tracing = trace.Trace(self.name, data=data, running=running, keep=keep)
         template = workflows_pb2.WorkflowTemplate(
             id=identifiers.workflow(self.name),
             interface=interface_pb2.Interface(outputs=self.signature.interface.outputs),
@@ -105,7 +116,7 @@ class DynamicTask(FunctionTask[P, R]):
             tracing.mistakes.extend(tracing.unfinished.values())
         body.finish(self, tracing, values, template)
         code = inspect.unwrap(self.function).__code__
-        return Traced(template, tracing.called, tracing.mistakes, ended, raised, code)
+        return Traced(template, tracing.called, tracing.mistakes, ended, raised, code, asked=tracing.asked)
 
 
 def compiled_of(traced: Traced) -> workflows_pb2.CompiledWorkflow:
@@ -123,17 +134,6 @@ def outputs(traced: Traced) -> literals_pb2.LiteralMap | None:
     found = literals_pb2.LiteralMap()
     for each in traced.template.outputs:
         found.values.add(name=each.variable, value=each.value.literal)
-    return found
-
-
-def tasks(traced: Traced) -> dict[trace.Key, Task[..., Any]]:
-    """The tasks that nodes call, and those of the workflows whose nodes take the place of one."""
-    found: dict[trace.Key, Task[..., Any]] = {}
-    for key, each in traced.called.items():
-        if isinstance(each, Task):
-            found[key] = each
-        elif isinstance(each, Wiring):
-            found.update(each.tasks())
     return found
 
 

@@ -182,4 +182,5 @@ def _done(
     tracing: trace.Trace, node: workflows_pb2.Node, type_: types_pb2.LiteralType, annotation: Any
 ) -> Promise:
     tracing.nodes.append(node)
+    tracing.asked[node.id] = annotation
     return tracing.promise(node.id, "o0", type_, annotation)

@@ -6,7 +6,7 @@ nothing else: what would need the value now is an error that says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 from typedflow import errors, literal_types, literals, spelling, type_engine
@@ -20,6 +20,8 @@ _UNKNOWN = "its value is known only when the workflow runs"
 
 class Origin(condition.Origin, Protocol):
     """The trace that a promise was made in."""
+
+    keep: Callable[[literals_pb2.Literal], literals_pb2.Literal]
 
     def no_such_part(
         self, promise: workflows_pb2.Promise, given: types_pb2.LiteralType, step: workflows_pb2.PathStep

@@ -6,7 +6,7 @@ A trace notes what is wrong and goes on, so that the compiler can tell everythin
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
@@ -16,7 +16,7 @@ from typedflow.authoring import binding, context, definitions, signature, source
 from typedflow.authoring.binding import Place
 from typedflow.authoring.promise import Nothing, Promise, outputs, path_text, step_text
 from typedflow.compiler import diagnostics
-from typedflow.pb import diagnostics_pb2, identifiers_pb2, tasks_pb2, types_pb2, workflows_pb2
+from typedflow.pb import diagnostics_pb2, identifiers_pb2, literals_pb2, tasks_pb2, types_pb2, workflows_pb2
 
 Key: TypeAlias = tuple[int, str, str, str, str]
 """Of an identifier."""
@@ -51,6 +51,8 @@ class Trace(context.Tracing):
     Attributes:
         name: the workflow's, for diagnostics.
         data: where the bytes of constants go: nowhere, but in a dynamic task's body.
+        keep: what is done with the literal of each constant.
+        asked: by the names of gates, the annotations of what they are given.
         nodes: in the order of their calls.
         mistakes: what the trace itself found wrong; the compiler finds the rest.
         called: every task, workflow and launch plan that nodes call, by the key of its identifier.
@@ -64,10 +66,13 @@ class Trace(context.Tracing):
         *,
         data: type_engine.Data = type_engine.NO_DATA,
         running: context.TaskContext | None = None,
+        keep: Callable[[literals_pb2.Literal], literals_pb2.Literal] = lambda literal: literal,
     ) -> None:
         super().__init__(running)
         self.name = name
         self.data = data
+        self.keep = keep
+        self.asked: dict[str, Any] = {}
         self.nodes: list[workflows_pb2.Node] = []
         self.mistakes: list[diagnostics_pb2.Diagnostic] = []
         self.called: dict[Key, Any] = {}

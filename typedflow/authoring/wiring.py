@@ -33,6 +33,7 @@ class Traced:
         raised: what the author's code raised in the body.
         body: the code that was run, if it is a function's.
         outputs_at: where each output was added, if it was by itself.
+        asked: by the names of gates, the annotations of what they are given.
     """
 
     template: workflows_pb2.WorkflowTemplate
@@ -42,6 +43,38 @@ class Traced:
     raised: BaseException | None = None
     body: CodeType | None = None
     outputs_at: Mapping[str, identifiers_pb2.SourcePosition] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+    def tasks(self) -> dict[Key, Task[..., Any]]:
+        """The tasks that its nodes call, and those of the workflows whose nodes take the place of one."""
+        found: dict[Key, Task[..., Any]] = {}
+        for key, each in self.called.items():
+            if isinstance(each, Task):
+                found[key] = each
+            elif isinstance(each, Wiring):
+                found.update(each.traced.tasks())
+        return found
+
+    def launch_plans(self) -> dict[Key, Called[..., Any]]:
+        """The launch plans that its nodes launch, likewise."""
+        found: dict[Key, Called[..., Any]] = {}
+        for key, each in self.called.items():
+            if isinstance(each, Wiring):
+                found.update(each.traced.launch_plans())
+            elif each.reference().kind == identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN:
+                found[key] = each
+        return found
+
+    def questions(self) -> dict[str, Any]:
+        """By the names of gates, the annotations of what they are given, likewise."""
+        found = dict(self.asked)
+        for node in self.template.nodes:
+            if node.HasField("workflow"):
+                called = self.called.get(identifiers.key(node.workflow.workflow))
+                if isinstance(called, Wiring):
+                    inside = called.traced.questions()
+                    found.update((f"{node.id}.{name}", annotation) for name, annotation in inside.items())
+        return found
 
 
 class Wiring(Called[P, R]):
@@ -70,13 +103,7 @@ class Wiring(Called[P, R]):
 
     def tasks(self) -> dict[Key, Task[..., Any]]:
         """The tasks that its nodes call, and those of the workflows whose nodes take the place of one."""
-        found: dict[Key, Task[..., Any]] = {}
-        for key, each in self.traced.called.items():
-            if isinstance(each, Task):
-                found[key] = each
-            elif isinstance(each, Wiring):
-                found.update(each.tasks())
-        return found
+        return self.traced.tasks()
 
     def call_here(self, args: Any, kwargs: Any) -> Any:
         return runner.current().call_workflow(self, args, kwargs)

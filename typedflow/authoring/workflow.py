@@ -119,7 +119,7 @@ def _trace(workflow: WorkflowFunction[..., Any]) -> Traced:
         failure.wire(tracing, workflow.on_failure, inputs, whole)
     body.finish(workflow, tracing, values, template)
     code = inspect.unwrap(workflow.function).__code__
-    return Traced(template, tracing.called, tracing.mistakes, ended, raised, code)
+    return Traced(template, tracing.called, tracing.mistakes, ended, raised, code, asked=tracing.asked)
 
 
 def _mistake_of(error: BaseException, workflow: WorkflowFunction[..., Any]) -> diagnostics_pb2.Diagnostic:
