@@ -34,6 +34,7 @@ from typedflow.pb.propeller_pb2 import (
     WorkRequest,
     WorkResponse,
 )
+from typedflow.pb.workflows_pb2 import Node
 from typedflow_admin import store
 from typedflow_admin.bells import Bell
 from typedflow_admin.commits import Commits
@@ -99,7 +100,7 @@ class Work:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def load(self, execution_id: str) -> AsyncIterator[LoadResponse]:
-        """The compiled workflow of an execution, then its journal.
+        """The compiled workflow of an execution without its nodes, then those, then its journal.
 
         Raises:
             NotFound: there is no such execution.
@@ -113,11 +114,13 @@ class Work:
         found = await self.database.read(read)
         if found is None:
             raise errors.NotFound(f"there is no execution `{execution_id}`")
-        first = LoadResponse()
-        first.workflow.MergeFromString(found[0])
+        template, events = found
+        first, nodes = await asyncio.to_thread(_without_nodes, template)
         yield first
-        for part in _parts(found[1], len):
-            yield LoadResponse(events=[Event.FromString(event) for event in part])
+        for part in _parts(nodes, Node.ByteSize):
+            yield LoadResponse(nodes=part)
+        for events_part in _parts(events, len):
+            yield LoadResponse(events=[Event.FromString(event) for event in events_part])
 
     async def read_log(self, attempt: AttemptId, holder: str, *, follow: bool) -> AsyncIterator[bytes]:
         """The log of an attempt, from whichever propeller has it; the one that started it is asked first.
@@ -268,6 +271,7 @@ class Session:
                 async for chunk in part:
                     offset += len(chunk.data)
                     if chunk.more:
+                        offset = chunk.next or offset  # of a propeller that says so
                         break
                     ended = chunk.last
                     yield chunk
@@ -375,6 +379,15 @@ class Session:
         full = len(self._held) >= self._capacity
         if self._held.pop(execution_id, None) is not None and full:
             self._work.bell.ring(CLAIMABLE)
+
+
+def _without_nodes(template: bytes) -> tuple[LoadResponse, list[Node]]:
+    """A compiled workflow without its nodes, and those."""
+    first = LoadResponse()
+    first.workflow.MergeFromString(template)
+    nodes = list(first.workflow.workflow.nodes)
+    first.workflow.workflow.ClearField("nodes")
+    return first, nodes
 
 
 def _hello(request: WorkRequest | None) -> Hello:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 from typedflow import errors
 from typedflow.pb import tasks_pb2
+from typedflow.run_task import processes
+from typedflow_propeller import machine
 
 _SECRET = "TYPEDFLOW_SECRET_"  # noqa: S105 - a prefix of names
 _TOKEN = "TYPEDFLOW_TOKEN"  # noqa: S105 - a name
@@ -35,6 +37,20 @@ def of(options: tasks_pb2.TaskOptions, server: Mapping[str, str] = os.environ) -
             )
         environment[secret.env or secret.key] = server[source]
     return environment
+
+
+def own(
+    runner_uid: str, options: tasks_pb2.TaskOptions, shared: machine.Machine, gpus: tuple[str, ...]
+) -> dict[str, str]:
+    """What is in the environment of this one attempt only: its mark, and which GPUs it sees.
+
+    Where there are GPUs, an attempt sees those that it has to itself, so none when it has asked for none; but what its
+    author has set stays.
+    """
+    variables = {processes.MARK: runner_uid}
+    if shared.gpus and all(each.name != machine.VISIBLE for each in options.environment):
+        variables[machine.VISIBLE] = ",".join(gpus)
+    return variables
 
 
 def variable_of(secret: tasks_pb2.SecretReference) -> str:

@@ -2,7 +2,7 @@
 
     <home>/attempts/<execution>/<node>-<attempt>/
         spec.pb         what to run; there from the first moment until the outcome is committed
-        attempt.json    the runner's uid, its token and its process; there before it gets its go-ahead
+        attempt.json    the runner's uid, its token, its process and its GPUs; there before it gets its go-ahead
         work/           the working folder of the task
         log             what the task wrote; all that stays
         checkpoint.pb   what it has saved for the attempt after it, if it has saved anything
@@ -37,12 +37,16 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What `attempt.json` says. `interrupted`: the server was stopped, and the attempt with it."""
+    """What `attempt.json` says.
+
+    `interrupted`: the server was stopped, and the attempt with it. `gpus`: those that it has to itself.
+    """
 
     runner_uid: str
     token: str
     process: process_identity.Identity
     interrupted: bool = False
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,12 +99,22 @@ class Launcher:
         self._templates: dict[_TemplateKey, template_process.TemplateProcess] = {}
         self._timers: dict[_TemplateKey, asyncio.TimerHandle] = {}
         self._unfit: set[tuple[_TemplateKey, str]] = set()
+        self._dropped: list[template_process.TemplateProcess] = []
         self._linux = sys.platform.startswith("linux")
 
     async def launch(
-        self, folder: Path, module: str, roots: Sequence[Path], environment: Mapping[str, str]
+        self,
+        folder: Path,
+        module: str,
+        roots: Sequence[Path],
+        environment: Mapping[str, str],
+        own: Mapping[str, str],
     ) -> AttemptProcess:
         """A process for the attempt in `folder`, whose task is in `module`, which waits for `go`.
+
+        Args:
+            environment: what attempts of one template have in common.
+            own: variables that only this process has.
 
         Raises:
             ImportFailed: the author's module raised when it was imported.
@@ -113,7 +123,8 @@ class Launcher:
         if self._linux and (key, module) not in self._unfit:
             try:
                 with _Pipe() as pipe:
-                    forked = await self._template(key, roots, environment).fork(folder, module, pipe.read_end)
+                    template = self._template(key, roots, environment)
+                    forked = await template.fork(folder, module, own, pipe.read_end)
                     return AttemptProcess(pipe.keep(), forked=forked)
             except template_process.UnfitToFork:
                 self._unfit.add((key, module))
@@ -121,7 +132,8 @@ class Launcher:
                 pass  # the import may have crashed it: in a fresh interpreter that is the attempt's own end
         # A pipe of its own: a template that was lost may have left a child, which ends when the first one closes.
         with _Pipe() as pipe:
-            spawned = template_process.spawn(folder, roots, self._store_url, environment, pipe.read_end)
+            variables = {**environment, **own}
+            spawned = template_process.spawn(folder, roots, self._store_url, variables, pipe.read_end)
             return AttemptProcess(pipe.keep(), spawned=spawned)
 
     def close(self) -> None:
@@ -129,12 +141,20 @@ class Launcher:
         for key in list(self._templates):
             self._drop(key)
 
+    async def ended(self) -> None:
+        """After `close`: returns once the templates have ended, those that were dropped earlier too."""
+        for template in list(self._dropped):
+            await template.ended()
+
     def _template(
         self, key: _TemplateKey, roots: Sequence[Path], environment: Mapping[str, str]
     ) -> template_process.TemplateProcess:
         """The warm one, or a new one; it ends when it was idle for a while."""
         template = self._templates.pop(key, None)
-        if template is None or template.lost:
+        if template is not None and template.lost:
+            self._end(template)
+            template = None
+        if template is None:
             idle = [each for each, known in self._templates.items() if known.is_idle]
             for oldest in idle[: max(0, len(self._templates) + 1 - _MOST_TEMPLATES)]:
                 self._drop(oldest)
@@ -154,4 +174,9 @@ class Launcher:
 
     def _drop(self, key: _TemplateKey) -> None:
         self._timers.pop(key).cancel()
-        self._templates.pop(key).close()
+        self._end(self._templates.pop(key))
+
+    def _end(self, template: template_process.TemplateProcess) -> None:
+        template.close()
+        self._dropped = [each for each in self._dropped if not each.has_ended]
+        self._dropped.append(template)

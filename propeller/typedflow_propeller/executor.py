@@ -7,9 +7,16 @@ becomes of an attempt goes from the executor (or the pod) to admin, and comes ba
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from typedflow.pb import attempt_pb2
+
+
+class LogPiece(NamedTuple):
+    """At most 64 KiB of a log, or a line about what was left out of it. `next`: where in the log the rest begins."""
+
+    data: bytes
+    next: int
 
 
 class Executor(Protocol):
@@ -36,10 +43,10 @@ class Executor(Protocol):
 
     def read_log(
         self, attempt: attempt_pb2.AttemptId, *, follow: bool, offset: int = 0
-    ) -> AsyncGenerator[bytes, None]:
-        """The attempt's log from a byte on, in pieces of at most 64 KiB; with `follow` until the attempt has ended.
+    ) -> AsyncGenerator[LogPiece, None]:
+        """The attempt's log from a byte on, in pieces; with `follow` until the attempt has ended.
 
-        Raises NotFound.
+        A log that has grown too large has lost its middle, and a piece says how much. Raises NotFound.
         """
 
     async def recover(self) -> None:

@@ -23,21 +23,23 @@ from typing import IO, NoReturn
 from typedflow import errors
 from typedflow.dataplane import bundles
 from typedflow.pb import attempt_pb2, errors_pb2
+from typedflow.run_task import processes
 from typedflow_propeller import (
+    admission,
     attempt_environment,
     attempt_folder,
+    attempt_log,
     attempt_process,
     backoff,
-    cpu_slots,
     executor,
     lost_attempts,
+    machine,
     process_identity,
     template_process,
+    watch,
 )
 
 _log = logging.getLogger(__name__)
-_PIECE = 64 * 1024
-_FOLLOW_S = 0.05
 _CLOSE_S = 2.0
 
 Key = tuple[str, str, int]
@@ -45,7 +47,7 @@ Key = tuple[str, str, int]
 
 @dataclass(slots=True)
 class _Attempt:
-    """An attempt that is in our care. `ending`: why its work is cancelled."""
+    """An attempt that is in our care. `ending`: why its work is cancelled. `used`: memory, when that is why."""
 
     spec: attempt_pb2.AttemptSpec
     folder: attempt_folder.AttemptFolder
@@ -53,7 +55,9 @@ class _Attempt:
     token: str
     process: process_identity.Identity | None = None
     admitted: bool = False
-    ending: str = ""  # "stopped", "interrupted"
+    gpus: tuple[str, ...] = ()
+    ending: str = ""  # "stopped", "interrupted", "out of memory"
+    used: int = 0
     work: asyncio.Task[attempt_pb2.Outcome] | None = None
     told: asyncio.Event = field(default_factory=asyncio.Event)  # to end
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,6 +68,10 @@ class _Attempt:
             self.told.set()
             if self.work is not None:
                 self.work.cancel()
+
+    def end_over_memory(self, used: int) -> None:
+        self.used = used
+        self.end("out of memory")
 
 
 class _NotAdmitted(Exception):
@@ -82,6 +90,8 @@ class LocalProcesses:
         service: where outcomes go.
         store_url: the object store that tasks read and write.
         slots: CPUs that attempts share; 0 is all that this process may use.
+        shared: what attempts share, in the place of what this machine has.
+        log_limit: bytes that are kept of a log; 0 is what the setting says.
         grace_s: how long an attempt has between SIGTERM and SIGKILL when it is stopped.
         template_idle_s: how long a bundle's template stays warm without work.
     """
@@ -93,6 +103,8 @@ class LocalProcesses:
         *,
         store_url: str,
         slots: int = 0,
+        shared: machine.Machine | None = None,
+        log_limit: int = 0,
         grace_s: float = 2.0,
         template_idle_s: float = 60.0,
     ) -> None:
@@ -101,7 +113,10 @@ class LocalProcesses:
         self._id_file = home / "executor-id"
         self._id = ""
         self._service = service
-        self._slots = cpu_slots.CpuSlots(slots or _cpus())
+        self._machine = shared or machine.here(cpus=slots)
+        self._admission = admission.Admission(self._machine)
+        self._watch = watch.Watch(log_limit or machine.log_limit())
+        self._said: set[str] = set()
         self._grace_s = grace_s
         self._launcher = attempt_process.Launcher(store_url, template_idle_s=template_idle_s)
         self._unpacking: dict[str, asyncio.Task[tuple[Path, ...]]] = {}
@@ -151,33 +166,25 @@ class LocalProcesses:
             await asyncio.gather(*late, return_exceptions=True)
         for unpacking in self._unpacking.values():
             unpacking.cancel()
+        self._watch.close()
         self._launcher.close()
+        await self._launcher.ended()
         if self._lock is not None:
             self._lock.close()
 
     async def read_log(
         self, attempt: attempt_pb2.AttemptId, *, follow: bool, offset: int = 0
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[executor.LogPiece, None]:
         """See `executor.Executor.read_log`."""
         folder = attempt_folder.of(self._root, attempt)
         known = self._attempts.get(_key(attempt))
         if known is None and not folder.log.exists():
             what = f"attempt {attempt.attempt} of `{attempt.node}`"
             raise errors.NotFound(f"there is no log of {what} on this machine", where=attempt.execution_id)
-        running = known.ended if known is not None and follow else None
-        while running is not None and not running.is_set() and not folder.log.exists():
-            await _passed(running, _FOLLOW_S)  # it waits for its turn
-        if not folder.log.exists():
-            return
-        with folder.log.open("rb", buffering=0) as log:
-            log.seek(offset)
-            while True:
-                is_last = running is None or running.is_set()
-                while piece := log.read(_PIECE):
-                    yield piece
-                if is_last or running is None:
-                    return
-                await _passed(running, _FOLLOW_S)
+        ended = known.ended if known is not None and follow else None
+        async with contextlib.aclosing(attempt_log.read(folder.log, ended, offset)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     # One attempt, from its start to the end of its folder.
 
@@ -222,7 +229,6 @@ class LocalProcesses:
 
     async def _outcome(self, attempt: _Attempt) -> attempt_pb2.Outcome:
         """What became of it: of its own accord, or because we ended it."""
-        node = attempt.spec.id.node
         if not attempt.ending:
             attempt.work = asyncio.create_task(self._run(attempt))
             try:
@@ -232,36 +238,57 @@ class LocalProcesses:
                 raise
             if not attempt.work.cancelled():
                 return attempt.work.result()
-        if attempt.ending == "interrupted":
-            if attempt.process is None:
-                raise _NotAdmitted  # it has not run; it is started again with the server
-            attempt.folder.mark_interrupted()
+        node = attempt.spec.id.node
         if attempt.process is not None:
-            await self._end_process(attempt.process)
+            await self._end_process(attempt, attempt.process)
             quicker = attempt.folder.outcome()
             if quicker is not None:
                 return quicker
+        elif attempt.ending == "interrupted":
+            raise _NotAdmitted  # it has not run; it is started again with the server
         if attempt.ending == "interrupted":
             return lost_attempts.interrupted(node)
+        if attempt.ending == "out of memory":
+            limit = machine.memory_limit(attempt.spec.options.resources)
+            return lost_attempts.out_of_memory(node, attempt.used, limit)
         return attempt_pb2.Outcome(stopped=attempt_pb2.Stopped())
 
     async def _run(self, attempt: _Attempt) -> attempt_pb2.Outcome:
-        count = self._slots.wanted(attempt.spec.options)
+        share = self._machine.share(attempt.spec.options.resources)
         process = attempt.process
-        if process is None:
-            async with self._slots.taken(count, attempt.spec.id.execution_id):
-                attempt.folder.create(attempt.spec)
-                return await self._run_new(attempt)
-        async with self._slots.taken(count, attempt.spec.id.execution_id, at_once=True):
-            await process.ended()
-        process.sweep_group()
+        at_once = None if process is None else attempt.gpus
+        async with self._admission.taken(share, attempt.spec.id.execution_id, at_once=at_once) as gpus:
+            attempt.gpus = gpus
+            try:
+                if process is None:
+                    attempt.folder.create(attempt.spec)
+                    return await self._run_new(attempt)
+                with self._watching(attempt, process):
+                    await process.ended()
+                process.sweep_group()
+                return await self._left(attempt, None)
+            except asyncio.CancelledError:
+                if attempt.ending and attempt.process is not None:  # what it has is free when it has ended
+                    await self._end_process(attempt, attempt.process)
+                raise
+
+    def _watching(
+        self, attempt: _Attempt, process: process_identity.Identity
+    ) -> contextlib.AbstractContextManager[None]:
+        limit = machine.memory_limit(attempt.spec.options.resources)
+        return self._watch.on(process.pid, attempt.folder.log, limit, attempt.end_over_memory)
+
+    async def _left(self, attempt: _Attempt, status: int | None) -> attempt_pb2.Outcome:
+        """What an attempt that has ended has left, or what to say when that is nothing."""
         outcome = attempt.folder.outcome()
         if outcome is not None:
             return outcome
+        # It could not see to what it had started: what went out of its group is found by the mark.
+        await asyncio.to_thread(processes.kill_marked, attempt.runner_uid)
         record = attempt.folder.record()
         if record is not None and record.interrupted:
             return lost_attempts.interrupted(attempt.spec.id.node)
-        return lost_attempts.outcome(None, attempt.spec.id.node)
+        return lost_attempts.outcome(status, attempt.spec.id.node)
 
     async def _run_new(self, attempt: _Attempt) -> attempt_pb2.Outcome:
         """Admission and process are made side by side; the task runs when there are both."""
@@ -276,11 +303,12 @@ class LocalProcesses:
             await admission
             attempt.process = process.identity
             attempt.folder.set_record(
-                attempt_folder.Record(attempt.runner_uid, attempt.token, process.identity)
+                attempt_folder.Record(attempt.runner_uid, attempt.token, process.identity, gpus=attempt.gpus)
             )
-            process.go()
-            status = await process.exit()
-            return attempt.folder.outcome() or lost_attempts.outcome(status, attempt.spec.id.node)
+            with self._watching(attempt, process.identity):
+                process.go()
+                status = await process.exit()
+            return await self._left(attempt, status)
         finally:
             if process is not None:
                 process.abandon()
@@ -293,7 +321,10 @@ class LocalProcesses:
         try:
             environment = attempt_environment.of(spec.options)
             roots = await self._roots(spec)
-            return await self._launcher.launch(attempt.folder.path, spec.python.module, roots, environment)
+            own = attempt_environment.own(attempt.runner_uid, spec.options, self._machine, attempt.gpus)
+            return await self._launcher.launch(
+                attempt.folder.path, spec.python.module, roots, environment, own
+            )
         except template_process.ImportFailed as failed:
             failed.error.node = spec.id.node
             return attempt_pb2.Outcome(error=failed.error)
@@ -329,7 +360,7 @@ class LocalProcesses:
             id=attempt.spec.id,
             token=attempt.token,
             runner_uid=attempt.runner_uid,
-            note=_note(attempt.spec),
+            note=self._note(attempt.spec),
             executor_id=self.id,
         )
         try:
@@ -339,9 +370,22 @@ class LocalProcesses:
             raise (_Taken if error.code == "AttemptTaken" else _NotAdmitted) from None
         attempt.admitted = True
 
+    def _note(self, spec: attempt_pb2.AttemptSpec) -> str:
+        """What there is to say of how the task runs here; what it lacks is logged once for each kind of request."""
+        shortages = self._machine.shortages(spec.options.resources)
+        for shortage in shortages:
+            if shortage not in self._said:
+                self._said.add(shortage)
+                _log.warning("task %s %s", spec.task, shortage)
+        return "; ".join(shortages)
+
     async def _finish(self, attempt: _Attempt, outcome: attempt_pb2.Outcome) -> None:
         if not attempt.admitted:
             await self._admit(attempt)
+        if outcome.WhichOneof("result") in ("error", "stopped"):
+            checkpoint = attempt.folder.checkpoint()
+            if checkpoint is not None:
+                outcome.checkpoint.CopyFrom(checkpoint)
         request = attempt_pb2.FinishRequest(
             id=attempt.spec.id,
             token=attempt.token,
@@ -365,7 +409,7 @@ class LocalProcesses:
         Admin refuses what we say while that executor is there. Ends with _NotAdmitted, for nothing of it ran here.
         """
         for pause in backoff.pauses():
-            await _passed(attempt.told, pause)
+            await attempt_log.passed(attempt.told, pause)
             attempt.told.clear()
             if attempt.ending == "interrupted":
                 break
@@ -384,16 +428,24 @@ class LocalProcesses:
                     break
         raise _NotAdmitted
 
-    async def _end_process(self, process: process_identity.Identity) -> None:
-        """Ends its whole group: asked first, killed after the grace period."""
-        process.signal_group(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(self._grace_s):
-                await process.ended()
-        except TimeoutError:
-            process.signal_group(signal.SIGKILL)
-            await process.ended()
+    async def _end_process(self, attempt: _Attempt, process: process_identity.Identity) -> None:
+        """Ends all that it has started: asked first, unless it has to be at once, and killed after the grace period."""
+        if attempt.ending == "interrupted":
+            attempt.folder.mark_interrupted()
+        # Those of other sessions that outlive a first one which heeds the signal are known from here.
+        tree = await asyncio.to_thread(process.tree)
+        with contextlib.suppress(TimeoutError):
+            if attempt.ending != "out of memory":
+                process.signal_group(signal.SIGTERM)
+                async with asyncio.timeout(self._grace_s):
+                    await process.ended()
+        await asyncio.to_thread(process.kill_tree)
+        await process.ended()
         process.sweep_group()
+        for each in tree:
+            each.kill()
+        if tree:
+            await asyncio.to_thread(processes.kill_marked, attempt.runner_uid)
 
     def _runner_uid(self, token: str) -> str:
         """The same for an attempt whenever it is started here.
@@ -408,7 +460,9 @@ def _adopted(
     spec: attempt_pb2.AttemptSpec, folder: attempt_folder.AttemptFolder, record: attempt_folder.Record
 ) -> _Attempt:
     """An attempt that had its go-ahead in an earlier life of this process."""
-    return _Attempt(spec, folder, record.runner_uid, record.token, record.process, admitted=True)
+    return _Attempt(
+        spec, folder, record.runner_uid, record.token, record.process, admitted=True, gpus=tuple(record.gpus)
+    )
 
 
 def _lasting_id(path: Path) -> str:
@@ -440,23 +494,3 @@ def _locked(path: Path) -> IO[str]:
 
 def _key(attempt: attempt_pb2.AttemptId) -> Key:
     return attempt.execution_id, attempt.node, attempt.attempt
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _note(spec: attempt_pb2.AttemptSpec) -> str:
-    """What there is to say of how the task runs here."""
-    resources = spec.options.resources
-    wanted = resources.requests.gpu or resources.limits.gpu
-    if wanted in ("", "0") or any(Path("/dev").glob("nvidia[0-9]*")):
-        return ""
-    return "no GPU here: runs on CPU"
-
-
-async def _passed(event: asyncio.Event, seconds: float) -> None:
-    """Waits for the event, at most so long."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

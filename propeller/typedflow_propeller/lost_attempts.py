@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import signal
 
 from typedflow import task_options
 from typedflow.pb import attempt_pb2, errors_pb2
 from typedflow.run_task import child
+from typedflow_propeller import machine
 
+_MI = 1024 * 1024
 _OUT_OF_MEMORY = (
     "somebody killed it, or the machine ran out of memory (see `dmesg`): "
     "let the task use less memory, or run fewer at once"
@@ -34,6 +37,21 @@ def outcome(status: int | None, node: str) -> attempt_pb2.Outcome:
             node=node,
         )
     )
+
+
+def out_of_memory(node: str, used: int, limit: int) -> attempt_pb2.Outcome:
+    """For one that held more memory than it may, and was killed for it: its author's failure, it would come again."""
+    suggested = 2 ** math.ceil(math.log2(max(used, limit) * 1.2 / _MI))
+    error = errors_pb2.ExecutionError(
+        kind=errors_pb2.ERROR_KIND_USER,
+        code="OutOfMemory",
+        message=(
+            f"the task used {machine.shown(used)} of memory and may use {machine.shown(limit)}: let it use less, "
+            f'or give it more, as in Resources(mem="{machine.shown(suggested * _MI)}")'
+        ),
+        node=node,
+    )
+    return attempt_pb2.Outcome(error=error)
 
 
 def interrupted(node: str) -> attempt_pb2.Outcome:

@@ -14,6 +14,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from typedflow.run_task import processes
+
 _POLL_S = 0.1
 _HAS_PROC = Path("/proc/self/stat").exists()
 
@@ -44,6 +46,25 @@ class Identity:
         if self.boot == boot_id() and not start_of(self.pid):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """Kills this one process."""
+        if self.is_alive():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def tree(self) -> list[Identity]:
+        """It and all that it has started, if it is alive and the system tells."""
+        if not self.is_alive():
+            return []
+        running = processes.running()
+        return [Identity(pid, running[pid].start, self.boot) for pid in processes.below(self.pid, running)]
+
+    def kill_tree(self) -> None:
+        """Kills it and all that it has started, if it is alive."""
+        if self.is_alive():
+            processes.kill_tree(self.pid)
+            self.signal_group(signal.SIGKILL)  # where there is no tree to be seen
 
     async def ended(self) -> None:
         """Returns once it runs no longer."""

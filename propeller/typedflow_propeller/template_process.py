@@ -20,6 +20,7 @@ from typedflow.run_task import native
 from typedflow_propeller import process_identity
 
 _LARGEST_MESSAGE = 64 * 1024
+_END_S = 2.0
 
 
 class UnfitToFork(Exception):
@@ -55,6 +56,7 @@ class TemplateProcess:
 
     def __init__(self, roots: Sequence[Path], store_url: str, environment: Mapping[str, str]) -> None:
         self.lost = False
+        self._ending: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._next = 0
         self._forks: dict[int, asyncio.Future[Child]] = {}
@@ -83,8 +85,17 @@ class TemplateProcess:
         """Whether it has no child, and none is being made."""
         return not self._forks and not self._exits
 
-    async def fork(self, folder: Path, module: str, go: int) -> Child:
-        """A child for the attempt in `folder`. `go`: the end of a pipe that the child reads its go-ahead from.
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is closed and its process is gone."""
+        return self._ending is not None and self._ending.done()
+
+    async def fork(self, folder: Path, module: str, own: Mapping[str, str], go: int) -> Child:
+        """A child for the attempt in `folder`.
+
+        Args:
+            own: environment variables that this child has and others do not.
+            go: the end of a pipe that the child reads its go-ahead from.
 
         Raises:
             UnfitToFork, ImportFailed, TemplateLost: there is no child.
@@ -95,9 +106,9 @@ class TemplateProcess:
         request = self._next
         forked: asyncio.Future[Child] = self._loop.create_future()
         self._forks[request] = forked
-        data = json.dumps({"id": request, "folder": str(folder), "module": module}).encode()
+        wish = {"id": request, "folder": str(folder), "module": module, "own": dict(own)}
         try:
-            socket.send_fds(self._control, [data], [go])
+            socket.send_fds(self._control, [json.dumps(wish).encode()], [go])
             return await forked
         except OSError:
             raise TemplateLost from None
@@ -105,9 +116,17 @@ class TemplateProcess:
             self._forks.pop(request, None)
 
     def close(self) -> None:
-        """Ends the template; its children go on."""
+        """Takes no more children; it ends with those that it has."""
         if not self.lost:
             self._lose()
+
+    async def ended(self) -> None:
+        """Returns once it has ended, which it does soon when it has no children and is closed."""
+        if self._ending is not None:
+            await asyncio.wait({self._ending}, timeout=_END_S)
+            if not self._ending.done():
+                self._process.kill()
+                await self._ending
 
     def _read(self) -> None:
         try:
@@ -160,7 +179,12 @@ class TemplateProcess:
             if not exited.done():
                 exited.set_result(None)
         self._exits.clear()
-        self._process.kill()  # it has nothing to save, and ends by itself when it reads the closed socket
+        # It ends by itself when it reads the closed socket, or with its last child: it has more to see to than we know.
+        self._ending = self._loop.create_task(self._reap())
+
+    async def _reap(self) -> None:
+        """Leaves no zombie."""
+        await process_identity.of(self._process.pid).ended()
         self._process.wait()
 
 

@@ -849,7 +849,7 @@ class LogWish(_message.Message):
     offset: _builtins.int
     """Bytes at the log's beginning that are not wanted."""
     limit: _builtins.int
-    """No more bytes than so many, so that a slow reader fills nobody's memory; 0 is all."""
+    """Ends with the chunk that reaches so many bytes, so that a slow reader fills nobody's memory; 0 is all."""
     @_builtins.property
     def attempt(self) -> _attempt_pb2.AttemptId: ...
     def __init__(
@@ -879,6 +879,7 @@ class LogChunk(_message.Message):
     LAST_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
     wish_id: _builtins.str
     data: _builtins.bytes
     """At most 64 KiB."""
@@ -888,6 +889,8 @@ class LogChunk(_message.Message):
     """With `last`, why there is nothing, where there is nothing."""
     more: _builtins.bool
     """With `last`, the limit was reached: there may be more, for another wish."""
+    next: _builtins.int
+    """With `more`, the offset of that wish: where in the log the rest begins. What a log has lost of its middle is counted."""
     def __init__(
         self,
         *,
@@ -896,10 +899,11 @@ class LogChunk(_message.Message):
         last: _builtins.bool = ...,
         error: _builtins.str = ...,
         more: _builtins.bool = ...,
+        next: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "error", b"error", "last", b"last", "more", b"more", "wish_id", b"wish_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "error", b"error", "last", b"last", "more", b"more", "next", b"next", "wish_id", b"wish_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

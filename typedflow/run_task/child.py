@@ -17,7 +17,7 @@ from pathlib import Path
 
 from typedflow.dataplane import objects
 from typedflow.pb import attempt_pb2
-from typedflow.run_task import attempt
+from typedflow.run_task import attempt, processes
 
 GO = b"g"
 """What comes through the pipe."""
@@ -36,6 +36,7 @@ def set_apart(folder: Path) -> None:
     """Makes this process the attempt's own: session, log, working folder."""
     if os.getsid(0) != os.getpid():
         os.setsid()
+    processes.adopt_orphans()
     log_to(folder / LOG)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -75,6 +76,7 @@ def may_go(pipe: int) -> bool:
 
 def run(folder: Path, roots: Sequence[Path], store_url: str) -> None:
     """Runs the attempt whose spec is in the folder, and leaves its outcome there."""
+    own = os.getpid()
     spec = attempt_pb2.AttemptSpec.FromString((folder / SPEC).read_bytes())
     outcome = attempt.execute(
         spec,
@@ -84,7 +86,10 @@ def run(folder: Path, roots: Sequence[Path], store_url: str) -> None:
         keep=lambda checkpoint: _leave(folder, CHECKPOINT, checkpoint.SerializeToString()),
     )
     flush()
+    if os.getpid() != own:
+        os._exit(0)  # the body has forked, and this is the copy: what it came to is nobody's
     _leave(folder, OUTCOME, outcome.SerializeToString())
+    processes.kill_below()
 
 
 def _leave(folder: Path, name: str, content: bytes) -> None:
