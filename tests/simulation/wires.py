@@ -1,0 +1,293 @@
+"""Streams and calls between a propeller and admin: in order within a stream, otherwise late, cut, and in any order."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from typedflow import errors
+from typedflow.pb import attempt_pb2, catalog_pb2, events_pb2, propeller_pb2, workflows_pb2
+
+if TYPE_CHECKING:
+    from tests.simulation.admin import Row
+    from tests.simulation.world import World
+
+_LOOK_AGAIN_S = 1.0
+_GOODBYE_S = 0.25
+_MOST_CLAIMS = 100
+
+
+class Link:
+    """A machine's way to admin. While it is cut nothing gets through, and nobody is told."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.cut_until = 0.0
+
+    def is_cut(self) -> bool:
+        return self._world.loop.time() < self.cut_until
+
+
+class Pipe:
+    """One direction of a stream: messages arrive in order, each some time after it was sent."""
+
+    def __init__(self, world: "World", link: Link, arrived: Callable[[Any], None], context: Any) -> None:
+        self._world = world
+        self._link = link
+        self._arrived = arrived
+        self._context = context
+        self._sent: deque[Any] = deque()
+        self._last = 0.0
+        self.is_broken = False
+
+    def send(self, message: object) -> None:
+        if self.is_broken:
+            return
+        loop = self._world.loop
+        # A stream that is cut goes on where it was, as TCP does.
+        self._last = max(self._last, loop.time() + self._world.latency(), self._link.cut_until)
+        self._sent.append(message)
+        loop.call_at(self._last, self._deliver, context=self._context)
+
+    def _deliver(self) -> None:
+        if not self.is_broken:
+            self._arrived(self._sent.popleft())
+
+
+class Connection:
+    """A propeller's stream, as the propeller sees it: what `AdminClient.work` gives."""
+
+    def __init__(self, world: "World", link: Link) -> None:
+        self._world = world
+        self._link = link
+        loop = world.loop
+        self._inbox: asyncio.Queue[Any] = asyncio.Queue()
+        self._session: Session | None = None
+        self.is_broken = False
+        self.process = world.current_process()
+        self.down = Pipe(world, link, self._inbox.put_nowait, loop.inside(self.process))
+        self.up = Pipe(world, link, self._receive, loop.inside(world.admin.process))
+        self.process.when_killed.append(self.break_off)
+        world.admin.process.when_killed.append(self.break_off)
+        if not world.admin.is_up:
+            self.break_off()
+
+    # The propeller's side.
+
+    async def read(self) -> Any:
+        if self.is_broken:
+            raise _broken()
+        message = await self._inbox.get()
+        if message is None:
+            raise _broken()
+        return message
+
+    async def write(self, request: propeller_pb2.WorkRequest) -> None:
+        if self.is_broken:
+            raise _broken()
+        if request.HasField("commit"):
+            self._world.passes("commit_sent")
+        self.up.send(request)
+
+    async def done_writing(self) -> None:
+        self.up.send(None)
+
+    def cancel(self) -> None:
+        self.break_off()
+
+    # The world's side.
+
+    def break_off(self) -> None:
+        """Neither side gets anything more; admin sees that some time later."""
+        if self.is_broken:
+            return
+        self.is_broken = self.up.is_broken = self.down.is_broken = True
+        self._inbox.put_nowait(None)
+        if self._session is not None:
+            world = self._world
+            world.admin.soon(world.chance.random() * world.lease_s, self._session.end)
+
+    def _receive(self, request: propeller_pb2.WorkRequest | None) -> None:
+        """In admin's process."""
+        if request is not None and request.HasField("hello"):
+            self._session = Session(self._world, self, request.hello)
+        elif self._session is not None:
+            self._session.take(request)
+
+
+class Session:
+    """A propeller's stream, as admin sees it."""
+
+    def __init__(self, world: "World", connection: Connection, hello: propeller_pb2.Hello) -> None:
+        self._world = world
+        self._admin = world.admin
+        self.connection = connection
+        self.propeller_id = hello.propeller_id
+        self._executor_id = hello.executor_id
+        self._heard_at = world.loop.time()
+        self._held = {row.id: row.epoch for row in self._admin.rows.values() if row.holder == self.propeller_id}
+        self._sent: dict[str, int] = {}
+        self._pushing: set[str] = set()
+        self._claiming = False
+        self._leaving = False
+        before = self._admin.sessions.get(self.propeller_id)
+        if before is not None:
+            before.connection.break_off()
+        self._admin.sessions[self.propeller_id] = self
+        self._admin.hear(self._executor_id)
+        self._send(welcome=propeller_pb2.Welcome(lease_ms=round(world.lease_s * 1_000)))
+        self._look_again()
+
+    @property
+    def _is_current(self) -> bool:
+        return self._admin.sessions.get(self.propeller_id) is self
+
+    def end(self) -> None:
+        if self._is_current:
+            del self._admin.sessions[self.propeller_id]
+
+    def take(self, request: propeller_pb2.WorkRequest | None) -> None:
+        """What came up."""
+        if request is None:
+            self._leaving = True
+            self._admin.soon(_GOODBYE_S, self._say_goodbye)
+            return
+        self._heard_at = self._world.loop.time()
+        self._admin.hear(self._executor_id)
+        delay = self._world.store_delay()
+        if request.HasField("heartbeat"):
+            self._admin.soon(delay, self._renew, request.heartbeat)
+        elif request.HasField("commit"):
+            self._admin.soon(delay, self._commit, request.commit)
+
+    def push_soon(self, execution_id: str) -> None:
+        if execution_id not in self._pushing:
+            self._pushing.add(execution_id)
+            self._admin.soon(self._world.store_delay(), self._push, execution_id, False)
+
+    def claim_soon(self) -> None:
+        if not self._claiming:
+            self._claiming = True
+            self._admin.soon(self._world.store_delay(), self._claim)
+
+    def repeat(self) -> None:
+        """Sends all that waits once more."""
+        for execution_id in list(self._held):
+            self._push(execution_id, True)
+
+    def _send(self, **message: Any) -> None:
+        self.connection.down.send(propeller_pb2.WorkResponse(**message))
+
+    def _look_again(self) -> None:
+        if not self._is_current:
+            return
+        self._claim()
+        self.repeat()
+        self._admin.soon(_LOOK_AGAIN_S, self._look_again)
+
+    def _claim(self) -> None:
+        self._claiming = False
+        silent = self._world.loop.time() - self._heard_at > self._world.lease_s
+        if silent or self._leaving or not self._is_current or self._world.is_store_full():
+            return
+        for row in self._admin.claim(self.propeller_id, _MOST_CLAIMS):
+            self._held[row.id] = row.epoch
+            self._sent.pop(row.id, None)
+            claim = propeller_pb2.Claim(
+                execution_id=row.id,
+                epoch=row.epoch,
+                version=len(row.journal),
+                attempt_secret=self._world.secret,
+                project="p",
+                domain="d",
+            )
+            self._send(claim=claim)
+            self._push(row.id, True)
+
+    def _push(self, execution_id: str, again: bool) -> None:
+        self._pushing.discard(execution_id)
+        row: Row = self._admin.rows[execution_id]
+        if execution_id not in self._held or not row.inbox:
+            return
+        begin = 0 if again else self._sent.get(execution_id, 0)
+        rows = [
+            propeller_pb2.InboxRow(sequence=sequence, event=events_pb2.Event.FromString(event))
+            for sequence, event in row.inbox.items()
+            if sequence > begin
+        ]
+        if rows:
+            self._sent[execution_id] = rows[-1].sequence
+            self._send(inbox=propeller_pb2.InboxRows(execution_id=execution_id, rows=rows))
+
+    def _renew(self, heartbeat: propeller_pb2.Heartbeat) -> None:
+        if self._world.is_store_full():
+            self.connection.break_off()
+            return
+        lost = self._admin.renew(self.propeller_id, heartbeat.executions)
+        for execution_id in lost:
+            self._drop(execution_id)
+        self._send(heartbeat=propeller_pb2.HeartbeatResult(lost_execution_ids=lost))
+
+    def _commit(self, commit: propeller_pb2.Commit) -> None:
+        if self._world.is_store_full():
+            self.connection.break_off()
+            return
+        results = []
+        for part in commit.executions:
+            status = self._admin.apply(self.propeller_id, part)
+            results.append(propeller_pb2.ExecutionCommitResult(execution_id=part.execution_id, status=status))
+        self._world.passes("commit_applied", self.connection.process)
+        self._send(commit=propeller_pb2.CommitResult(id=commit.id, executions=results))
+        for part, result in zip(commit.executions, results, strict=True):
+            row = self._admin.rows[part.execution_id]
+            if result.status == propeller_pb2.COMMIT_STATUS_CONFLICT:
+                self._sent.pop(part.execution_id, None)
+                self.push_soon(part.execution_id)
+            elif result.status == propeller_pb2.COMMIT_STATUS_FENCED or row.ended:
+                if self._held.get(part.execution_id, 0) <= part.epoch:
+                    self._drop(part.execution_id)
+
+    def _drop(self, execution_id: str) -> None:
+        self._held.pop(execution_id, None)
+        self._sent.pop(execution_id, None)
+
+    def _say_goodbye(self) -> None:
+        if self._is_current:
+            self._admin.release(self.propeller_id)
+            self.end()
+
+
+class AdminClient:
+    """Stands where the propeller's client of admin stands."""
+
+    def __init__(self, world: "World", link: Link) -> None:
+        self._world = world
+        self._link = link
+
+    def work(self) -> Any:
+        return Connection(self._world, self._link)
+
+    def error_from(self, failure: grpc.aio.AioRpcError) -> Exception:
+        return errors.ServerUnreachable(str(failure.details()))
+
+    async def load(self, execution_id: str) -> tuple[workflows_pb2.CompiledWorkflow, list[events_pb2.Event]]:
+        return await self._call(lambda: self._world.admin.load(execution_id))  # type: ignore[no-any-return]
+
+    async def lookup(self, keys: Sequence[str]) -> list[catalog_pb2.LookupResult]:
+        return await self._call(lambda: self._world.admin.look_up(keys))  # type: ignore[no-any-return]
+
+    async def begin(self, request: attempt_pb2.BeginRequest) -> attempt_pb2.BeginResponse:
+        return await self._call(lambda: self._world.admin.begin(request))  # type: ignore[no-any-return]
+
+    async def finish(self, request: attempt_pb2.FinishRequest) -> None:
+        await self._call(lambda: self._world.admin.finish(request))
+
+    def _call(self, do: Callable[[], Any]) -> Any:
+        return self._world.admin.call(self._link, do)
+
+
+def _broken() -> grpc.aio.AioRpcError:
+    nothing = grpc.aio.Metadata()
+    return grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing, "the stream broke")
