@@ -55,7 +55,9 @@ def name_of(blob: Blob, root: str) -> str:
     wanted = name(blob.digest)
     if blob.uri != wanted and not ("://" in blob.uri and unquote(blob.uri).endswith(f"/{wanted}")):
         raise errors.UsageError(
-            "this is not the address of an object of this store", where=blob.uri, hint=f"the store is at {root}"
+            "this is not the address of an object of this store",
+            where=blob.uri,
+            hint=f"the store is at {root}",
         )
     return wanted
 

@@ -26,6 +26,8 @@ class CheckedReader(io.RawIOBase):
         read: given where to begin and how many, all of these bytes of the object.
         where: the object's full address, for messages.
         close: called when the stream is closed.
+        tries: how often a chunk is read that is not what it was: it may have been damaged on the way.
+        damaged: called when a chunk is not what it was, before the error is raised.
     """
 
     def __init__(
@@ -35,12 +37,17 @@ class CheckedReader(io.RawIOBase):
         read: Callable[[int, int], Buffer],
         where: str,
         close: Callable[[], None] = lambda: None,
+        *,
+        tries: int = 1,
+        damaged: Callable[[], None] = lambda: None,
     ) -> None:
         self._size = size
         self._chunks = chunks
         self._read = read
         self._where = where
         self._close = close
+        self._tries = tries
+        self._damaged = damaged
         self._at = 0
         self._held = -1
         self._view = memoryview(b"")
@@ -86,8 +93,15 @@ class CheckedReader(io.RawIOBase):
         if number != self._held:
             self._held, self._view = -1, memoryview(b"")  # before the next one is read: never two
             start = number * digests.CHUNK_SIZE
-            data = memoryview(self._read(start, min(digests.CHUNK_SIZE, self._size - start))).cast("B")
-            addresses.check(self._where, self._chunks[number], digests.of_bytes(data))
+            length, expected = min(digests.CHUNK_SIZE, self._size - start), self._chunks[number]
+            data = memoryview(self._read(start, length)).cast("B")
+            tries = 1
+            while (found := digests.of_bytes(data)) != expected and tries < self._tries:
+                data = memoryview(self._read(start, length)).cast("B")
+                tries += 1
+            if found != expected:
+                self._damaged()
+            addresses.check(self._where, expected, found)
             self._held, self._view = number, data
         return self._view
 

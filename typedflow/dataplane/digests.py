@@ -49,13 +49,20 @@ def of_bytes(data: Buffer) -> str:
     return of_chunks(PREFIX + blake3(view[start : start + CHUNK_SIZE]).hexdigest() for start in starts)
 
 
+def of_view(data: Buffer) -> FileDigest:
+    """As `of_bytes`, with the digests of the chunks."""
+    hasher = Hasher()
+    hasher.update(data)
+    return hasher.finish()
+
+
 def of_chunks(chunks: Iterator[str]) -> str:
     """The digest of a file of more than one chunk: that of its chunks' digests, one per line."""
     return PREFIX + blake3("".join(f"{chunk}\n" for chunk in chunks).encode("ascii")).hexdigest()
 
 
 def of_file(path: str | os.PathLike[str]) -> FileDigest:
-    """The digest of a file: memory does not grow with the file, and the chunks of a large one are hashed in parallel."""
+    """The digest of a file. Memory does not grow with it; the chunks of a large one are hashed in parallel."""
     with Path(path).open("rb", buffering=0) as file:
         descriptor = file.fileno()
         size = os.fstat(descriptor).st_size

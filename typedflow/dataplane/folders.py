@@ -1,7 +1,8 @@
 """The object store in a local folder.
 
 Objects are read-only files. What is being written is under `.incoming/` in the same file system until it is whole, and
-then gets its name by a rename. Never links to a file that somebody else may still write to.
+then gets its name by a rename. What is found damaged is moved to `.damaged/`. Never links to a file that somebody else
+may still write to.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _TEMPORARY = ".incoming"
+_DAMAGED = ".damaged"
 _BUFFERED = 1024 * 1024
 
 
@@ -67,12 +69,7 @@ class FolderStore:
 
     def put_chunks(self, chunks: Iterable[Buffer]) -> Blob:
         """See `ObjectStore.put_chunks`. What they are is known when all of them are written."""
-
-        def write(sink: BinaryIO) -> None:
-            for chunk in chunks:
-                sink.write(chunk)
-
-        return self.put_written(write)
+        return self.put_written(lambda sink: sink.writelines(chunks))
 
     def put_written(self, write: Callable[[BinaryIO], object]) -> Blob:
         """See `ObjectStore.put_written`."""
@@ -105,13 +102,15 @@ class FolderStore:
 
         def read(start: int, length: int) -> Buffer:
             with addresses.refusals(str(path)):
-                data = bytearray(length)
-                count = os.preadv(file.fileno(), [data], start)
-                while 0 < count < length and (more := os.preadv(file.fileno(), [memoryview(data)[count:]], start + count)):
+                data = memoryview(bytearray(length))
+                count = 0
+                while count < length and (more := os.preadv(file.fileno(), [data[count:]], start + count)):
                     count += more
-                return memoryview(data)[:count]
+                return data[:count]
 
-        raw = checked.CheckedReader(size, chunks, read, str(path), file.close)
+        raw = checked.CheckedReader(
+            size, chunks, read, str(path), file.close, damaged=lambda: self._put_aside(path, blob.digest)
+        )
         return io.BufferedReader(raw, _BUFFERED)
 
     def read_bytes(self, blob: Blob) -> bytes:
@@ -119,7 +118,7 @@ class FolderStore:
         path = self._locate(blob)
         with self._opened(path) as stream, addresses.refusals(str(path)):
             data = stream.read()
-        addresses.check(str(path), blob.digest, digests.of_bytes(data))
+        self._check(path, blob.digest, digests.of_bytes(data))
         return data
 
     def fetch(self, blob: Blob, destination: str | os.PathLike[str]) -> None:
@@ -130,12 +129,20 @@ class FolderStore:
                 found = _copied(stream.fileno(), sink.fileno(), str(destination))
             except EOFError:
                 raise addresses.gone(str(path)) from None
-            addresses.check(str(path), blob.digest, found.digest)
+            self._check(path, blob.digest, found.digest)
 
     def local_path(self, blob: Blob) -> Path | None:
         """See `ObjectStore.local_path`."""
         path = self._locate(blob)
         return path if path.is_file() else None
+
+    def checked_path(self, blob: Blob) -> Path | None:
+        """See `ObjectStore.checked_path`."""
+        path = self.local_path(blob)
+        if path is not None:
+            with addresses.refusals(str(path)):
+                self._check(path, blob.digest, digests.of_file(path).digest)
+        return path
 
     def list(self) -> Iterator[Stored]:
         """See `ObjectStore.list`."""
@@ -156,9 +163,9 @@ class FolderStore:
                 _chunks_path(path).unlink(missing_ok=True)
 
     def drop_unfinished(self, older_than_s: float) -> None:
-        """See `ObjectStore.drop_unfinished`."""
+        """See `ObjectStore.drop_unfinished`. What was found damaged goes too."""
         latest = time.time() - older_than_s
-        for entry in _entries(self.root / _TEMPORARY):
+        for entry in (*_entries(self.root / _TEMPORARY), *_entries(self.root / _DAMAGED)):
             with contextlib.suppress(FileNotFoundError), addresses.refusals(entry.path):
                 if entry.stat(follow_symlinks=False).st_mtime <= latest:
                     Path(entry.path).unlink(missing_ok=True)
@@ -176,6 +183,22 @@ class FolderStore:
 
     def _locate(self, blob: Blob) -> Path:
         return self.root / addresses.name_of(blob, str(self.root))
+
+    def _check(self, path: Path, expected: str, found: str) -> None:
+        """Raises IntegrityError for damaged bytes, after they were put aside.
+
+        So whoever looks the object up misses it and makes it again, and it can be put again.
+        """
+        if found != expected:
+            self._put_aside(path, expected)
+        addresses.check(str(path), expected, found)
+
+    def _put_aside(self, path: Path, digest: str) -> None:
+        with contextlib.suppress(OSError):
+            if digests.of_file(path).digest != digest:  # else it was not the file that was wrong
+                aside = self.root / _DAMAGED / path.name
+                aside.parent.mkdir(exist_ok=True)
+                path.replace(aside)
 
     def _opened(self, path: Path) -> BinaryIO:
         try:

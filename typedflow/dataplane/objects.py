@@ -31,8 +31,8 @@ class ObjectStore(Protocol):
     """Keeps bytes under the name of their content. Every method may be called from several threads.
 
     Every method raises StorageError where the store can't be reached, is full or refuses, after it has tried for a
-    while where that may help; those that read raise IntegrityError for an object that is gone or is not what its digest says;
-    those that take a blob raise UsageError for one whose address is not of this store.
+    while where that may help. Those that read raise IntegrityError for an object that is gone or is not what its digest
+    says. Those that take a blob raise UsageError for one whose address is not of this store.
     """
 
     @property
@@ -84,6 +84,10 @@ class ObjectStore(Protocol):
         """A read-only file of this machine that holds the object, unchecked; None where the store has no such files."""
         ...
 
+    def checked_path(self, blob: Blob) -> Path | None:
+        """Likewise, checked against its digest."""
+        ...
+
     def list(self) -> Iterator[Stored]:
         """Every object, in no order, as it is found: memory does not grow with the store."""
         ...
@@ -119,7 +123,9 @@ def open_store(url: str) -> ObjectStore:
             raise errors.UsageError(
                 f"there is no object store for `{scheme}://`",
                 where=url,
-                hint=_OTHERS.get(scheme, "use s3://bucket/prefix, file:///an/absolute/folder, or a plain path"),
+                hint=_OTHERS.get(
+                    scheme, "use s3://bucket/prefix, file:///an/absolute/folder, or a plain path"
+                ),
                 code="UnsupportedStore",
             )
 

@@ -77,8 +77,12 @@ class Data:
             pass
 
     def local_path(self, blob: literals_pb2.Blob) -> Path | None:
-        """The store's own file of this object, for reading only, if it has one on this machine."""
+        """The store's own file of this object, unchecked and for reading only, if it has one on this machine."""
         return self.store.local_path(blob)
+
+    def checked_path(self, blob: literals_pb2.Blob) -> Path | None:
+        """Likewise, checked against its digest. Raises IntegrityError."""
+        return self.store.checked_path(blob)
 
     def new_folder(self) -> Path:
         """An empty folder of its own, so that files of one base name do not meet."""
@@ -109,9 +113,8 @@ class Data:
 
         The store's own file where it is on this machine, else one that is gone afterwards. Raises IntegrityError.
         """
-        local = self.local_path(blob)
+        local = self.store.checked_path(blob)
         if local is not None:
-            check_file(local, blob)
             yield local
             return
         with self.new_file("object") as fetched:
@@ -145,14 +148,6 @@ def _several(do: Callable[[_T], _R], wanted: Sequence[_T]) -> Iterator[_R]:
         yield from pool.map(do, wanted)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def check_file(path: Path, blob: literals_pb2.Blob) -> None:
-    """Raises IntegrityError where the store's own file does not hold the object."""
-    from typedflow.dataplane import addresses, digests  # noqa: PLC0415 - no definition reads a file
-
-    with addresses.refusals(str(path)):
-        addresses.check(str(path), blob.digest, digests.of_file(path).digest)
 
 
 class _NoStore:

@@ -11,7 +11,6 @@ from typing import Any
 
 from typedflow import errors
 from typedflow.pb import literals_pb2
-from typedflow.type_engine import data as place
 from typedflow.type_engine.data import Data
 
 FORMAT = "arrow"
@@ -48,12 +47,10 @@ def read(frame: literals_pb2.Frame, path: str, data: Data, wanted: Callable[[Any
         raise errors.ConversionError(
             f"the frame is stored as {frame.format!r}, which is not read here", where=path
         )
-    local = data.local_path(frame.blob)
+    local = data.checked_path(frame.blob)
     if local is None:
         local = data.new_folder() / "frame.arrow"
         data.fetch(frame.blob, local)
-    else:
-        place.check_file(local, frame.blob)
     try:
         source = pa.memory_map(str(local))
         reader = pa.ipc.open_file(source)
