@@ -1,0 +1,68 @@
+"""Single flight: one node makes the entry of a key, the others wait for it and then hit.
+
+A reservation is its holder's for as long as the holder's execution is driven by somebody, for it is renewed with that
+execution's lease. A holder that failed lets go in the transaction that says so; one that is lost loses it with the lease,
+and whoever asks next is the holder. What a holder that lost it still makes is good, but it is not published. Functions
+here run inside a transaction; that is what keeps two from being the holder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from typedflow_admin import store
+from typedflow_admin.cache_store import CatalogRow, ReservationRow
+
+Holder = tuple[str, str]
+"""An execution and a node."""
+
+
+def ask(
+    transaction: store.Transaction, wanted: Sequence[ReservationRow], known: Mapping[str, int]
+) -> dict[ReservationRow, Holder | None]:
+    """For each who wants to make an entry, in order: who it is to wait for; None: it is the holder.
+
+    Args:
+        transaction: one that writes.
+        wanted: who asks for what.
+        known: by key, the number of the entry that was found unfit. Where there is another by now, nobody makes one:
+            whoever asks waits for nobody, and finds it when it asks again.
+    """
+    keys = {row.key for row in wanted}
+    entries = transaction.catalog.find(keys)
+    held = {key: row.holder for key, row in transaction.reservations.find(keys).items()}
+    driven = transaction.leases.find({row.execution_id for row in wanted})
+    granted: list[ReservationRow] = []
+    answers: dict[ReservationRow, Holder | None] = {}
+    for row in wanted:
+        entry, holder = entries.get(row.key), held.get(row.key)
+        if entry is not None and entry.number != known.get(row.key):
+            answers[row] = ("", "")
+        elif holder is not None and holder != row.holder:
+            answers[row] = holder
+        else:
+            answers[row] = None
+            # One that has ended meanwhile makes nothing, whatever it is told.
+            if holder is None and row.execution_id in driven:
+                granted.append(row)
+                held[row.key] = row.holder
+    transaction.reservations.grant(granted)
+    return answers
+
+
+def may_publish(
+    transaction: store.Transaction, row: ReservationRow, begun_at_us: int, entry: CatalogRow | None
+) -> bool:
+    """Whether what a node made is to be the entry of a key.
+
+    It is while the node is the holder. When nobody is any more, it still is unless there is an entry since it began.
+    """
+    holder = transaction.reservations.find([row.key]).get(row.key)
+    if holder is not None:
+        return holder.holder == row.holder
+    return entry is None or entry.created_at_us < begun_at_us
+
+
+def release(transaction: store.Transaction, rows: Collection[ReservationRow]) -> None:
+    """Lets go of what is theirs; of what is another's by now, nothing."""
+    transaction.reservations.release(rows)
