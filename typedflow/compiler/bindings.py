@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
     Fitting: TypeAlias = Callable[[LiteralType, int], str]
 
-ERROR: Final = literal_types.record(
-    "ExecutionError", dict.fromkeys(("code", "kind", "message", "node"), literal_types.STRING)
-)
+ERROR: Final = literal_types.EXECUTION_ERROR
 """What an error promise gives."""
 
 _MOST_TRIES: Final = 200_000

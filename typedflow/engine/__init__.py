@@ -9,34 +9,53 @@ clock or be random. See docs/engine.md.
 """
 
 from typedflow.engine.actions import (
+    OUTPUTS,
     Action,
     CheckCache,
     FinishExecution,
+    LaunchChild,
+    RequestPlace,
+    Resolve,
     SetTimer,
     StartAttempt,
     StopAttempt,
+    StopChild,
     StopReason,
 )
 from typedflow.engine.graph import Graph, check_runnable
 from typedflow.engine.pending import pending
+from typedflow.engine.resolving import resolve
 from typedflow.engine.state import State
-from typedflow.engine.status import execution_status, node_execution
-from typedflow.engine.step import inputs, step
+from typedflow.engine.status import checkpoint, execution_status, kind, node_execution, options, task
+from typedflow.engine.step import step
+from typedflow.engine.values import inputs
+from typedflow.engine.values import needed as needed_slots
 
 __all__ = [
+    "OUTPUTS",
     "Action",
     "CheckCache",
     "FinishExecution",
     "Graph",
+    "LaunchChild",
+    "RequestPlace",
+    "Resolve",
     "SetTimer",
     "StartAttempt",
     "State",
     "StopAttempt",
+    "StopChild",
     "StopReason",
     "check_runnable",
+    "checkpoint",
     "execution_status",
     "inputs",
+    "kind",
+    "needed_slots",
     "node_execution",
+    "options",
     "pending",
+    "resolve",
     "step",
+    "task",
 ]

@@ -13,7 +13,7 @@ from typedflow import errors, literal_types, literals
 from typedflow.pb import literals_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from typedflow.pb.literals_pb2 import LiteralMap
     from typedflow.pb.types_pb2 import LiteralType
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 INPUTS: Final = -1
 """Stands for the execution's inputs where a node is expected."""
+
+ERROR: Final = -2
+"""Stands for why the execution failed, a record `error` of literal_types.EXECUTION_ERROR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Variables:
 
 
 class Binder:
-    """Works bindings out. `give(node)` is what a node promises; `INPUTS` is what the execution was given."""
+    """Works bindings out. `give(node)` is what a node promises, or `INPUTS`, or `ERROR`."""
 
     def __init__(self, index: Mapping[str, int], give: Callable[[int], Variables]) -> None:
         self._index = index
@@ -121,9 +124,24 @@ class Binder:
             if name in by_name
         )
 
+    def as_it_is(self, value: BindingValue) -> Source:
+        """A constant or a promise, in no other form than its own."""
+        if value.HasField("literal"):
+            return Constant(value.literal)
+        node, variable, path = self._place(value)
+        position, whole = self._give(node).types[variable]
+        return Promised(node, position, variable, path, type_at(whole, path), None)
+
+    def _place(self, value: BindingValue) -> tuple[int, str, tuple[PathStep, ...]]:
+        if value.HasField("error"):
+            return ERROR, "error", tuple(value.error.path)
+        promise = value.promise
+        node = self._index[promise.node] if promise.node else INPUTS
+        return node, promise.variable, tuple(promise.path)
+
     def _source(self, value: BindingValue, target: LiteralType) -> Source:
         match value.WhichOneof("value"):
-            case "promise":
+            case "promise" | "error":
                 return self._promised(value, target)
             case "list" | "dict" | "record":
                 return self._made(value, target)
@@ -146,10 +164,8 @@ class Binder:
         return Fielded(tuple(each.name for each in fields), parts, variant)
 
     def _promised(self, value: BindingValue, target: LiteralType) -> Promised:
-        promise = value.promise
-        node = self._index[promise.node] if promise.node else INPUTS
-        position, whole = self._give(node).types[promise.variable]
-        path = tuple(promise.path)
+        node, variable, path = self._place(value)
+        position, whole = self._give(node).types[variable]
         if path:
             source = type_at(whole, path)
             same = literal_types.equal(source, target)
@@ -159,7 +175,7 @@ class Binder:
             key = (id(source), id(target))
             known = self._same.get(key)
             same = self._same.setdefault(key, literal_types.equal(source, target)) if known is None else known
-        return Promised(node, position, promise.variable, path, source, None if same else target)
+        return Promised(node, position, variable, path, source, None if same else target)
 
     def _variant(self, value: BindingValue, target: LiteralType) -> tuple[int, LiteralType]:
         if target.WhichOneof("type") != "union":
@@ -172,11 +188,10 @@ class Binder:
         raise ValueError(f"no variant of {literal_types.text(target)} takes the {kind} that is bound to it")
 
     def _fits(self, value: BindingValue, target: LiteralType) -> bool:
-        if value.WhichOneof("value") != "promise":
+        if value.WhichOneof("value") not in ("promise", "error"):
             return True
-        promise = value.promise
-        node = self._index[promise.node] if promise.node else INPUTS
-        source = type_at(self._give(node).types[promise.variable][1], promise.path)
+        node, variable, path = self._place(value)
+        source = type_at(self._give(node).types[variable][1], path)
         return literal_types.is_assignable(source, target) is None
 
 
@@ -234,26 +249,30 @@ def resolve(bound: Sequence[Bound], given: Given, load: Load | None) -> LiteralM
     result = literals_pb2.LiteralMap()
     for each in bound:
         try:
-            value = _value(each.source, given, load)
-        except StoredElsewhere as error:
-            raise StoredElsewhere(error.message, where=each.variable, hint=error.hint) from None
+            found = value(each.source, given, load)
         except errors.ConversionError as error:
-            where = f"{each.variable}{error.where}"
-            raise errors.ConversionError(
-                error.message, where=where, hint=error.hint, code=error.code
-            ) from error
-        result.values.add(name=each.variable, value=value)
+            raise located(error, each.variable) from error
+        result.values.add(name=each.variable, value=found)
     return result
 
 
-def _value(source: Source, given: Given, load: Load | None) -> literals_pb2.Literal:
+def located(error: errors.ConversionError, variable: str) -> errors.ConversionError:
+    """The error with the variable before its place."""
+    where = f"{variable}{error.where}"
+    if isinstance(error, StoredElsewhere):
+        return StoredElsewhere(error.message, where=where, hint=error.hint)
+    return errors.ConversionError(error.message, where=where, hint=error.hint, code=error.code)
+
+
+def value(source: Source, given: Given, load: Load | None) -> literals_pb2.Literal:
+    """One value. Raises ConversionError, StoredElsewhere as `resolve` does."""
     match source:
         case Promised():
             return _promised_value(source, given(source.node), load)
         case Constant():
             return source.literal
         case _:
-            made = _assembled(source, [_value(each, given, load) for each in source.parts])
+            made = _assembled(source, [value(each, given, load) for each in source.parts])
             if source.variant < 0:
                 return made
             return literals_pb2.Literal(union=literals_pb2.Union(variant=source.variant, value=made))
@@ -271,23 +290,45 @@ def _assembled(
             return literals.from_record(dict(zip(source.names, parts, strict=True)))
 
 
-def _promised_value(
-    promised: Promised, outputs: LiteralMap | None, load: Load | None
-) -> literals_pb2.Literal:
+def _promised_value(promise: Promised, outputs: LiteralMap | None, load: Load | None) -> literals_pb2.Literal:
     if outputs is None:
-        raise errors.ConversionError(f"`{promised.variable}` is not there yet")
-    value = at(outputs, promised.position, promised.variable)
-    if (promised.path or promised.target is not None) and value.HasField("offloaded"):
-        if load is None:
-            raise StoredElsewhere(
-                f"`{promised.variable}` is too large for a part or another form of it to be taken here"
-            )
-        value = load(value)
-    if promised.path:
-        value = literals.follow(value, promised.path)
-    if promised.target is not None:
-        value = literals.convert(value, promised.source, promised.target)
-    return value
+        raise errors.ConversionError(f"`{promise.variable}` is not there yet")
+    found = at(outputs, promise.position, promise.variable)
+    if promise.path or promise.target is not None:
+        found = here(found, load, promise.variable)
+    if promise.path:
+        found = literals.follow(found, promise.path)
+    if promise.target is not None:
+        found = literals.convert(here(found, load, promise.variable), promise.source, promise.target)
+    return found
+
+
+def here(literal: literals_pb2.Literal, load: Load | None, variable: str) -> literals_pb2.Literal:
+    """The value itself, where what stands for it may not do. Raises StoredElsewhere when it can't be loaded."""
+    if not literal.HasField("offloaded"):
+        return literal
+    if load is None:
+        raise StoredElsewhere(f"`{variable}` is too large for a part or another form of it to be taken here")
+    return load(literal)
+
+
+def promised(value: BindingValue) -> Iterator[str]:
+    """The nodes that a binding refers to; recursion is as deep as the value is nested, which the compiler bounds."""
+    match value.WhichOneof("value"):
+        case "promise":
+            if value.promise.node:
+                yield value.promise.node
+        case "list":
+            for element in value.list.elements:
+                yield from promised(element)
+        case "dict":
+            for element in value.dict.values:
+                yield from promised(element)
+        case "record":
+            for field in value.record.fields:
+                yield from promised(field.value)
+        case _:
+            pass
 
 
 def at(values: LiteralMap, position: int, name: str) -> literals_pb2.Literal:

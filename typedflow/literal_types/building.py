@@ -86,6 +86,10 @@ def record(
     return LiteralType(record=RecordType(name=name, fields=made))
 
 
+EXECUTION_ERROR = record("ExecutionError", dict.fromkeys(("code", "kind", "message", "node"), STRING))
+"""Why an execution failed, as what runs then is given it."""
+
+
 # One of several
 
 
