@@ -26,7 +26,8 @@ _CONNECT_S = 5
 _READ_S = 60
 _BLOCK = 1024 * 1024
 _WAITS = patience.Patience()
-_MOST_DELETED = 1000
+_PAGE = 1000
+"""Keys and parts in one request, at most."""
 _COPIED_AT_ONCE = 5 * 1024**3
 """S3 copies no larger object, and no larger part of one, in one request."""
 _AWAY = frozenset({"SlowDown", "Throttling", "RequestTimeout", "OperationAborted"})
@@ -155,8 +156,8 @@ class Bucket:
 
     def delete(self, keys: Sequence[str]) -> None:
         """Deletes keys; those that are not there are no mistake."""
-        for start in range(0, len(keys), _MOST_DELETED):
-            named = [{"Key": self._prefix + key} for key in keys[start : start + _MOST_DELETED]]
+        for start in range(0, len(keys), _PAGE):
+            named = [{"Key": self._prefix + key} for key in keys[start : start + _PAGE]]
             answer = self._call("delete_objects", None, Delete={"Objects": named, "Quiet": True})
             for refused in answer.get("Errors", ()):
                 message = f"S3 refuses to delete: {refused.get('Message') or refused.get('Code')}"
@@ -166,7 +167,7 @@ class Bucket:
         """The keys that begin so, a page at a time."""
         token: dict[str, str] = {}
         while True:
-            answer = self._call("list_objects_v2", None, Prefix=self._prefix + prefix, **token)
+            answer = self._call("list_objects_v2", None, Prefix=self._prefix + prefix, MaxKeys=_PAGE, **token)
             for each in answer.get("Contents", ()):
                 at_us = int(each["LastModified"].timestamp() * 1_000_000)
                 yield Listed(str(each["Key"]).removeprefix(self._prefix), int(each["Size"]), at_us)
@@ -197,7 +198,7 @@ class Bucket:
         found: dict[int, tuple[str, int]] = {}
         marker = 0
         while True:
-            answer = self._call("list_parts", key, UploadId=upload, PartNumberMarker=marker)
+            answer = self._call("list_parts", key, UploadId=upload, PartNumberMarker=marker, MaxParts=_PAGE)
             for each in answer.get("Parts", ()):
                 found[int(each["PartNumber"])] = (str(each["ETag"]), int(each["Size"]))
             if not answer.get("IsTruncated"):
@@ -247,6 +248,8 @@ class Bucket:
                 trials.failed(error)
             except _transfer_errors() as error:
                 trials.failed(error)
+            except exceptions.BotoCoreError as error:
+                raise _refusal("Configuration", str(error), where) from None
 
     def _client(self, where: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
         """The client of botocore, made when it is first needed: one for all threads."""
@@ -284,14 +287,14 @@ def _connect(where: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
 
 def _transfer_errors() -> tuple[type[Exception], ...]:
     """What says that nothing is wrong with the request, only with the way there."""
-    from botocore import exceptions  # noqa: PLC0415 - as above
+    from botocore import exceptions, parsers  # noqa: PLC0415 - as above
 
     return (
         exceptions.HTTPClientError,
         exceptions.ConnectionError,
         exceptions.IncompleteReadError,
         exceptions.ResponseStreamingError,
-        exceptions.ResponseParserError,
+        parsers.ResponseParserError,
     )
 
 

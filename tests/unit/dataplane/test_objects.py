@@ -32,9 +32,7 @@ def flip(path, at=0):
 def test_d1_an_object_is_found_under_its_digest(store):
     blob = store.put_bytes(b"hello")
     name = digests.of_bytes(b"hello").removeprefix("b3:")
-    assert blob == Blob(
-        uri=f"b3/{name[:2]}/{name[2:]}", digest=f"b3:{name}", size=5
-    )
+    assert blob == Blob(uri=f"b3/{name[:2]}/{name[2:]}", digest=f"b3:{name}", size=5)
     assert files_of(store) == [f"b3/{name[:2]}/{name[2:]}"]
     assert store.read_bytes(blob) == b"hello"
     with store.open(blob) as stream:
