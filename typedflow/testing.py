@@ -10,7 +10,8 @@ Installed with typedflow, so the fixtures are there without an import. It loads 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -24,17 +25,35 @@ R = TypeVar("R")
 
 
 @contextlib.contextmanager
-def local(*, cache: Catalog | None = None) -> Iterator[None]:
-    """While it is open, direct calls of workflows use this cache; without one they use none.
+def local(
+    *, signals: Mapping[str, object] | None = None, cache: Catalog | str | os.PathLike[str] | None = None
+) -> Iterator[None]:
+    """While it is open, direct calls use this cache, and their gates are given these signals.
+
+    Args:
+        signals: by the names of gates: the value that `wait_for_input` waits for, True or False for `approve`. A gate
+            of a dynamic task, or of a workflow that is launched, is named under its node: `tune.review`.
+        cache: a catalog, or the folder of one that lasts and that other processes share; without one direct calls look
+            nothing up and keep nothing.
+
+    Raises:
+        UsageError: the signals are no mapping of names to values.
 
     Example:
-        >>> from typedflow.catalog import MemoryCatalog
-        >>> with local(cache=MemoryCatalog()):
-        ...     pass
+        >>> from typedflow import approve, task, workflow
+        >>> @task
+        ... def train(n: int) -> float:
+        ...     return n / 2
+        >>> @workflow
+        ... def reviewed(n: int) -> float:
+        ...     return approve(train(n=n), "review")
+        >>> with local(signals={"review": True}):
+        ...     reviewed(n=3)
+        1.5
     """
     from typedflow import local_run
 
-    with local_run.local(cache=cache):
+    with local_run.local(signals=signals, cache=cache):
         yield
 
 

@@ -69,6 +69,11 @@ class Called(ABC, Generic[P, R]):
     def resolved(self) -> Message:
         """What the compiler gets when a template refers to it: a task's template, or what it made of the rest."""
 
+    @property
+    def original(self) -> object:
+        """The definition, of whatever terms this is."""
+        return self._original
+
     def is_same(self, other: Called[..., Any]) -> bool:
         """Whether both are one definition, on whatever terms; two definitions can have one name."""
         return self._original is other._original

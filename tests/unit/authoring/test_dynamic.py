@@ -82,7 +82,7 @@ launched = LaunchPlan(twice, name="launched")
 
 
 @reference_task(name="elsewhere.scale", version="v3")
-def scale_elsewhere(n: int) -> int: ...
+def scale_elsewhere(n: int) -> int: ...  # type: ignore[empty-body]
 
 
 @pytest.fixture

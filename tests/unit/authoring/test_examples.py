@@ -12,6 +12,7 @@ MODULES = [
     "authoring.builder",
     "authoring.container",
     "authoring.context",
+    "authoring.dynamic",
     "authoring.failure",
     "authoring.gate",
     "authoring.launch_plan",
@@ -22,8 +23,9 @@ MODULES = [
     "authoring.task",
     "authoring.workflow",
     "catalog",
-    "local_run",
+    "local_run.told",
     "testing",
+    "type_engine.marks",
 ]
 
 

@@ -295,13 +295,3 @@ def test_e7_a_parameter_of_the_handler_that_the_workflow_has_not_is_told():
         watched.compiled  # noqa: B018 - compiles
     assert {each.code for each in caught.value.diagnostics} == {"ParameterNotBound"}
     assert "annotate it `error: ExecutionError`" in [each.hint for each in caught.value.diagnostics]
-
-
-def test_a_direct_call_of_what_does_not_run_yet_names_the_node():
-    @workflow
-    def waits(n: int) -> int:
-        return double(n=wait_for_input("number", int))
-
-    with pytest.raises(errors.TypedflowError, match="number") as caught:
-        waits(n=1)
-    assert caught.value.code == "Unimplemented"

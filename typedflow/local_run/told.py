@@ -1,0 +1,87 @@
+"""What direct calls are told beside their arguments: which cache to use, what gates are given, which tasks are mocked.
+
+Held in context variables, so that tests and threads do not meet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from typedflow import catalog, errors
+from typedflow.authoring.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What holds for a direct call.
+
+    Attributes:
+        cache: none: nothing is looked up or kept.
+        signals: by the names of gates, what they are given.
+    """
+
+    cache: catalog.Catalog | None = None
+    signals: Mapping[str, Any] = field(default_factory=dict)
+
+
+_told: ContextVar[Told] = ContextVar("typedflow_local", default=Told())  # noqa: B039 - it is frozen
+_mocks: ContextVar[Mapping[str, Callable[..., Any]]] = ContextVar("typedflow_local_mocks", default={})  # noqa: B039 - read only
+
+
+def current() -> Told:
+    """What holds here."""
+    return _told.get()
+
+
+def mocks() -> Mapping[str, Callable[..., Any]]:
+    """By tasks' full names, what is called in the place of their bodies."""
+    return _mocks.get()
+
+
+@contextlib.contextmanager
+def local(
+    *, signals: Mapping[str, Any] | None = None, cache: catalog.Catalog | str | os.PathLike[str] | None = None
+) -> Iterator[None]:
+    """While it is open, direct calls use this cache, and their gates are given these signals.
+
+    Args:
+        signals: by the names of gates: the value that `wait_for_input` waits for, True or False for `approve`. A gate
+            of a dynamic task, or of a workflow that is launched, is named under its node: `tune.review`.
+        cache: a catalog, or the folder of one that lasts; without one nothing is looked up or kept.
+
+    Raises:
+        UsageError: the signals are no mapping of names to values.
+
+    Example:
+        >>> from typedflow import catalog
+        >>> with local(cache=catalog.MemoryCatalog()):
+        ...     pass
+    """
+    given: object = {} if signals is None else signals
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise errors.UsageError(
+            f"local(signals={given!r:.80}) is no mapping of gates' names to what they are given",
+            hint='as in local(signals={"rate": 0.1, "review": True})',
+        )
+    token = _told.set(Told(catalog.at(cache), dict(given)))
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
+@contextlib.contextmanager
+def mocked(task: Task[..., Any], function: Callable[..., Any]) -> Iterator[None]:
+    """While it is open, direct calls call this function in place of the task's. Raises UsageError for no task."""
+    if not isinstance(task, Task):
+        raise errors.UsageError(f"{task!r:.80} is mocked, which is not a task")
+    token = _mocks.set({**_mocks.get(), task.name: function})
+    try:
+        yield
+    finally:
+        _mocks.reset(token)
