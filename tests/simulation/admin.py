@@ -136,22 +136,24 @@ class Admin:
             return answer
         self._waiting[answer] = None
 
+        def reply(settle: Callable[..., None], *result: object) -> None:
+            loop.call_later(world.latency(), settle, answer, *result, context=world.nobody)
+
         def serve() -> None:
-            self._waiting.pop(answer, None)
             if world.is_store_full():
-                refused: Exception = errors.ServerUnreachable("the database can't be written")
-                loop.call_later(world.latency(), _fail, answer, refused)
+                reply(_fail, errors.ServerUnreachable("the database can't be written"))
                 return
             try:
                 result = do()
             except errors.TypedflowError as error:
-                loop.call_later(world.latency(), _fail, answer, error)
+                reply(_fail, error)
                 return
             if world.is_lost() or link.is_cut():
-                loop.call_later(world.latency(), _unreachable, answer)
+                reply(_unreachable)
             else:
-                loop.call_later(world.latency(), _answer, answer, result)
+                reply(_answer, result)
 
+        answer.add_done_callback(lambda _: self._waiting.pop(answer, None), context=loop.inside(self.process))
         self.soon(delay, serve)
         if delay > _TIMEOUT_S:
             loop.call_later(_TIMEOUT_S, _unreachable, answer)
@@ -228,13 +230,15 @@ class Admin:
 
     # Commits.
 
-    def apply(self, holder: str, part: propeller_pb2.ExecutionCommit) -> propeller_pb2.CommitStatus.ValueType:
+    def apply(
+        self, session: "Session", part: propeller_pb2.ExecutionCommit
+    ) -> propeller_pb2.CommitStatus.ValueType:
         """One execution's part of a commit."""
         row = self.rows[part.execution_id]
-        status = self.check(row, holder, part)
+        status = self.check(row, session.propeller_id, part)
         if status != OK:
             return status
-        self.world.monitor.before_commit(row, holder, part)
+        self.world.monitor.before_commit(row, session, part)
         row.journal.extend(event.SerializeToString() for event in part.events)
         for sequence in part.consumed:
             row.inbox.pop(sequence, None)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 Key = tuple[str, str, int]
+# One that hangs is stopped long before, unless nobody tells its machine to.
+HANGS_S = 900.0
 _GRACE_S = 2.0
 _CLOSE_S = 1.0
 
@@ -35,8 +37,9 @@ class Running:
         self._machine = machine
         self.behaviour, seconds = world.behaviour(folder.spec)
         world.monitor.code_starts(folder.spec.id, uid)
-        if self.behaviour != "hang":
-            world.loop.call_later(seconds, self.end, context=world.loop.inside(machine.process))
+        if self.behaviour == "hang":
+            self.behaviour, seconds = "ok", HANGS_S
+        world.loop.call_later(seconds, self.end, context=world.loop.inside(machine.process))
 
     def end(self) -> None:
         """It returns, raises or is killed by something of the machine's."""
@@ -102,6 +105,7 @@ class _Taken(Exception):
 class _Attempt:
     folder: Folder
     admitted: bool = False
+    begun: bool = False  # admin may have admitted it
     ending: str = ""
     work: "asyncio.Task[attempt_pb2.Outcome] | None" = None
     told: asyncio.Event = field(default_factory=asyncio.Event)
@@ -143,7 +147,8 @@ class Executor:
             if folder.finished:
                 continue
             if folder.running is None:
-                del self._machine.folders[key]
+                # It had no go-ahead, and may have been admitted: whoever drives the execution by now can't run it.
+                self._drive(key, _Attempt(folder, begun=True, ending="interrupted"))
             else:
                 self._drive(key, _Attempt(folder, admitted=True))
 
@@ -200,7 +205,7 @@ class Executor:
             if not attempt.work.cancelled():
                 return attempt.work.result()
         if attempt.ending == "interrupted":
-            if folder.running is None:
+            if folder.running is None and not attempt.begun:
                 raise _NotAdmitted
             folder.interrupted = True
         if folder.running is not None:
@@ -219,6 +224,7 @@ class Executor:
         if folder.running is None:
             await asyncio.sleep(self._world.latency())
             self._machine.folders[key] = folder
+            attempt.begun = True
             await self._admit(attempt)
             folder.running = Running(self._machine, folder, folder.uid)
         await folder.running.ended.wait()

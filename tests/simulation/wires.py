@@ -236,7 +236,7 @@ class Session:
             return
         results = []
         for part in commit.executions:
-            status = self._admin.apply(self.propeller_id, part)
+            status = self._admin.apply(self, part)
             results.append(propeller_pb2.ExecutionCommitResult(execution_id=part.execution_id, status=status))
         self._world.passes("commit_applied", self.connection.process)
         self._send(commit=propeller_pb2.CommitResult(id=commit.id, executions=results))
