@@ -14,8 +14,6 @@ from typedflow import rpc
 from typedflow.pb import (
     attempt_pb2,
     attempt_pb2_grpc,
-    catalog_pb2,
-    catalog_pb2_grpc,
     data_pb2,
     data_pb2_grpc,
     events_pb2,
@@ -29,6 +27,7 @@ T = TypeVar("T")
 WorkStream = grpc.aio.StreamStreamCall[propeller_pb2.WorkRequest, propeller_pb2.WorkResponse]
 
 _TIMEOUT_S = 30.0
+_LOAD_S = 300.0  # a journal may have a million events
 
 
 class AdminClient:
@@ -50,7 +49,6 @@ class AdminClient:
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._propeller = propeller_pb2_grpc.PropellerStub(channel)
         self._attempts = attempt_pb2_grpc.AttemptStub(channel)
-        self._catalog = catalog_pb2_grpc.CatalogStub(channel)
         self._data = data_pb2_grpc.DataStub(channel)
 
     async def close(self) -> None:
@@ -74,22 +72,37 @@ class AdminClient:
             async for part in self._propeller.Load(
                 propeller_pb2.LoadRequest(execution_id=execution_id),
                 metadata=self._metadata,
-                timeout=_TIMEOUT_S,
+                timeout=_LOAD_S,
             ):
                 if part.HasField("workflow"):
                     workflow = part.workflow
+                workflow.workflow.nodes.extend(part.nodes)
                 events.extend(part.events)
         except grpc.aio.AioRpcError as failure:
             raise self.error_from(failure) from None
         return workflow, events
 
-    async def lookup(self, keys: Sequence[str]) -> list[catalog_pb2.LookupResult]:
-        """What the catalog has under each key, in the order asked."""
-        request = catalog_pb2.LookupRequest(keys=keys)
+    async def check_cache(
+        self, questions: Sequence[propeller_pb2.CacheQuestion]
+    ) -> list[propeller_pb2.CacheAnswer]:
+        """What the cache has for each, in the order asked."""
+        request = propeller_pb2.CheckCacheRequest(questions=questions)
         answer = await self._called(
-            self._catalog.Lookup(request, metadata=self._metadata, timeout=_TIMEOUT_S)
+            self._propeller.CheckCache(request, metadata=self._metadata, timeout=_TIMEOUT_S)
         )
-        return list(answer.results)
+        return list(answer.answers)
+
+    async def launch_child(
+        self, request: propeller_pb2.LaunchChildRequest
+    ) -> propeller_pb2.LaunchChildResponse:
+        """Launches the execution that a node stands for; repeated, it is the same."""
+        return await self._called(
+            self._propeller.LaunchChild(request, metadata=self._metadata, timeout=_TIMEOUT_S)
+        )
+
+    async def abort_child(self, request: propeller_pb2.AbortChildRequest) -> None:
+        """Asks for its end."""
+        await self._called(self._propeller.AbortChild(request, metadata=self._metadata, timeout=_TIMEOUT_S))
 
     async def begin(self, request: attempt_pb2.BeginRequest) -> attempt_pb2.BeginResponse:
         """See `executor.AttemptService.begin`."""

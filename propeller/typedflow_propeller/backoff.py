@@ -1,4 +1,4 @@
-"""Trying again while admin can't be reached: pauses that grow, with jitter, so that many do not come back at once."""
+"""Trying again while something can't be reached: pauses that grow, spread so that many do not come back at once."""
 
 from __future__ import annotations
 
@@ -13,21 +13,33 @@ T = TypeVar("T")
 
 _FIRST_S = 0.05
 _LONGEST_S = 5.0
+_DOUBLINGS = 10
 
 
-def pauses() -> Iterator[float]:
-    """Seconds to wait before each next try, without end."""
-    longest = _FIRST_S
+def pause(tries: int) -> float:
+    """Seconds to wait after so many tries that failed before the last: without chance, for what is alone."""
+    return min(_FIRST_S * 2.0 ** min(tries, _DOUBLINGS), _LONGEST_S)
+
+
+def pauses(spread_by: str = "") -> Iterator[float]:
+    """Seconds to wait before each next try, without end.
+
+    Args:
+        spread_by: what the pauses depend on and nothing else does; empty: chance.
+    """
+    chance = random.Random(spread_by or None)  # noqa: S311 - spreads load, keeps no secret
+    tries = 0
     while True:
-        yield random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, keeps no secret
-        longest = min(longest * 2, _LONGEST_S)
+        longest = pause(tries)
+        yield chance.uniform(longest / 2, longest)
+        tries += 1
 
 
-async def until_reached(call: Callable[[], Awaitable[T]]) -> T:
+async def until_reached(call: Callable[[], Awaitable[T]], spread_by: str = "") -> T:
     """The call's result; tried again for as long as nobody answers. Other errors pass."""
-    for pause in pauses():
+    for seconds in pauses(spread_by):
         try:
             return await call()
         except errors.ServerUnreachable:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(seconds)
     raise AssertionError("pauses() does not end")

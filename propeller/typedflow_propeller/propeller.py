@@ -12,21 +12,24 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import grpc
 
 from typedflow import errors
 from typedflow.dataplane import objects
-from typedflow.pb import catalog_pb2, events_pb2, propeller_pb2, workflows_pb2
+from typedflow.pb import events_pb2, propeller_pb2, workflows_pb2
 from typedflow_propeller import admin_client, backoff, batches, executor, lease, reconciler
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
 _CAPACITY = 1_000
 _PROTOCOL = 1
 _COMMIT_BYTES = 8 * 1024 * 1024
-_LOOKUP_KEYS = 64  # an entry may have a MiB of outputs, and an answer has 96 MiB at most
+_QUESTIONS = 64  # an entry may have a MiB of outputs, and an answer has 96 MiB at most
 _GOODBYE_S = 1.0
 _ANSWER_S = 60.0
 _OUTGOING = 1_000  # messages that wait to be sent; whoever has more waits too
@@ -113,22 +116,33 @@ class _Stream:
         self._committer: batches.Batches[
             propeller_pb2.ExecutionCommit, propeller_pb2.CommitStatus.ValueType
         ] = batches.Batches(self._send_commit, size=lambda commit: commit.ByteSize(), limit=_COMMIT_BYTES)
-        self._lookups: batches.Batches[str, catalog_pb2.LookupResult] = batches.Batches(
-            self._admin.lookup, size=lambda _: 1, limit=_LOOKUP_KEYS
+        self._questions: batches.Batches[propeller_pb2.CacheQuestion, propeller_pb2.CacheAnswer] = (
+            batches.Batches(self._admin.check_cache, size=lambda _: 1, limit=_QUESTIONS)
         )
 
-    # What reconcilers ask for: see `reconciler.Doors`.
+    # What reconcilers ask for: see `doors.Doors`.
+
+    def in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.to_thread(work)
 
     async def load(self, execution_id: str) -> tuple[workflows_pb2.CompiledWorkflow, list[events_pb2.Event]]:
         return await self._admin.load(execution_id)
 
-    def look_up(self, key: str) -> asyncio.Future[catalog_pb2.LookupResult]:
-        return self._lookups.put(key)
+    def check_cache(self, question: propeller_pb2.CacheQuestion) -> asyncio.Future[propeller_pb2.CacheAnswer]:
+        return self._questions.put(question)
 
     def commit(
         self, commit: propeller_pb2.ExecutionCommit
     ) -> asyncio.Future[propeller_pb2.CommitStatus.ValueType]:
         return self._committer.put(commit)
+
+    async def launch_child(
+        self, request: propeller_pb2.LaunchChildRequest
+    ) -> propeller_pb2.LaunchChildResponse:
+        return await self._admin.launch_child(request)
+
+    async def abort_child(self, request: propeller_pb2.AbortChildRequest) -> None:
+        await self._admin.abort_child(request)
 
     # The stream.
 
@@ -253,7 +267,7 @@ class _Stream:
             self.held = [driver.claim for driver, _ in self._reconcilers.values()]
         ending = [*tasks, *(task for _, task in self._reconcilers.values()), *self._logs.values()]
         self._committer.close()
-        self._lookups.close()
+        self._questions.close()
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
@@ -276,11 +290,11 @@ class _Stream:
         try:
             async with contextlib.aclosing(log) as pieces:
                 async for piece in pieces:
-                    chunk = propeller_pb2.LogChunk(wish_id=wish.id, data=piece[:left])
+                    chunk = propeller_pb2.LogChunk(wish_id=wish.id, data=piece.data)
                     await self._outgoing.put(propeller_pb2.WorkRequest(log=chunk))
                     left -= len(chunk.data)
-                    if not left:
-                        last.more = True
+                    if left <= 0:
+                        last.more, last.next = True, piece.next
                         break
         except errors.TypedflowError as error:
             last.error = str(error)
