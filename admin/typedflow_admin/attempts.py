@@ -1,26 +1,40 @@
 """What runners say of their attempts: may I begin, and here is the outcome.
 
-One runner is admitted to each attempt, and its outcome is kept once: with the inbox row that tells the propeller, and
-with the cache entry, in one transaction. An attempt whose runner nobody sees to any more may be given up by another,
-who is its runner from then on.
+One runner is admitted to each attempt, and its outcome is kept once: with the inbox row that tells the propeller, with
+the cache entry, and with the place that it gives back, in one transaction. An attempt whose runner nobody sees to any
+more may be given up by another, who is its runner from then on.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 
-from typedflow import errors, literals
-from typedflow.dataplane import offload
+from typedflow import errors, literal_types, literals
+from typedflow.dataplane import digests, offload
 from typedflow.pb.attempt_pb2 import AttemptId, AttemptSpec, BeginRequest, FinishRequest, Outcome
-from typedflow.pb.events_pb2 import AttemptFailed, AttemptStarted, AttemptStopped, AttemptSucceeded, Event
+from typedflow.pb.events_pb2 import (
+    AttemptExpanded,
+    AttemptFailed,
+    AttemptStarted,
+    AttemptStopped,
+    AttemptSucceeded,
+)
 from typedflow.pb.interface_pb2 import Variable
-from typedflow.pb.literals_pb2 import Literal
-from typedflow_admin import catalog, store
+from typedflow.pb.literals_pb2 import Blob, Literal
+from typedflow.pb.workflows_pb2 import CompiledWorkflow
+from typedflow_admin import catalog, compiled_nodes, expansion, inbox, references, store
 from typedflow_admin.bells import Bell
-from typedflow_admin.executions import EVENT_SCHEMA, MAX_REMARK
+from typedflow_admin.contents import Contents
+from typedflow_admin.places import Places
 
 _LONGEST_ID = 128
+_LARGEST_DECK = 16 * 1024 * 1024
+_LEFT_BEHIND = {"file": literal_types.file(), "directory": literal_types.directory()}
+"""What a checkpoint may be."""
 
 
 class Attempts:
@@ -28,16 +42,26 @@ class Attempts:
 
     Args:
         database: where they are kept.
+        contents: looks into what they gave.
         work: wakes the propeller that waits for them.
+        places: gives the place of an attempt that has ended to another.
         is_gone: whether an executor has been away for so long that what it runs is lost.
         clock_us: the time, in microseconds since 1970.
     """
 
     def __init__(
-        self, database: store.Store, work: Bell, is_gone: Callable[[str], bool], clock_us: Callable[[], int]
+        self,
+        database: store.Store,
+        contents: Contents,
+        work: Bell,
+        places: Places,
+        is_gone: Callable[[str], bool],
+        clock_us: Callable[[], int],
     ) -> None:
         self._database = database
+        self._contents = contents
         self._work = work
+        self._places = places
         self._is_gone = is_gone
         self._clock_us = clock_us
 
@@ -56,13 +80,9 @@ class Attempts:
                 where="executor_id",
                 code="InvalidRequest",
             )
-        if len(request.note) > MAX_REMARK:
-            raise errors.UsageError(
-                f"a note has at most {MAX_REMARK:,} characters", where="note", code="InvalidRequest"
-            )
+        inbox.check_remark(request.note, "note", "a note")
         id_, now = request.id, self._clock_us()
         started = AttemptStarted(node=id_.node, attempt=id_.attempt, note=request.note)
-        event = Event(schema=EVENT_SCHEMA, attempt_started=started).SerializeToString()
 
         def admit(transaction: store.Transaction) -> bytes:
             row = _find(transaction, id_, request.token)
@@ -72,7 +92,7 @@ class Attempts:
                 return row.spec
             if row.runner_uid:
                 raise _taken(id_)
-            if not transaction.leases.post(id_.execution_id, event):
+            if not inbox.post(transaction, id_.execution_id, attempt_started=started):
                 raise errors.StateConflict(f"execution `{id_.execution_id}` has ended", code="ExecutionEnded")
             transaction.attempts.admit(
                 id_.execution_id, id_.node, id_.attempt, request.runner_uid, request.executor_id, now
@@ -95,38 +115,96 @@ class Attempts:
             PermissionDenied: the token is not this attempt's.
         """
         _check_uid(request.runner_uid)
-        id_, now, outcome = request.id, self._clock_us(), request.outcome
-        if outcome.WhichOneof("result") is None:
+        kind = request.outcome.WhichOneof("result")
+        if kind is None:
             raise errors.UsageError(
                 "there is no result in the outcome", where="outcome", code="InvalidRequest"
             )
+        _check_left_behind(request.outcome)
+        expanded = await self._expanded(request) if kind == "expanded" else None
+        inside = await asyncio.to_thread(self._contents.all, references.of(request.outcome))
+        granted = await self._database.write(
+            partial(self._keep, request=request, expanded=expanded, objects=inside.keys())
+        )
+        for execution_id in {request.id.execution_id, *granted}:
+            self._work.ring(execution_id)
 
-        def keep(transaction: store.Transaction) -> None:
-            row = _find(transaction, id_, request.token)
-            is_admitted = row.runner_uid == request.runner_uid
-            is_over = row.runner_uid and row.outcome is not None
-            if not is_admitted and (is_over or outcome.HasField("outputs")):
-                raise errors.StateConflict(
-                    f"this runner was not admitted to {_name(id_)}", code="NotAdmitted"
-                )
-            if row.outcome is not None:
-                return
-            if not is_admitted:
-                if row.runner_uid and not self._is_gone(row.executor_id):
-                    raise _taken(id_)
-                transaction.attempts.admit(
-                    id_.execution_id, id_.node, id_.attempt, request.runner_uid, "", now
-                )
-            spec = AttemptSpec.FromString(row.spec)
-            event = _event(transaction, spec, outcome, now)
-            transaction.attempts.finish(
-                id_.execution_id, id_.node, id_.attempt, outcome.SerializeToString(), now
-            )
-            # An execution that has ended takes no news, and needs none.
-            transaction.leases.post(id_.execution_id, event.SerializeToString())
+    async def _expanded(self, request: FinishRequest) -> _Expanded:
+        """What a dynamic task said is to be done, compiled before anything is written: that may take a while."""
+        read = await self._database.read(partial(_dynamic, request=request))
+        if read is None:
+            return _Expanded()  # it is known already
+        spec, graphs = read
+        return await self._compiled(request, spec, graphs)
 
-        await self._database.write(keep)
-        self._work.ring(id_.execution_id)
+    async def _compiled(
+        self, request: FinishRequest, spec: AttemptSpec, graphs: Mapping[str, bytes]
+    ) -> _Expanded:
+        try:
+            sent = await asyncio.to_thread(_sent, request, spec, graphs)
+            known = await self._database.read(partial(expansion.known, request=sent))
+            graph = await asyncio.to_thread(expansion.compiled, sent, known, spec.interface)
+        except (errors.UsageError, errors.CompileError, errors.StateConflict, errors.Unimplemented) as error:
+            failed = Outcome(error=expansion.failure(error, request.id.node), usage=request.outcome.usage)
+            if request.outcome.HasField("deck"):
+                failed.deck.CopyFrom(request.outcome.deck)
+            return _Expanded(failed=failed)
+        return _Expanded(graph=graph)
+
+    def _keep(
+        self,
+        transaction: store.Transaction,
+        *,
+        request: FinishRequest,
+        expanded: _Expanded | None,
+        objects: Collection[str],
+    ) -> list[str]:
+        """Writes what became of the attempt, if that is not there yet; gives the executions that got its place.
+
+        `objects`: the digests of all that it points at. Those that are only in others are claimed here.
+        """
+        id_, now = request.id, self._clock_us()
+        row = self._admitted(transaction, request, now)
+        if row.outcome is not None:
+            return []
+        graph = expanded.graph if expanded is not None else None
+        outcome = expanded.failed if expanded is not None and expanded.failed is not None else request.outcome
+        transaction.objects.claim(objects)
+        spec = AttemptSpec.FromString(row.spec)
+        event = _event(transaction, spec, outcome, graph, row.begun_at_us, now)
+        if graph is not None:
+            transaction.executions.put_expansion(id_.execution_id, id_.node, graph.SerializeToString())
+        transaction.attempts.finish(id_.execution_id, id_.node, id_.attempt, outcome.SerializeToString(), now)
+        # An execution that has ended takes no news, and needs none.
+        inbox.post(transaction, id_.execution_id, **event)
+        queue = transaction.places.queues([id_.execution_id]).get(id_.execution_id)
+        if queue is None:
+            return []
+        transaction.places.give_back([(id_.execution_id, id_.node, id_.attempt)])
+        return self._places.grant(transaction, [queue.project])
+
+    def _admitted(self, transaction: store.Transaction, request: FinishRequest, now: int) -> store.AttemptRow:
+        """The attempt, whose runner this is, or is from now on."""
+        id_ = request.id
+        row = _find(transaction, id_, request.token)
+        is_admitted = row.runner_uid == request.runner_uid
+        is_over = row.runner_uid and row.outcome is not None
+        gives = request.outcome.WhichOneof("result") in {"outputs", "expanded"}
+        if not is_admitted and (is_over or gives):
+            raise errors.StateConflict(f"this runner was not admitted to {_name(id_)}", code="NotAdmitted")
+        if row.outcome is None and not is_admitted:
+            if row.runner_uid and not self._is_gone(row.executor_id):
+                raise _taken(id_)
+            transaction.attempts.admit(id_.execution_id, id_.node, id_.attempt, request.runner_uid, "", now)
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class _Expanded:
+    """What came of a dynamic task's graph: that, or the outcome in its place; nothing if the attempt has ended."""
+
+    graph: CompiledWorkflow | None = None
+    failed: Outcome | None = None
 
 
 def token(secret: bytes, id_: AttemptId) -> str:
@@ -144,14 +222,73 @@ def _find(transaction: store.Transaction, id_: AttemptId, given: str) -> store.A
     return found[0]
 
 
-def _event(transaction: store.Transaction, spec: AttemptSpec, outcome: Outcome, at_us: int) -> Event:
-    node, attempt = spec.id.node, spec.id.attempt
-    if outcome.HasField("error"):
-        return Event(
-            schema=EVENT_SCHEMA, attempt_failed=AttemptFailed(node=node, attempt=attempt, error=outcome.error)
+def _dynamic(
+    transaction: store.Transaction, *, request: FinishRequest
+) -> tuple[AttemptSpec, Mapping[str, bytes]] | None:
+    """The attempt, and the graphs that may have its task; None: it has ended."""
+    id_ = request.id
+    row = _find(transaction, id_, request.token)
+    found = transaction.executions.find(id_.execution_id)
+    if row.outcome is not None or found is None:
+        return None
+    spec = AttemptSpec.FromString(row.spec)
+    if not spec.dynamic:
+        raise errors.UsageError(
+            f"task `{spec.task}` gives values, no graph", where="outcome", code="InvalidRequest"
         )
-    if outcome.HasField("stopped"):
-        return Event(schema=EVENT_SCHEMA, attempt_stopped=AttemptStopped(node=node, attempt=attempt))
+    return spec, compiled_nodes.graphs(transaction, found[1], id_.node)
+
+
+def _sent(request: FinishRequest, spec: AttemptSpec, graphs: Mapping[str, bytes]) -> expansion.Request:
+    """What was sent, as of the task's own version."""
+    located = compiled_nodes.locate(graphs, request.id.node)
+    task = located.task() if located is not None else None
+    return expansion.request(request.outcome.expanded, spec, task.id.version if task is not None else "")
+
+
+def _event(
+    transaction: store.Transaction,
+    spec: AttemptSpec,
+    outcome: Outcome,
+    graph: CompiledWorkflow | None,
+    begun_at_us: int,
+    at_us: int,
+) -> dict[str, object]:
+    """What the propeller is told, as `inbox.post` takes it; publishes what is cached, or lets others make it."""
+    node, attempt = spec.id.node, spec.id.attempt
+    checkpoint = outcome.checkpoint if outcome.HasField("checkpoint") else None
+    deck = outcome.deck if outcome.HasField("deck") else None
+    match outcome.WhichOneof("result"):
+        case "error":
+            catalog.release(transaction, spec)
+            failed = AttemptFailed(
+                node=node, attempt=attempt, error=outcome.error, checkpoint=checkpoint, deck=deck
+            )
+            return {"attempt_failed": failed}
+        case "stopped":
+            catalog.release(transaction, spec)
+            return {"attempt_stopped": AttemptStopped(node=node, attempt=attempt, checkpoint=checkpoint)}
+        case "expanded":
+            expanded = AttemptExpanded(
+                node=node, attempt=attempt, graph=graph, usage=outcome.usage, deck=deck
+            )
+            return {"attempt_expanded": expanded}
+        case _:
+            _check_outputs(spec, outcome)
+            status, reason = catalog.publish(transaction, spec, outcome, begun_at_us, at_us)
+            succeeded = AttemptSucceeded(
+                node=node,
+                attempt=attempt,
+                outputs=outcome.outputs,
+                cache=status,
+                cache_reason=reason,
+                usage=outcome.usage,
+                deck=deck,
+            )
+            return {"attempt_succeeded": succeeded}
+
+
+def _check_outputs(spec: AttemptSpec, outcome: Outcome) -> None:
     declared = [output.name for output in spec.interface.outputs]
     given = [output.name for output in outcome.outputs.values]
     if given != declared:
@@ -162,16 +299,34 @@ def _event(transaction: store.Transaction, spec: AttemptSpec, outcome: Outcome, 
         )
     for output, value in zip(spec.interface.outputs, outcome.outputs.values, strict=True):
         _check_output(value.value, output)
-    status, reason = catalog.publish(transaction, spec, outcome, at_us)
-    succeeded = AttemptSucceeded(
-        node=node,
-        attempt=attempt,
-        outputs=outcome.outputs,
-        cache=status,
-        cache_reason=reason,
-        usage=outcome.usage,
-    )
-    return Event(schema=EVENT_SCHEMA, attempt_succeeded=succeeded)
+
+
+def _check_left_behind(outcome: Outcome) -> None:
+    """Refuses a checkpoint that the next attempt could not take, and what is no report."""
+    problem = ""
+    if outcome.HasField("checkpoint"):
+        of = _LEFT_BEHIND.get(outcome.checkpoint.WhichOneof("value") or "")
+        problem = (
+            "a checkpoint is a file or a directory"
+            if of is None
+            else literals.misfit(outcome.checkpoint, of, "checkpoint")
+        )
+        if not problem and outcome.checkpoint.ByteSize() > offload.LIMIT:
+            problem = (
+                f"a checkpoint that is told of in more than {offload.LIMIT >> 20} MiB has too many files"
+            )
+    if problem:
+        raise errors.UsageError(problem, where="outcome.checkpoint", code="InvalidRequest")
+    if outcome.HasField("deck") and not _is_deck(outcome.deck):
+        raise errors.UsageError(
+            f"a report is an object of at most {_LARGEST_DECK >> 20} MiB",
+            where="outcome.deck",
+            code="InvalidRequest",
+        )
+
+
+def _is_deck(blob: Blob) -> bool:
+    return digests.is_digest(blob.digest) and bool(blob.uri) and blob.size <= _LARGEST_DECK
 
 
 def _check_output(value: Literal, output: Variable) -> None:

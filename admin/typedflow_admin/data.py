@@ -159,7 +159,7 @@ class Data:
             outputs = NodeExecution.FromString(row.state).outputs
             attempt = transaction.attempts.find(request.execution_id, request.node, 0)
             inputs = AttemptSpec.FromString(attempt[0].spec).inputs if attempt else LiteralMap()
-            of = self._sensitive.of(transaction, launch).get(request.node)
+            of = self._sensitive.of(transaction, launch, [request.node]).get(request.node)
         for given, variables in ((outputs, of and of.outputs), (inputs, of and of.inputs)):
             value = literals.get(given, request.variable)
             if value is not None:

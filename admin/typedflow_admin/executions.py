@@ -7,22 +7,17 @@ to abort it, where the holder finds them.
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from blake3 import blake3
-
-from typedflow import engine, errors, identifiers, interface
-from typedflow.dataplane import offload
-from typedflow.dataplane.objects import ObjectStore
+from typedflow import errors, interface, spelling
 from typedflow.pb.errors_pb2 import ExecutionError
-from typedflow.pb.events_pb2 import AbortRequested, Event, ExecutionStarted
+from typedflow.pb.events_pb2 import AbortRequested
 from typedflow.pb.executions_pb2 import (
+    NODE_KIND_TASK,
     PHASE_ABORTED,
     PHASE_FAILED,
-    PHASE_QUEUED,
     PHASE_SUCCEEDED,
     PHASE_TIMED_OUT,
     PHASE_UNSPECIFIED,
@@ -38,42 +33,34 @@ from typedflow.pb.executions_pb2 import (
 )
 from typedflow.pb.identifiers_pb2 import ENTITY_KIND_LAUNCH_PLAN, ENTITY_KIND_WORKFLOW, Identifier
 from typedflow.pb.interface_pb2 import Interface
-from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
-from typedflow.pb.literals_pb2 import LiteralMap, NamedLiteral
-from typedflow.pb.workflows_pb2 import CompiledWorkflow
-from typedflow_admin import launch_plans, names, pages, principals, registration, sensitive_nodes, store
+from typedflow.pb.literals_pb2 import LiteralMap
+from typedflow_admin import (
+    inbox,
+    launch_plans,
+    launches,
+    node_paths,
+    pages,
+    principals,
+    sensitive_nodes,
+    store,
+)
 from typedflow_admin.bells import Bell
+from typedflow_admin.launches import Both
 
 ENDED = frozenset({PHASE_SUCCEEDED, PHASE_FAILED, PHASE_ABORTED, PHASE_TIMED_OUT})
-EVENT_SCHEMA = 1
-MAX_REMARK = 4096
-"""The most characters of what somebody says to an execution, which its journal keeps."""
-
 # A bell tells of every change that this server makes, so this is rare: a thousand watchers that look cost something.
 _LOOK_AGAIN_SECONDS = 10.0
 _NODES_A_MESSAGE = 500
-_ALPHABET = "0123456789abcdefghijklmnopqrstuv"
-_SECRET_BYTES = 32
-
-Both = tuple[store.ExecutionRow, store.LaunchRow]
 
 
 class Executions:
     """Creates, shows, watches and aborts executions. `work` wakes propellers, `changes` wakes watchers."""
 
-    def __init__(
-        self,
-        database: store.Store,
-        objects: ObjectStore,
-        work: Bell,
-        changes: Bell,
-        clock_us: Callable[[], int],
-    ) -> None:
+    def __init__(self, database: store.Store, made: launches.Launches, work: Bell, changes: Bell) -> None:
         self._database = database
-        self._objects = objects
+        self._launches = made
         self._work = work
         self._changes = changes
-        self._clock_us = clock_us
         self._sensitive = sensitive_nodes.SensitiveNodes()
 
     async def create(self, request: CreateExecutionRequest) -> Execution:
@@ -85,24 +72,46 @@ class Executions:
             VersionConflict: the id is another launch's.
             Unimplemented: it has nodes of a kind that can't run yet.
         """
-        if request.id and (problem := identifiers.check_label(request.id)):
-            raise errors.UsageError(problem, where="id", code="InvalidName")
+        launches.check_id(request.id)
+        asked = launches.digest(request)
         if request.id and (there := await self._find(request.id)):
-            return _same_launch(there, request)
-        found = await self._database.read(lambda transaction: _entities(transaction, request.launch_plan))
-        execution, launch, nodes, event = await asyncio.to_thread(self._launch, request, *found)
+            launches.check_same(there, asked)
+            return to_message(*there)
+        found = await self._database.read(partial(launches.find, launch_plan=request.launch_plan))
+        prepared = await asyncio.to_thread(self._prepare, request, asked, *found)
+        return await self.launch(prepared)
 
-        def insert(transaction: store.Transaction) -> Both | None:
-            there = transaction.executions.find(execution.id)
-            if there is None:
-                transaction.executions.insert(execution, launch, nodes, event)
-            return there
+    async def launch(self, prepared: launches.Prepared) -> Execution:
+        """Writes an execution, or finds the same launch there.
 
-        there = await self._database.write(insert)
+        Raises:
+            VersionConflict: the id is another launch's.
+        """
+        there = await self._database.write(partial(launches.insert, prepared=prepared))
         if there is not None:
-            return _same_launch(there, request)
+            launches.check_same(there, prepared.launch.request)
+            return to_message(*there)
         self._work.ring("")
-        return to_message(execution, launch)
+        return to_message(prepared.execution, prepared.launch)
+
+    def _prepare(
+        self,
+        request: CreateExecutionRequest,
+        asked: str,
+        plan_row: store.EntityRow,
+        workflow_row: store.EntityRow,
+    ) -> launches.Prepared:
+        target, inputs = bound(request, plan_row, workflow_row)
+        wishes = launches.Wishes(request.max_parallelism, tuple(request.overwrite_cache))
+        return self._launches.prepare(
+            target,
+            inputs,
+            wishes,
+            launches.Origin(),
+            id=request.id,
+            request=asked,
+            principal=principals.current(),
+        )
 
     async def get(self, execution_id: str) -> Execution:
         """One execution.
@@ -110,7 +119,7 @@ class Executions:
         Raises:
             NotFound: there is none.
         """
-        return to_message(*_there(await self._find(execution_id), execution_id))
+        return to_message(*existing(await self._find(execution_id), execution_id))
 
     async def page(self, request: ListExecutionsRequest) -> ListExecutionsResponse:
         """A page of executions, newest first."""
@@ -126,36 +135,43 @@ class Executions:
         return ListExecutionsResponse(executions=[to_message(*both) for both in page], next_page_token=token)
 
     async def list_nodes(self, request: ListNodesRequest) -> ListNodesResponse:
-        """A page of an execution's nodes, in the order in which they can run."""
+        """A page of an execution's nodes, in the order in which they can run.
+
+        Raises:
+            NotFound: there is no such execution, or no such `parent` in it.
+        """
         limit = pages.size(request.page_size)
-        id_ = request.execution_id
+        id_, parent = request.execution_id, request.parent
+        wanted = store.NodeFilter(parent, phases=tuple(request.phases))
+        filters = ("nodes", id_, parent, *wanted.phases)
         # 0 is "from the start", so tokens hold the place after the last.
-        after = pages.number(request.page_token, "nodes", id_) - 1
+        after = pages.number(request.page_token, *filters) - 1
 
         def read(transaction: store.Transaction) -> tuple[list[store.NodeRow], Mapping[str, Interface]]:
-            _, launch = _there(transaction.executions.find(id_), id_)
-            return transaction.executions.nodes(id_, after, limit + 1), self._sensitive.of(
-                transaction, launch
-            )
+            execution, launch = existing(transaction.executions.find(id_), id_)
+            if parent and transaction.executions.node(id_, parent) is None:
+                raise no_node(transaction, execution.id, parent, "parent")
+            rows = transaction.executions.nodes(id_, wanted, after, limit + 1)
+            return rows, self._sensitive.of(transaction, launch, [row.node for row in rows])
 
         rows, sensitive = await self._database.read(read)
-        page, token = pages.cut(rows, limit, store.weight, lambda row: row.position + 1, "nodes", id_)
+        page, token = pages.cut(rows, limit, store.weight, lambda row: row.position + 1, *filters)
         return ListNodesResponse(nodes=[node_message(row, sensitive) for row in page], next_page_token=token)
 
-    async def watch(self, execution_id: str) -> AsyncIterator[WatchExecutionResponse]:
-        """The execution and its nodes as they are, then every change, until the execution has ended."""
+    async def watch(self, execution_id: str, *, slots: bool = False) -> AsyncIterator[WatchExecutionResponse]:
+        """The execution and its nodes as they are, then every change, until the execution has ended.
+
+        `slots`: also those that are in slots of maps.
+        """
         with self._changes.listen(execution_id) as listener:
-            execution, launch = _there(await self._find(execution_id), execution_id)
-            sensitive = await self._database.read(partial(self._sensitive.of, launch=launch))
+            execution, launch = existing(await self._find(execution_id), execution_id)
             # What the client has: nothing yet.
             shown, revision = replace(execution, phase=PHASE_UNSPECIFIED), 0
             while True:
                 if execution.revision > revision:
                     # The execution comes last: who sees it ended has seen all nodes.
-                    async for part, last in self._changed(execution_id, revision):
-                        answer = WatchExecutionResponse(
-                            nodes=[node_message(each, sensitive) for each in part]
-                        )
+                    async for nodes, last in self._changed(launch, revision, slots=slots):
+                        answer = WatchExecutionResponse(nodes=nodes)
                         if last and execution != replace(shown, revision=execution.revision):
                             answer.execution.CopyFrom(to_message(execution, launch))
                             shown = execution
@@ -171,18 +187,36 @@ class Executions:
                 execution = now
 
     async def _changed(
-        self, execution_id: str, since: int
-    ) -> AsyncIterator[tuple[Sequence[store.NodeRow], bool]]:
+        self, launch: store.LaunchRow, since: int, *, slots: bool
+    ) -> AsyncIterator[tuple[list[NodeExecution], bool]]:
         """The nodes that changed since a revision, part by part, with whether it is the last; there is always one."""
-        after, last = -1, False
-        while not last:
-            rows = await self._database.read(
-                partial(_changed_nodes, execution_id=execution_id, since=since, after=after)
-            )
-            count = pages.fitting(rows[:_NODES_A_MESSAGE], store.weight)
-            last = count == len(rows)
-            yield rows[:count], last
-            after = rows[count - 1].position if rows else after
+        for slotted in (False, True) if slots else (False,):
+            after, done = -1, False
+            while not done:
+                rows, sensitive = await self._database.read(
+                    partial(self._part, launch=launch, since=since, after=after, slotted=slotted)
+                )
+                count = pages.fitting(rows[:_NODES_A_MESSAGE], store.weight)
+                done = count == len(rows)
+                yield [node_message(row, sensitive) for row in rows[:count]], done and slotted == slots
+                after = rows[count - 1].position if rows else after
+
+    def _part(
+        self,
+        transaction: store.Transaction,
+        *,
+        launch: store.LaunchRow,
+        since: int,
+        after: int,
+        slotted: bool,
+    ) -> tuple[list[store.NodeRow], Mapping[str, Interface]]:
+        limit, executions = _NODES_A_MESSAGE + 1, transaction.executions
+        rows = (
+            executions.changed_nodes(launch.execution_id, since, after, limit, slotted=slotted)
+            if since
+            else executions.nodes(launch.execution_id, store.NodeFilter(slotted=slotted), after, limit)
+        )
+        return rows, self._sensitive.of(transaction, launch, [row.node for row in rows])
 
     async def abort(self, execution_id: str, reason: str) -> Execution:
         """Asks the holder to abort; nothing changes for an execution that has ended.
@@ -191,17 +225,12 @@ class Executions:
             NotFound: there is none.
             UsageError: the reason is too long.
         """
-        if len(reason) > MAX_REMARK:
-            raise errors.UsageError(
-                f"a reason has at most {MAX_REMARK:,} characters", where="reason", code="InvalidRequest"
-            )
-        event = Event(
-            schema=EVENT_SCHEMA, abort_requested=AbortRequested(principal=principals.current(), reason=reason)
-        ).SerializeToString()
+        inbox.check_remark(reason, "reason", "a reason")
+        wish = AbortRequested(principal=principals.current(), reason=reason)
 
         def post(transaction: store.Transaction) -> Both:
-            both = _there(transaction.executions.find(execution_id), execution_id)
-            transaction.leases.post(execution_id, event)
+            both = existing(transaction.executions.find(execution_id), execution_id)
+            inbox.post(transaction, execution_id, abort_requested=wish)
             return both
 
         both = await self._database.write(post)
@@ -211,72 +240,21 @@ class Executions:
     async def _find(self, execution_id: str) -> Both | None:
         return await self._database.read(lambda transaction: transaction.executions.find(execution_id))
 
-    def _launch(
-        self, request: CreateExecutionRequest, plan_row: store.EntityRow, workflow_row: store.EntityRow
-    ) -> tuple[store.ExecutionRow, store.LaunchRow, list[store.NodeRow], bytes]:
-        """The rows of a new launch, and its first inbox row."""
-        plan = CompiledLaunchPlan.FromString(plan_row.template)
-        workflow = CompiledWorkflow.FromString(workflow_row.template)
-        engine.check_runnable(workflow)
-        plain = launch_plans.parse_json(request.inputs_json)
-        bound = launch_plans.bind(plan, workflow, request.inputs, plain)
-        launch_plans.check_nodes(workflow, request.overwrite_cache)
-        inputs = LiteralMap(
-            values=[
-                NamedLiteral(name=one.name, value=offload.offload(one.value, self._objects))
-                for one in bound.values
-            ]
-        )
-        now = self._clock_us()
-        started = ExecutionStarted(
-            inputs=inputs,
-            max_parallelism=plan.launch_plan.max_parallelism,
-            overwrite_cache=request.overwrite_cache,
-        )
-        execution = store.ExecutionRow(
-            id=request.id or new_id(now),
-            project=plan_row.project,
-            domain=plan_row.domain,
-            launch_plan=plan_row.name,
-            launch_plan_version=plan_row.version,
-            phase=PHASE_QUEUED,
-            outputs=None,
-            error=None,
-            created_at_us=now,
-            started_at_us=0,
-            ended_at_us=0,
-            revision=1,
-        )
-        launch = store.LaunchRow(
-            execution_id=execution.id,
-            workflow_number=workflow_row.number,
-            workflow=workflow_row.name,
-            workflow_version=workflow_row.version,
-            inputs=inputs.SerializeToString(),
-            interface=workflow.workflow.interface.SerializeToString(),
-            request=_digest(request),
-            secret=secrets.token_bytes(_SECRET_BYTES),
-            principal=principals.current(),
-        )
-        nodes = [
-            store.NodeRow(
-                node.id,
-                position,
-                1,
-                NodeExecution(
-                    id=node.id, task=node.task.task.name, phase=PHASE_QUEUED, revision=1
-                ).SerializeToString(),
-            )
-            for position, node in enumerate(workflow.workflow.nodes)
-        ]
-        event = Event(schema=EVENT_SCHEMA, execution_started=started)
-        return execution, launch, nodes, event.SerializeToString()
 
+def bound(
+    request: CreateExecutionRequest, plan_row: store.EntityRow, workflow_row: store.EntityRow
+) -> tuple[launches.Target, LiteralMap]:
+    """What a launch is of, and its inputs; checked as far as it can be without launching. Not on the event loop.
 
-def new_id(clock_us: int) -> str:
-    """A DNS label that sorts by time, to the millisecond, and is nobody else's."""
-    number = (clock_us // 1000) << 40 | secrets.randbits(40)
-    return "x" + "".join(_ALPHABET[number >> shift & 31] for shift in range(85, -1, -5))
+    Raises:
+        ConversionError: inputs that are unknown, fixed, missing or mistyped, all of them.
+        NotFound: nodes that are to be made anew and that there are none of.
+    """
+    target = launches.target(plan_row, workflow_row)
+    plain = launch_plans.parse_json(request.inputs_json)
+    inputs = launch_plans.bind(target.plan, target.workflow, request.inputs, plain)
+    node_paths.check(target.workflow, request.overwrite_cache, "overwrite_cache")
+    return target, inputs
 
 
 def to_message(execution: store.ExecutionRow, launch: store.LaunchRow) -> Execution:
@@ -308,6 +286,11 @@ def to_message(execution: store.ExecutionRow, launch: store.LaunchRow) -> Execut
         started_at_us=execution.started_at_us,
         ended_at_us=execution.ended_at_us,
         revision=execution.revision,
+        parent_execution_id=launch.parent_execution_id,
+        parent_node=launch.parent_node,
+        recovered_from=launch.recovered_from,
+        relaunched_from=launch.relaunched_from,
+        max_parallelism=launch.max_parallelism,
     )
     if execution.outputs is not None:
         outputs = LiteralMap.FromString(execution.outputs)
@@ -320,39 +303,23 @@ def to_message(execution: store.ExecutionRow, launch: store.LaunchRow) -> Execut
 def node_message(row: store.NodeRow, sensitive: Mapping[str, Interface]) -> NodeExecution:
     """The row as the message that clients see, without what is Sensitive; `sensitive`: the nodes that give such."""
     message = NodeExecution.FromString(row.state)
-    if row.node in sensitive and message.HasField("outputs"):
-        message.outputs.CopyFrom(interface.redacted(message.outputs, sensitive[row.node].outputs))
-    message.revision = row.revision
+    if row.node in sensitive:
+        sensitive_nodes.redact(message, sensitive[row.node])
+    message.revision, message.position = row.revision, row.position
+    message.kind = message.kind or NODE_KIND_TASK
     return message
-
-
-def _entities(
-    transaction: store.Transaction, launch_plan: Identifier
-) -> tuple[store.EntityRow, store.EntityRow]:
-    """A launch plan and its workflow."""
-    wanted = Identifier()
-    wanted.CopyFrom(launch_plan)
-    wanted.kind = ENTITY_KIND_LAUNCH_PLAN
-    plan = names.find(transaction, wanted, "launch_plan")
-    template = CompiledLaunchPlan.FromString(plan.template).launch_plan
-    target = registration.completed(template.workflow, template.id, ENTITY_KIND_WORKFLOW)
-    return plan, names.find(transaction, target, "workflow")
-
-
-def _changed_nodes(
-    transaction: store.Transaction, *, execution_id: str, since: int, after: int
-) -> list[store.NodeRow]:
-    limit = _NODES_A_MESSAGE + 1
-    if since == 0:
-        return transaction.executions.nodes(execution_id, after, limit)
-    return transaction.executions.changed_nodes(execution_id, since, after, limit)
 
 
 def _weight(both: Both) -> int:
     return store.weight(*both)
 
 
-def _there(both: Both | None, execution_id: str) -> Both:
+def existing(both: Both | None, execution_id: str) -> Both:
+    """What was found.
+
+    Raises:
+        NotFound: nothing was.
+    """
     if both is None:
         raise errors.NotFound(
             f"there is no execution `{execution_id}`", hint="`typedflow get executions` lists them"
@@ -360,15 +327,14 @@ def _there(both: Both | None, execution_id: str) -> Both:
     return both
 
 
-def _same_launch(there: Both, request: CreateExecutionRequest) -> Execution:
-    if there[1].request != _digest(request):
-        raise errors.VersionConflict(
-            f"there is an execution `{request.id}` that was launched differently",
-            where="id",
-            hint="choose another id, or none to have one made",
-        )
-    return to_message(*there)
-
-
-def _digest(request: CreateExecutionRequest) -> str:
-    return blake3(request.SerializeToString(deterministic=True)).hexdigest()
+def no_node(
+    transaction: store.Transaction, execution_id: str, path: str, where: str = "node"
+) -> errors.NotFound:
+    """The error for a path that an execution has no node of, with what is near."""
+    rows = transaction.executions.nodes(execution_id, store.NodeFilter(), -1, pages.LARGEST_SIZE)
+    near = spelling.nearest(path, [row.node for row in rows])
+    return errors.NotFound(
+        f"execution `{execution_id}` has no node `{path}`",
+        where=where,
+        hint=f"did you mean `{near}`?" if near else "",
+    )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from typedflow import errors, interface, literal_types, literals, spelling
+from typedflow import errors, interface, literal_types, literals
 from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
 from typedflow.pb.literals_pb2 import LiteralMap, NamedLiteral
 from typedflow.pb.workflows_pb2 import CompiledWorkflow
@@ -31,19 +31,22 @@ def parse_json(text: str) -> Mapping[str, object]:
 
 
 def bind(
-    plan: CompiledLaunchPlan, workflow: CompiledWorkflow, given: LiteralMap, plain: Mapping[str, object]
+    plan: CompiledLaunchPlan,
+    workflow: CompiledWorkflow,
+    given: LiteralMap,
+    plain: Mapping[str, object],
+    *,
+    from_task: bool = False,
 ) -> LiteralMap:
     """The workflow's inputs, complete, converted and in order; defaults where nothing is given.
+
+    `from_task`: the values come from tasks, not from outside, so that they may be pickled.
 
     Raises:
         ConversionError: names everything that is unknown, fixed, missing or mistyped.
     """
     fixed = {value.name: value.value for value in plan.launch_plan.fixed_inputs.values}
-    refused = {value.name for value in given.values if value.name in fixed} | (fixed.keys() & plain.keys())
-    problems = [
-        (f"inputs.{name}", "fixed by the launch plan: it can't be given") for name in fixed if name in refused
-    ]
-    problems += _pickled(plan, given, plain)
+    problems = refused(plan, given, plain, from_task=from_task)
     free = LiteralMap(values=[value for value in given.values if value.name not in fixed])
     bound = LiteralMap()
     try:
@@ -64,29 +67,25 @@ def bind(
     return LiteralMap(values=values)
 
 
+def refused(
+    plan: CompiledLaunchPlan, given: LiteralMap, plain: Mapping[str, object], *, from_task: bool = False
+) -> list[tuple[str, str]]:
+    """What is given and may not be, whatever its value: where, and why."""
+    names = {value.name for value in given.values} | plain.keys()
+    problems = [
+        (f"inputs.{value.name}", "fixed by the launch plan: it can't be given")
+        for value in plan.launch_plan.fixed_inputs.values
+        if value.name in names
+    ]
+    return problems if from_task else problems + _pickled(plan, given, plain)
+
+
 def _pickled(
     plan: CompiledLaunchPlan, given: LiteralMap, plain: Mapping[str, object]
 ) -> list[tuple[str, str]]:
     """What is given for pickled inputs: only tasks make such values, as whoever reads one runs the code in it."""
-    pickled = {each.name for each in plan.interface.inputs if literal_types.uses_pickle(each.type)}
+    refused = {each.name for each in plan.interface.inputs if literal_types.uses_pickle(each.type)}
     values = {each.name for each in given.values if each.value.WhichOneof("value") not in {None, "none"}}
     values.update(name for name, value in plain.items() if value is not None)
     why = "pickled: it can't be given to a launch, as reading it runs the code in it; have a task make it"
-    return [(f"inputs.{name}", why) for name in sorted(pickled & values)]
-
-
-def check_nodes(workflow: CompiledWorkflow, nodes: Iterable[str]) -> None:
-    """Refuses node ids that the workflow does not have; `*` is all.
-
-    Raises:
-        NotFound: names the first, and the nearest that there is.
-    """
-    there = {node.id for node in workflow.workflow.nodes}
-    for node in nodes:
-        if node != "*" and node not in there:
-            near = spelling.nearest(node, sorted(there))
-            raise errors.NotFound(
-                f"workflow `{workflow.workflow.id.name}` has no node `{node}`",
-                where="overwrite_cache",
-                hint=f"did you mean `{near}`?" if near else "",
-            )
+    return [(f"inputs.{name}", why) for name in sorted(refused & values)]

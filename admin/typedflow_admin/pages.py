@@ -20,7 +20,7 @@ from typedflow_admin import store
 T = TypeVar("T")
 
 _DEFAULT_SIZE = 100
-_LARGEST_SIZE = 1000
+LARGEST_SIZE = 1000
 
 
 def size(asked: int) -> int:
@@ -29,9 +29,9 @@ def size(asked: int) -> int:
     Raises:
         UsageError: more than 1,000 are asked for.
     """
-    if asked > _LARGEST_SIZE:
+    if asked > LARGEST_SIZE:
         raise errors.UsageError(
-            f"a page has at most {_LARGEST_SIZE} rows, not {asked}", where="page_size", code="InvalidPageSize"
+            f"a page has at most {LARGEST_SIZE} rows, not {asked}", where="page_size", code="InvalidPageSize"
         )
     return asked or _DEFAULT_SIZE
 

@@ -67,10 +67,10 @@ class Registry:
         sent = await registration.receive(requests)
         version = await asyncio.to_thread(registration.complete, sent)
         wanted = await asyncio.to_thread(registration.references, sent)
-        known = await self._database.read(
-            lambda transaction: _known(transaction, wanted, sent.header.project, sent.header.domain)
+        there = await self._database.read(
+            lambda transaction: known(transaction, wanted, sent.header.project, sent.header.domain)
         )
-        checked = await asyncio.to_thread(compilation.compile_all, sent, known)
+        checked = await asyncio.to_thread(compilation.compile_all, sent, there)
         rows = await asyncio.to_thread(self._rows, checked)
         referred = await asyncio.to_thread(_referred, checked, rows)
         bundles = sorted({task.python.bundle for task in sent.tasks if task.python.bundle})
@@ -78,7 +78,7 @@ class Registry:
 
         def store_all(transaction: store.Transaction) -> list[RegisteredEntity]:
             if not header.dry_run:
-                _check_bundles(transaction, bundles)
+                check_bundles(transaction, bundles)
             plan = _plan(transaction, checked, rows, "" if header.version else version)
             compared = activation.compare_registered(transaction, checked, rows)
             if header.activate and not header.allow_breaking:
@@ -167,9 +167,10 @@ def _referred(
     }
 
 
-def _known(
+def known(
     transaction: store.Transaction, wanted: Sequence[Identifier], project: str, domain: str
 ) -> compilation.Known:
+    """What is registered of what is wanted; of kinds where some is not, the project's names, for hints."""
     tasks, workflows, launch_plans = {}, {}, {}
     for row in transaction.entities.exact([names.version_key(id_) for id_ in wanted]):
         key = identifiers.key(names.identifier(row))
@@ -185,7 +186,12 @@ def _known(
     return compilation.Known(tasks, workflows, launch_plans, hinted)
 
 
-def _check_bundles(transaction: store.Transaction, digests: Sequence[str]) -> None:
+def check_bundles(transaction: store.Transaction, digests: Sequence[str]) -> None:
+    """Refuses code that was not uploaded.
+
+    Raises:
+        StateConflict: some was not.
+    """
     there = transaction.entities.bundles(digests)
     missing = [digest for digest in digests if digest not in there]
     if missing:

@@ -25,17 +25,29 @@ from typedflow import errors, settings
 from typedflow.dataplane import objects
 from typedflow_admin import doors, home, migrations, principals, service
 from typedflow_admin.activation import LaunchPlans
+from typedflow_admin.attempt_records import AttemptRecords
 from typedflow_admin.attempts import Attempts
 from typedflow_admin.bells import Bell
-from typedflow_admin.catalog import Catalog
+from typedflow_admin.cache_answers import CacheAnswers
+from typedflow_admin.catalog import Catalog, Fitness
+from typedflow_admin.children import Children
 from typedflow_admin.commits import Commits
 from typedflow_admin.comparisons import Comparisons
+from typedflow_admin.contents import Contents
 from typedflow_admin.data import Data
 from typedflow_admin.database import Database, create_engine
 from typedflow_admin.executions import Executions
+from typedflow_admin.explanation import Explanations
+from typedflow_admin.garbage import Garbage, Guarded
+from typedflow_admin.launches import Launches
 from typedflow_admin.logs import Logs
+from typedflow_admin.places import Places
+from typedflow_admin.plans import Plans
 from typedflow_admin.registry import Registry
+from typedflow_admin.relaunches import Relaunches
+from typedflow_admin.signals import Signals
 from typedflow_admin.sql_store import SqlStore
+from typedflow_admin.statistics import Statistics
 from typedflow_admin.work import Work
 
 _log = logging.getLogger(__name__)
@@ -65,6 +77,7 @@ class Options:
         database: the address of a PostgreSQL database; empty: SQLite in the home.
         store: the address of the object store; empty: a folder in the home.
         project_parallelism: attempts of one project that may run at once; 0 is no limit.
+        grace_s: how long an object that nothing refers to stays in the store after that was found out.
     """
 
     home: Path
@@ -77,6 +90,7 @@ class Options:
     database: str = ""
     store: str = ""
     project_parallelism: int = 0
+    grace_s: float = 24 * 3600
 
 
 @asynccontextmanager
@@ -284,21 +298,40 @@ def _database(options: Options) -> Database:
     return database
 
 
-def _rooms(database: SqlStore, options: Options) -> service.Rooms:
+def _rooms(tables: SqlStore, options: Options) -> service.Rooms:
     work_bell, changes = Bell(), Bell()
     store = objects.open_store(_objects(options))
+    contents = Contents(store)
+    garbage = Garbage(tables, store, contents, options.grace_s, _clock_us)
+    database, fitness = Guarded(tables, garbage), Fitness(store, contents)
     folder = home.emptied(options.home / "incoming")
-    work = Work(database, Commits(database, changes), work_bell, options.lease_ms)
+    places = Places(options.project_parallelism)
+    made = Launches(store, places, _clock_us)
+    launched = Executions(database, made, work_bell, changes)
+    work = Work(
+        database, Commits(database, places, work_bell, changes, _clock_us), work_bell, options.lease_ms
+    )
+    answers, explanations = CacheAnswers(database, fitness, _clock_us), Explanations(database)
+    plans = Plans(database, store, answers, explanations, _clock_us)
     return service.Rooms(
         registry=Registry(database, _clock_us),
         launch_plans=LaunchPlans(database, _clock_us),
         comparisons=Comparisons(database),
-        executions=Executions(database, store, work_bell, changes, _clock_us),
+        executions=launched,
+        plans=plans,
+        relaunches=Relaunches(database, made, launched, plans),
+        signals=Signals(database, store, work_bell),
+        attempt_records=AttemptRecords(database),
+        children=Children(database, made, work_bell),
         logs=Logs(database, work),
-        catalog=Catalog(database, store),
+        catalog=Catalog(database, fitness, _clock_us),
+        cache_answers=answers,
+        explanations=explanations,
+        statistics=Statistics(database),
+        garbage=garbage,
         data=Data(database, store, folder, _clock_us),
         work=work,
-        attempts=Attempts(database, work_bell, work.is_gone, _clock_us),
+        attempts=Attempts(database, contents, work_bell, places, work.is_gone, _clock_us),
     )
 
 

@@ -24,13 +24,22 @@ from typedflow.pb import (
     registry_pb2_grpc,
 )
 from typedflow_admin.activation import LaunchPlans
+from typedflow_admin.attempt_records import AttemptRecords
 from typedflow_admin.attempts import Attempts
+from typedflow_admin.cache_answers import CacheAnswers
 from typedflow_admin.catalog import Catalog
+from typedflow_admin.children import Children
 from typedflow_admin.comparisons import Comparisons
 from typedflow_admin.data import Data
 from typedflow_admin.executions import Executions
+from typedflow_admin.explanation import Explanations
+from typedflow_admin.garbage import Garbage
 from typedflow_admin.logs import Logs
+from typedflow_admin.plans import Plans
 from typedflow_admin.registry import Registry
+from typedflow_admin.relaunches import Relaunches
+from typedflow_admin.signals import Signals
+from typedflow_admin.statistics import Statistics
 from typedflow_admin.work import Work
 
 
@@ -42,8 +51,17 @@ class Rooms:
     launch_plans: LaunchPlans
     comparisons: Comparisons
     executions: Executions
+    plans: Plans
+    relaunches: Relaunches
+    signals: Signals
+    attempt_records: AttemptRecords
+    children: Children
     logs: Logs
     catalog: Catalog
+    cache_answers: CacheAnswers
+    explanations: Explanations
+    statistics: Statistics
+    garbage: Garbage
     data: Data
     work: Work
     attempts: Attempts
@@ -93,6 +111,10 @@ class ExecutionsService(executions_pb2_grpc.ExecutionsServicer):
 
     def __init__(self, rooms: Rooms) -> None:
         self._executions = rooms.executions
+        self._plans = rooms.plans
+        self._relaunches = rooms.relaunches
+        self._signals = rooms.signals
+        self._attempts = rooms.attempt_records
         self._logs = rooms.logs
 
     async def CreateExecution(
@@ -118,13 +140,40 @@ class ExecutionsService(executions_pb2_grpc.ExecutionsServicer):
     def WatchExecution(
         self, request: executions_pb2.WatchExecutionRequest, _context: object
     ) -> AsyncIterator[executions_pb2.WatchExecutionResponse]:
-        return self._executions.watch(request.execution_id)
+        return self._executions.watch(request.execution_id, slots=request.slots)
 
     async def AbortExecution(
         self, request: executions_pb2.AbortExecutionRequest, _context: object
     ) -> executions_pb2.AbortExecutionResponse:
         execution = await self._executions.abort(request.execution_id, request.reason)
         return executions_pb2.AbortExecutionResponse(execution=execution)
+
+    async def PlanExecution(
+        self, request: executions_pb2.PlanExecutionRequest, _context: object
+    ) -> executions_pb2.PlanExecutionResponse:
+        return await self._plans.plan(request)
+
+    async def RelaunchExecution(
+        self, request: executions_pb2.RelaunchExecutionRequest, _context: object
+    ) -> executions_pb2.RelaunchExecutionResponse:
+        execution = await self._relaunches.relaunch(request)
+        return executions_pb2.RelaunchExecutionResponse(execution=execution)
+
+    async def RecoverExecution(
+        self, request: executions_pb2.RecoverExecutionRequest, _context: object
+    ) -> executions_pb2.RecoverExecutionResponse:
+        return await self._relaunches.recover(request)
+
+    async def SignalNode(
+        self, request: executions_pb2.SignalNodeRequest, _context: object
+    ) -> executions_pb2.SignalNodeResponse:
+        await self._signals.signal(request)
+        return executions_pb2.SignalNodeResponse()
+
+    async def GetAttempt(
+        self, request: executions_pb2.GetAttemptRequest, _context: object
+    ) -> executions_pb2.GetAttemptResponse:
+        return await self._attempts.get(request)
 
     def ReadLogs(
         self, request: executions_pb2.ReadLogsRequest, _context: object
@@ -137,6 +186,8 @@ class CatalogService(catalog_pb2_grpc.CatalogServicer):
 
     def __init__(self, rooms: Rooms) -> None:
         self._catalog = rooms.catalog
+        self._explanations = rooms.explanations
+        self._statistics = rooms.statistics
 
     async def Lookup(
         self, request: catalog_pb2.LookupRequest, _context: object
@@ -148,12 +199,26 @@ class CatalogService(catalog_pb2_grpc.CatalogServicer):
     ) -> catalog_pb2.ListEntriesResponse:
         return await self._catalog.page(request)
 
+    async def Explain(
+        self, request: catalog_pb2.ExplainRequest, _context: object
+    ) -> catalog_pb2.ExplainResponse:
+        return await self._explanations.explain(request)
+
+    async def GetStats(
+        self, request: catalog_pb2.GetStatsRequest, _context: object
+    ) -> catalog_pb2.GetStatsResponse:
+        return await self._statistics.get(request)
+
+    async def Evict(self, request: catalog_pb2.EvictRequest, _context: object) -> catalog_pb2.EvictResponse:
+        return catalog_pb2.EvictResponse(count=await self._catalog.evict(request))
+
 
 class DataService(data_pb2_grpc.DataServicer):
     """typedflow.v1.Data"""
 
     def __init__(self, rooms: Rooms) -> None:
         self._data = rooms.data
+        self._garbage = rooms.garbage
 
     async def FindMissingBundles(
         self, request: data_pb2.FindMissingBundlesRequest, _context: object
@@ -183,12 +248,19 @@ class DataService(data_pb2_grpc.DataServicer):
         async for chunk in self._data.get_value(request):
             yield data_pb2.GetValueResponse(data=chunk)
 
+    def CollectGarbage(
+        self, request: data_pb2.CollectGarbageRequest, _context: object
+    ) -> AsyncIterator[data_pb2.CollectGarbageResponse]:
+        return self._garbage.collect(request)
+
 
 class PropellerService(propeller_pb2_grpc.PropellerServicer):
     """typedflow.v1.Propeller"""
 
     def __init__(self, rooms: Rooms) -> None:
         self._work = rooms.work
+        self._cache_answers = rooms.cache_answers
+        self._children = rooms.children
 
     def Work(
         self, request_iterator: AsyncIterator[propeller_pb2.WorkRequest], _context: object
@@ -199,6 +271,22 @@ class PropellerService(propeller_pb2_grpc.PropellerServicer):
         self, request: propeller_pb2.LoadRequest, _context: object
     ) -> AsyncIterator[propeller_pb2.LoadResponse]:
         return self._work.load(request.execution_id)
+
+    async def CheckCache(
+        self, request: propeller_pb2.CheckCacheRequest, _context: object
+    ) -> propeller_pb2.CheckCacheResponse:
+        return propeller_pb2.CheckCacheResponse(answers=await self._cache_answers.answer(request.questions))
+
+    async def LaunchChild(
+        self, request: propeller_pb2.LaunchChildRequest, _context: object
+    ) -> propeller_pb2.LaunchChildResponse:
+        return propeller_pb2.LaunchChildResponse(execution_id=await self._children.launch(request))
+
+    async def AbortChild(
+        self, request: propeller_pb2.AbortChildRequest, _context: object
+    ) -> propeller_pb2.AbortChildResponse:
+        await self._children.abort(request)
+        return propeller_pb2.AbortChildResponse()
 
 
 class AttemptService(attempt_pb2_grpc.AttemptServicer):

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from typedflow_admin import store, tables
 from typedflow_admin.sql_entities import parts, until_full, upsert
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
 class now_ms(FunctionElement[int]):  # noqa: N801 - named as SQL functions are
@@ -43,9 +48,13 @@ _EXECUTION = [
 ]  # fmt: skip
 _LAUNCH = [
     _launches.execution_id, _launches.workflow_number, _launches.workflow, _launches.workflow_version, _launches.inputs,
-    _launches.interface, _launches.request, _launches.secret, _launches.principal,
+    _launches.interface, _launches.request, _launches.secret, _launches.principal, _launches.parent_execution_id,
+    _launches.parent_node, _launches.recovered_from, _launches.relaunched_from, _launches.max_parallelism,
+    _launches.plan_parallelism, _launches.depth,
 ]  # fmt: skip
-_NODE = [_nodes.node, _nodes.position, _nodes.revision, _nodes.state]
+_NODE = [
+    _nodes.node, _nodes.position, _nodes.revision, _nodes.state, _nodes.parent, _nodes.slotted, _nodes.phase,
+]  # fmt: skip
 _LEASE = [_leases.execution_id, _leases.holder, _leases.epoch, _leases.version, _leases.last_sequence]
 _ATTEMPT = [
     _attempts.execution_id, _attempts.node, _attempts.attempt, _attempts.holder, _attempts.spec, _attempts.runner_uid,
@@ -55,28 +64,44 @@ _ATTEMPT = [
 _BOTH = select(*_EXECUTION, *_LAUNCH).join(tables.launches, _launches.execution_id == _executions.id)
 _FIND = _BOTH.where(_executions.id == bindparam("id"))
 _ROW = select(*_EXECUTION).where(_executions.id == bindparam("id"))
-_INSERT_EXECUTION, _INSERT_LAUNCH = insert(tables.executions), insert(tables.launches)
+_INSERT_EXECUTION = insert(tables.executions).returning(_executions.number)
+_INSERT_LAUNCH, _INSERT_QUEUE = insert(tables.launches), insert(tables.place_queues)
 _INSERT_LEASE, _INSERT_NODE, _INSERT_INBOX = insert(tables.leases), insert(tables.nodes), insert(tables.inbox)
 _INSERT_EVENT = insert(tables.events)
 _FIND_NODE = select(*_NODE).where(_nodes.execution_id == bindparam("id"), _nodes.node == bindparam("name"))
+_NODES_OF = select(*_NODE).where(
+    _nodes.execution_id == bindparam("id"), _nodes.node.in_(bindparam("names", expanding=True))
+)
 _PAGE_OF_NODES = (
     select(*_NODE)
     .where(_nodes.execution_id == bindparam("id"), _nodes.position > bindparam("after"))
     .order_by(_nodes.position)
     .limit(bindparam("limit"))
 )
+_PAGE_OF_TOP = _PAGE_OF_NODES.where(_nodes.slotted == bindparam("slotted"))
+_PAGE_OF_PARTS = _PAGE_OF_NODES.where(_nodes.parent == bindparam("parent"))
 _CHANGED_NODES = (
     select(*_NODE)
     .where(
         _nodes.execution_id == bindparam("id"),
         _nodes.revision > bindparam("since"),
-        # An expression, so that the few that changed are found by revision and not among all by position.
+        # Expressions, so that the few that changed are found by revision and not among all by position.
+        _nodes.slotted + 0 == bindparam("slotted"),
         _nodes.position + 0 > bindparam("after"),
     )
     .order_by(_nodes.position)
     .limit(bindparam("limit"))
 )
 _JOURNAL = select(_events.event).where(_events.execution_id == bindparam("id")).order_by(_events.position)
+_FIRST_EVENT = _JOURNAL.limit(1)
+_FIRST_WAITING = select(_inbox.event).where(_inbox.execution_id == bindparam("id"), _inbox.sequence == 1)
+_EXPANSIONS = select(tables.expansions.c.node, tables.expansions.c.graph).where(
+    tables.expansions.c.execution_id == bindparam("id"),
+    tables.expansions.c.node.in_(bindparam("names", expanding=True)),
+)
+_LAUNCHED_BY = select(_launches.execution_id, _launches.parent_execution_id, _launches.parent_node).where(
+    _launches.execution_id.in_(bindparam("ids", expanding=True)), _launches.parent_execution_id != ""
+)
 
 _CLAIMABLE = (
     select(*_LEASE, _launches.secret, _executions.project, _executions.domain)
@@ -142,12 +167,6 @@ _CHANGE_STATUS = (
         ended_at_us=bindparam("new_ended"),
     )
 )
-_CHANGE_NODE = (
-    update(tables.nodes)
-    .where(_nodes.execution_id == bindparam("id"), _nodes.node == bindparam("name"))
-    .values(revision=bindparam("new_revision"), state=bindparam("new_state"))
-)
-
 _OF_NODE = (_attempts.execution_id == bindparam("id")) & (_attempts.node == bindparam("name"))
 _OF_ATTEMPT = _OF_NODE & (_attempts.attempt == bindparam("try"))
 _WITH_SECRET = select(*_ATTEMPT, _launches.secret).join(
@@ -179,19 +198,30 @@ class SqlExecutions:
         launch: store.LaunchRow,
         nodes: Sequence[store.NodeRow],
         event: bytes,
+        *,
+        capped: bool = False,
     ) -> None:
         """See `store.Executions.insert`."""
         values = asdict(execution)
         del values["number"]
-        self._connection.execute(_INSERT_EXECUTION, values)
+        number = self._connection.execute(_INSERT_EXECUTION, values).scalar_one()
         self._connection.execute(_INSERT_LAUNCH, asdict(launch))
         lease = {"holder": "", "epoch": 0, "expires_at_ms": 0, "version": 0, "last_sequence": 1}
         self._connection.execute(_INSERT_LEASE, lease | {"execution_id": execution.id})
         if nodes:
             self._connection.execute(
-                _INSERT_NODE, [asdict(node) | {"execution_id": execution.id} for node in nodes]
+                _INSERT_NODE,
+                [
+                    asdict(node) | {"execution_id": execution.id, "slotted": int(node.slotted)}
+                    for node in nodes
+                ],
             )
         self._connection.execute(_INSERT_INBOX, {"execution_id": execution.id, "sequence": 1, "event": event})
+        if capped:
+            names = ("project", "domain", "launch_plan")
+            queue = {"execution_id": execution.id, "number": number, "granted": 0, "waiting": 0}
+            queue |= {name: values[name] for name in names} | {"plan_parallelism": launch.plan_parallelism}
+            self._connection.execute(_INSERT_QUEUE, queue)
 
     def find(self, execution_id: str) -> tuple[store.ExecutionRow, store.LaunchRow] | None:
         """See `store.Executions.find`."""
@@ -222,22 +252,79 @@ class SqlExecutions:
     def node(self, execution_id: str, node: str) -> store.NodeRow | None:
         """See `store.Executions.node`."""
         row = self._connection.execute(_FIND_NODE, {"id": execution_id, "name": node}).first()
-        return store.NodeRow(*row) if row is not None else None
+        return _node(row) if row is not None else None
 
-    def nodes(self, execution_id: str, after: int, limit: int) -> list[store.NodeRow]:
+    def nodes(
+        self, execution_id: str, wanted: store.NodeFilter, after: int, limit: int
+    ) -> list[store.NodeRow]:
         """See `store.Executions.nodes`."""
-        rows = self._connection.execute(_PAGE_OF_NODES, {"id": execution_id, "after": after, "limit": limit})
-        return until_full((store.NodeRow(*row) for row in rows), store.weight)
+        parameters: dict[str, object] = {"id": execution_id, "after": after, "limit": limit}
+        if wanted.parent:
+            statement, parameters["parent"] = _PAGE_OF_PARTS, wanted.parent
+        else:
+            statement, parameters["slotted"] = _PAGE_OF_TOP, int(wanted.slotted)
+        if wanted.phases:
+            statement = statement.where(_nodes.phase.in_(wanted.phases))
+        rows = self._connection.execute(statement, parameters)
+        return until_full((_node(row) for row in rows), store.weight)
 
-    def changed_nodes(self, execution_id: str, since: int, after: int, limit: int) -> list[store.NodeRow]:
+    def nodes_of(self, execution_id: str, paths: Collection[str]) -> dict[str, store.NodeRow]:
+        """See `store.Executions.nodes_of`."""
+        found = {}
+        for part in parts(list(paths)):
+            for row in self._connection.execute(_NODES_OF, {"id": execution_id, "names": part}):
+                found[row.node] = _node(row)
+        return found
+
+    def changed_nodes(
+        self, execution_id: str, since: int, after: int, limit: int, *, slotted: bool = False
+    ) -> list[store.NodeRow]:
         """See `store.Executions.changed_nodes`."""
-        parameters = {"id": execution_id, "since": since, "after": after, "limit": limit}
+        parameters = {
+            "id": execution_id,
+            "since": since,
+            "after": after,
+            "limit": limit,
+            "slotted": int(slotted),
+        }
         rows = self._connection.execute(_CHANGED_NODES, parameters)
-        return until_full((store.NodeRow(*row) for row in rows), store.weight)
+        return until_full((_node(row) for row in rows), store.weight)
 
     def events(self, execution_id: str) -> list[bytes]:
         """See `store.Executions.events`."""
         return list(self._connection.execute(_JOURNAL, {"id": execution_id}).scalars())
+
+    def first_event(self, execution_id: str) -> bytes | None:
+        """See `store.Executions.first_event`."""
+        for statement in (_FIRST_EVENT, _FIRST_WAITING):
+            found: bytes | None = self._connection.execute(statement, {"id": execution_id}).scalar()
+            if found is not None:
+                return found
+        return None
+
+    def put_expansion(self, execution_id: str, node: str, graph: bytes) -> None:
+        """See `store.Executions.put_expansion`."""
+        new = upsert(self._connection)(tables.expansions)
+        statement = new.on_conflict_do_update(
+            index_elements=["execution_id", "node"], set_={"graph": new.excluded["graph"]}
+        )
+        self._connection.execute(statement, {"execution_id": execution_id, "node": node, "graph": graph})
+
+    def expansions(self, execution_id: str, nodes: Collection[str]) -> dict[str, bytes]:
+        """See `store.Executions.expansions`."""
+        return {
+            row.node: row.graph
+            for part in parts(sorted(nodes))
+            for row in self._connection.execute(_EXPANSIONS, {"id": execution_id, "names": part})
+        }
+
+    def launched_by(self, execution_ids: Collection[str]) -> dict[str, tuple[str, str]]:
+        """See `store.Executions.launched_by`."""
+        return {
+            row.execution_id: (row.parent_execution_id, row.parent_node)
+            for part in parts(list(execution_ids))
+            for row in self._connection.execute(_LAUNCHED_BY, {"ids": part})
+        }
 
 
 class SqlLeases:
@@ -314,7 +401,7 @@ class SqlLeases:
         if writes["consumed"]:
             execute(_CONSUME, writes["consumed"])
         if writes["nodes"]:
-            execute(_CHANGE_NODE, writes["nodes"])
+            execute(_put_nodes(self._connection), writes["nodes"])
         if writes["attempts"]:
             # The same attempt again, after a crash between a commit and its answer, is the same row.
             execute(upsert(self._connection)(tables.attempts).on_conflict_do_nothing(), writes["attempts"])
@@ -355,6 +442,20 @@ class SqlAttempts:
         self._connection.execute(_FINISH, parameters)
 
 
+def _node(row: Sequence[object]) -> store.NodeRow:
+    node, position, revision, state, parent, slotted, phase = row
+    return store.NodeRow(node, position, revision, state, parent, bool(slotted), phase)  # type: ignore[arg-type]
+
+
+def _put_nodes(connection: Connection) -> sqlite.Insert | postgresql.Insert:
+    """New parts of maps and dynamic tasks are added; of a node that is there, its place stays."""
+    new = upsert(connection)(tables.nodes)
+    return new.on_conflict_do_update(
+        index_elements=["execution_id", "node"],
+        set_={name: new.excluded[name] for name in ("revision", "state", "phase")},
+    )
+
+
 def _both(row: Sequence[object]) -> tuple[store.ExecutionRow, store.LaunchRow]:
     count = len(_EXECUTION)
     return store.ExecutionRow(*row[:count]), store.LaunchRow(*row[count:])  # type: ignore[arg-type]
@@ -367,7 +468,8 @@ def _gather(step: store.Step, revision: int, writes: dict[str, list[dict[str, ob
         writes["events"].append({"execution_id": id_, "position": position, "event": event})
     writes["consumed"] += [{"id": id_, "number": number} for number in step.consumed]
     writes["nodes"] += [
-        {"id": id_, "name": node, "new_revision": revision, "new_state": state} for node, state in step.nodes
+        asdict(node) | {"execution_id": id_, "revision": revision, "slotted": int(node.slotted)}
+        for node in step.nodes
     ]
     writes["attempts"] += [asdict(attempt) for attempt in step.attempts]
     writes["leases"].append({"id": id_, "new_version": step.version})

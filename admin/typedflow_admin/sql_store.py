@@ -7,10 +7,13 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from typedflow_admin import store
+from typedflow_admin import cache_store, database, references, store
 from typedflow_admin.database import Database
-from typedflow_admin.sql_entities import SqlCatalog, SqlEntities
+from typedflow_admin.sql_catalog import SqlCatalog, SqlCounts, SqlReservations
+from typedflow_admin.sql_entities import SqlEntities
 from typedflow_admin.sql_executions import SqlAttempts, SqlExecutions, SqlLeases
+from typedflow_admin.sql_objects import SqlObjects
+from typedflow_admin.sql_places import SqlPlaces
 
 T = TypeVar("T")
 
@@ -18,14 +21,20 @@ T = TypeVar("T")
 class SqlTransaction:
     """See `store.Transaction`."""
 
-    __slots__ = ("attempts", "catalog", "entities", "executions", "leases")
+    __slots__ = (
+        "attempts", "catalog", "counts", "entities", "executions", "leases", "objects", "places", "reservations",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
         self.entities: store.Entities = SqlEntities(connection)
         self.executions: store.Executions = SqlExecutions(connection)
         self.leases: store.Leases = SqlLeases(connection)
+        self.places: store.Places = SqlPlaces(connection)
         self.attempts: store.Attempts = SqlAttempts(connection)
-        self.catalog: store.Catalog = SqlCatalog(connection)
+        self.catalog: cache_store.Catalog = SqlCatalog(connection)
+        self.reservations: cache_store.Reservations = SqlReservations(connection)
+        self.counts: cache_store.Counts = SqlCounts(connection)
+        self.objects: cache_store.Objects = SqlObjects(connection)
 
 
 class SqlStore:
@@ -40,4 +49,14 @@ class SqlStore:
 
     async def write(self, work: Callable[[store.Transaction], T]) -> T:
         """See `store.Store.write`."""
-        return await self._database.write(lambda connection: work(SqlTransaction(connection)))
+
+        def run(connection: Connection) -> T:
+            transaction = SqlTransaction(connection)
+            with database.watched(connection) as written:
+                result = work(transaction)
+            digests = set().union(*map(references.digests, filter(references.may_have_any, written)))
+            if digests:
+                transaction.objects.claim(digests)
+            return result
+
+        return await self._database.write(run)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from typedflow_admin import cache_store
+
 T = TypeVar("T")
 
 LAST = 2**62
@@ -101,6 +103,13 @@ class LaunchRow:
     request: str
     secret: bytes
     principal: str
+    parent_execution_id: str = ""
+    parent_node: str = ""
+    recovered_from: str = ""
+    relaunched_from: str = ""
+    max_parallelism: int = 0
+    plan_parallelism: int = 0
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +133,30 @@ class ExecutionRow:
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """A node as it was after its last change. `state` is a NodeExecution."""
+    """A node as it was after its last change. `state` is a NodeExecution.
+
+    `parent` is the path of the map or dynamic task that it is a part of; `slotted` says that it is, or is in, a slot.
+    """
 
     node: str
     position: int
     revision: int
     state: bytes
+    parent: str = ""
+    slotted: bool = False
+    phase: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFilter:
+    """Which nodes are listed.
+
+    With a `parent` its parts; else what is in no slot of a map, or only that which is (`slotted`). No `phases`: all.
+    """
+
+    parent: str = ""
+    slotted: bool = False
+    phases: Sequence[int] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,21 +228,35 @@ class Step:
     first_position: int
     events: Sequence[bytes]
     consumed: Sequence[int]
-    nodes: Sequence[tuple[str, bytes]]
+    nodes: Sequence[NodeRow]
     attempts: Sequence[AttemptRow]
     status: StatusChange | None
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogRow:
-    """A cached result. `entry` is a CatalogEntry."""
+class QueueRow:
+    """An execution whose attempts need places; `granted` and `waiting` are how many have one, and wait for one.
 
-    key: str
+    `number` is the execution's; `plan_parallelism` its launch plan's limit over all of its executions (0: none).
+    """
+
+    execution_id: str
+    number: int
     project: str
     domain: str
-    task: str
-    entry: bytes
-    number: int = 0
+    launch_plan: str
+    plan_parallelism: int
+    granted: int
+    waiting: int
+
+    @property
+    def plan(self) -> tuple[str, str, str]:
+        """The launch plan's name, with project and domain."""
+        return self.project, self.domain, self.launch_plan
+
+
+PlaceKey = tuple[str, str, int]
+"""An execution, a node's path, and the number of an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +269,7 @@ class ExecutionFilter:
     phases: Sequence[int] = field(default=())
 
 
-Row = EntityRow | ExecutionRow | LaunchRow | NodeRow | CatalogRow
+Row = EntityRow | ExecutionRow | LaunchRow | NodeRow | cache_store.CatalogRow
 
 
 def weight(*rows: Row) -> int:
@@ -293,9 +334,15 @@ class Executions(Protocol):
     """Launches, what became of them, their nodes and journals."""
 
     def insert(
-        self, execution: ExecutionRow, launch: LaunchRow, nodes: Sequence[NodeRow], event: bytes
+        self,
+        execution: ExecutionRow,
+        launch: LaunchRow,
+        nodes: Sequence[NodeRow],
+        event: bytes,
+        *,
+        capped: bool = False,
     ) -> None:
-        """Stores a launch with a free lease, an empty journal, and its first inbox row."""
+        """Stores a launch with a free lease, an empty journal, its first inbox row, and a queue when it is capped."""
 
     def find(self, execution_id: str) -> tuple[ExecutionRow, LaunchRow] | None:
         """An execution and what was launched."""
@@ -309,14 +356,34 @@ class Executions(Protocol):
     def node(self, execution_id: str, node: str) -> NodeRow | None:
         """One node."""
 
-    def nodes(self, execution_id: str, after: int, limit: int) -> list[NodeRow]:
+    def nodes(self, execution_id: str, wanted: NodeFilter, after: int, limit: int) -> list[NodeRow]:
         """In order, from those after position `after` (-1: all)."""
 
-    def changed_nodes(self, execution_id: str, since: int, after: int, limit: int) -> list[NodeRow]:
-        """Those whose revision is above `since`, in order, from those after position `after` (-1: all)."""
+    def nodes_of(self, execution_id: str, paths: Collection[str]) -> dict[str, NodeRow]:
+        """Those of many nodes that there are."""
+
+    def changed_nodes(
+        self, execution_id: str, since: int, after: int, limit: int, *, slotted: bool = False
+    ) -> list[NodeRow]:
+        """Those whose revision is above `since`, in order, from those after position `after` (-1: all).
+
+        They are in no slot of a map, or all are (`slotted`).
+        """
 
     def events(self, execution_id: str) -> list[bytes]:
         """The journal."""
+
+    def first_event(self, execution_id: str) -> bytes | None:
+        """The first event, in the journal or still in the inbox."""
+
+    def put_expansion(self, execution_id: str, node: str, graph: bytes) -> None:
+        """Records what a dynamic task said is to be done, a CompiledWorkflow; in place of what was there."""
+
+    def expansions(self, execution_id: str, nodes: Collection[str]) -> dict[str, bytes]:
+        """Those of the nodes that are dynamic tasks which have said it."""
+
+    def launched_by(self, execution_ids: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Of those of the executions that a node launched: the execution and the node."""
 
 
 class Leases(Protocol):
@@ -350,6 +417,31 @@ class Leases(Protocol):
         """Writes checked steps, in order; several may be of one execution."""
 
 
+class Places(Protocol):
+    """Who may run under caps that are wider than an execution, and who waits for it."""
+
+    def queues(self, execution_ids: Collection[str]) -> dict[str, QueueRow]:
+        """Those of the executions that are capped, and have not ended."""
+
+    def ask(self, keys: Sequence[PlaceKey]) -> None:
+        """Puts attempts of capped executions at the ends of their queues; those that are there already stay."""
+
+    def give_back(self, keys: Sequence[PlaceKey]) -> None:
+        """Takes attempts out, whether they have places or wait for them; number 0 is all of the node's."""
+
+    def leave(self, execution_ids: Sequence[str]) -> None:
+        """Takes executions out with all of their attempts."""
+
+    def granted(self, project: str) -> dict[tuple[str, str, str], int]:
+        """How many attempts have places, by launch plan."""
+
+    def waiting(self, project: str, limit: int) -> list[QueueRow]:
+        """Executions that wait, and whose launch plan is not full: the fewest places first, then the oldest."""
+
+    def grant(self, counts: Mapping[str, int]) -> list[PlaceKey]:
+        """Gives so many places to each of some executions, to those of its attempts that asked first."""
+
+
 class Attempts(Protocol):
     """Single tries at nodes."""
 
@@ -363,19 +455,6 @@ class Attempts(Protocol):
 
     def finish(self, execution_id: str, node: str, attempt: int, outcome: bytes, at_us: int) -> None:
         """Records the outcome."""
-
-
-class Catalog(Protocol):
-    """Cached results."""
-
-    def find(self, keys: Collection[str]) -> dict[str, bytes]:
-        """The entries of those keys that have one."""
-
-    def put(self, row: CatalogRow) -> None:
-        """Stores an entry in place of an older one; raises StoreError, changing nothing, when it can't."""
-
-    def page(self, project: str, domain: str, task: str, before: int, limit: int) -> list[CatalogRow]:
-        """Newest first, from those below number `before` (0: all); empty names ask for all."""
 
 
 class StoreError(Exception):
@@ -398,12 +477,28 @@ class Transaction(Protocol):
         """Who drives what, and what waits for them."""
 
     @property
+    def places(self) -> Places:
+        """Who may run under caps that are wider than an execution."""
+
+    @property
     def attempts(self) -> Attempts:
         """Single tries at nodes."""
 
     @property
-    def catalog(self) -> Catalog:
+    def catalog(self) -> cache_store.Catalog:
         """Cached results."""
+
+    @property
+    def reservations(self) -> cache_store.Reservations:
+        """Who makes cached results while others wait."""
+
+    @property
+    def counts(self) -> cache_store.Counts:
+        """How often the cache had what was asked for."""
+
+    @property
+    def objects(self) -> cache_store.Objects:
+        """Objects that nothing refers to, on their way out."""
 
 
 class Store(Protocol):
@@ -413,4 +508,10 @@ class Store(Protocol):
         """Runs `work` on one consistent state, beside other readers and a writer."""
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Runs `work` alone: all that it writes is kept, or nothing if it raises."""
+        """Runs `work` alone: all that it writes is kept, or nothing if it raises.
+
+        Objects that are in what it writes are claimed in the same transaction (see `cache_store.Objects.claim`).
+
+        Raises:
+            ObjectsRemoved: some of them are removed. Nothing is kept.
+        """

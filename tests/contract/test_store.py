@@ -67,7 +67,14 @@ def key(name: str, kind: int = TASK) -> store.EntityKey:
 
 
 def launch(
-    tables: Tables, id_: str = "x1", *, launch_plan: str = "m.plan", phase: int = 1, nodes: int = 2
+    tables: Tables,
+    id_: str = "x1",
+    *,
+    launch_plan: str = "m.plan",
+    phase: int = 1,
+    nodes: int = 2,
+    capped: bool = False,
+    **launched: object,
 ) -> None:
     execution = store.ExecutionRow(
         id=id_,
@@ -90,10 +97,10 @@ def launch(
         workflow = transaction.entities.find(key("w", WORKFLOW), "v1")
         assert workflow is not None
         row = store.LaunchRow(
-            id_, workflow.number, "w", "v1", b"inputs", b"interface", "request", b"secret", "me"
+            id_, workflow.number, "w", "v1", b"inputs", b"interface", "request", b"secret", "me", **launched
         )
         rows = [store.NodeRow(f"n{position}", position, 1, b"queued") for position in range(nodes)]
-        transaction.executions.insert(execution, row, rows, b"started")
+        transaction.executions.insert(execution, row, rows, b"started", capped=capped)
 
     tables.write(insert)
 
@@ -294,7 +301,9 @@ def test_a_launch_is_all_there_or_not(tables):
     assert found is not None
     assert (found[0].launch_plan, found[0].revision, found[1].secret) == ("m.plan", 1, b"secret")
     assert tables.read(lambda t: t.executions.find("x2")) is None
-    assert [row.node for row in tables.read(lambda t: t.executions.nodes("x1", -1, 10))] == ["n0", "n1"]
+    assert [
+        row.node for row in tables.read(lambda t: t.executions.nodes("x1", store.NodeFilter(), -1, 10))
+    ] == ["n0", "n1"]
     assert tables.read(lambda t: t.leases.inbox(["x1"])) == [store.InboxRow("x1", 1, b"started")]
     assert tables.read(lambda t: t.executions.events("x1")) == []
 
@@ -316,9 +325,11 @@ def test_executions_are_listed_newest_first_by_filter(tables):
 
 def test_nodes_are_paged_in_the_order_in_which_they_can_run(tables):
     launch(tables, nodes=12)
-    first = tables.read(lambda t: t.executions.nodes("x1", -1, 10))
+    first = tables.read(lambda t: t.executions.nodes("x1", store.NodeFilter(), -1, 10))
     assert [row.node for row in first] == [f"n{number}" for number in range(10)]
-    assert [row.node for row in tables.read(lambda t: t.executions.nodes("x1", 9, 10))] == ["n10", "n11"]
+    assert [
+        row.node for row in tables.read(lambda t: t.executions.nodes("x1", store.NodeFilter(), 9, 10))
+    ] == ["n10", "n11"]
     node = tables.read(lambda t: t.executions.node("x1", "n11"))
     assert node == store.NodeRow("n11", 11, 1, b"queued")
 
@@ -383,12 +394,16 @@ def test_numbers_of_consumed_rows_are_not_given_again(tables):
 def test_e2_steps_write_journal_nodes_attempts_and_status(tables):
     launch(tables)
     two = step(
-        version=2, events=[b"one", b"two"], consumed=[1], nodes=[("n1", b"running")], attempts=[ATTEMPT]
+        version=2,
+        events=[b"one", b"two"],
+        consumed=[1],
+        nodes=[store.NodeRow("n1", 1, 0, b"running", phase=2)],
+        attempts=[ATTEMPT],
     )
     tables.write(lambda t: t.leases.apply([two]))
     assert tables.read(lambda t: t.executions.events("x1")) == [b"one", b"two"]
     assert tables.read(lambda t: t.executions.changed_nodes("x1", 1, -1, 9)) == [
-        store.NodeRow("n1", 1, 2, b"running")
+        store.NodeRow("n1", 1, 2, b"running", phase=2)
     ]
     assert tables.read(lambda t: t.leases.find(["x1"]))["x1"].version == 2
     assert tables.read(lambda t: t.attempts.find("x1", "n0", 1)) == (ATTEMPT, b"secret")
@@ -405,9 +420,9 @@ def test_several_steps_of_several_executions_are_applied_in_order(tables):
     launch(tables, "x1")
     launch(tables, "x2")
     steps = [
-        step("x1", nodes=[("n0", b"first")]),
+        step("x1", nodes=[store.NodeRow("n0", 0, 0, b"first")]),
         step("x2", events=[b"other"]),
-        step("x1", first=1, version=2, events=[b"second"], nodes=[("n0", b"second")]),
+        step("x1", first=1, version=2, events=[b"second"], nodes=[store.NodeRow("n0", 0, 0, b"second")]),
     ]
     tables.write(lambda t: t.leases.apply(steps))
     assert tables.read(lambda t: t.executions.events("x1")) == [b"event", b"second"]

@@ -119,7 +119,7 @@ def test_s5_half_a_surrogate_pair_is_a_value_that_does_not_fit(admin, graph, tex
 def test_s5_a_forged_page_token_is_refused(admin, graph, place):
     admin.register(graph.task(), graph.workflow(), version="v1")
     id_ = admin.launch().id
-    token = pages.token(place, "nodes", id_)
+    token = pages.token(place, "nodes", id_, "")
     request = executions_pb2.ListNodesRequest(execution_id=id_, page_token=token)
     assert refused(admin.executions.ListNodes, request).code == "InvalidPageToken"
 

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import ClauseElement, Executable, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
-from typedflow_admin import database, sql_entities, sql_executions, sql_store, store, tables
+from typedflow_admin import database, sql_entities, sql_executions, sql_places, sql_store, store, tables
 
 STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": value
-    for module in (sql_entities, sql_executions)
+    for module in (sql_entities, sql_executions, sql_places)
     for name, value in vars(module).items()
     if isinstance(value, ClauseElement) and isinstance(value, Executable) and name.isupper()
 }
@@ -47,12 +47,13 @@ def test_the_clock_is_the_databases(tmp_path):
         lambda transaction: transaction.executions.page(store.ExecutionFilter("p", "d"), 9, 9),
         lambda transaction: transaction.executions.page(store.ExecutionFilter("p", "d", phases=(1,)), 9, 9),
         lambda transaction: transaction.executions.page(store.ExecutionFilter("p", "d", "m.wf"), 9, 9),
-        lambda transaction: transaction.executions.nodes("x", 9, 9),
+        lambda transaction: transaction.executions.nodes("x", store.NodeFilter(), 9, 9),
+        lambda transaction: transaction.executions.nodes("x", store.NodeFilter("m", phases=(1,)), 9, 9),
         lambda transaction: transaction.entities.versions(store.EntityKey(1, "p", "d", "m.t"), 9, 9),
         lambda transaction: transaction.catalog.page("p", "d", "", 9, 9),
         lambda transaction: transaction.catalog.page("p", "d", "m.t", 9, 9),
     ],
-    ids=["all", "project", "phase", "plan", "nodes", "versions", "entries", "entries-of-task"],
+    ids=["all", "project", "phase", "plan", "nodes", "parts", "versions", "entries", "entries-of-task"],
 )
 def test_a_page_is_read_from_an_index_in_its_order(tmp_path, page):
     plan = plan_of(tmp_path, page)
