@@ -145,6 +145,8 @@ def timed_out(change: Change, unit: int, timer: events_pb2.Timer.ValueType) -> N
             change.stop(unit, "deadline")
         case events_pb2.TIMER_DEADLINE:
             change.fail(unit, stages.TIMED_OUT, _late(change, unit, "deadline"))
+        case _:
+            pass
 
 
 def start_ready(change: Change) -> None:

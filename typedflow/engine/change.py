@@ -25,20 +25,19 @@ class Change:
     """One event's change.
 
     Attributes:
-        reached: units that are no tasks and whose turn has come.
-        ended: units that ended inside of something, which has to be told.
+        todo: units that are no tasks and whose turn has come; complemented (`~unit`), those that ended inside of
+            something, which has to be told.
     """
 
-    __slots__ = ("actions", "ended", "fixed", "graph", "now", "reached", "state")
+    __slots__ = ("actions", "fixed", "graph", "now", "state", "todo")
 
     def __init__(self, graph: Graph, state: State, now: int) -> None:
         self.graph = graph
         self.state = state
         self.now = now
-        self.fixed = len(graph)
+        self.fixed = graph.size
         self.actions: list[Action] = []
-        self.reached: deque[int] = deque()
-        self.ended: deque[int] = deque()
+        self.todo: deque[int] = deque()
 
     def place(self, unit: int) -> tuple[Graph, int]:
         """As State.place."""
@@ -75,7 +74,7 @@ class Change:
         ):
             self.reach_task(unit, graph, node)
         else:
-            self.reached.append(unit)
+            self.todo.append(unit)
 
     def reach_task(self, unit: int, graph: Graph, node: int) -> None:
         """A task's turn has come, or a slot's."""
@@ -142,10 +141,10 @@ class Change:
     def queue_again(self, unit: int) -> None:
         """After an attempt that failed. What others may have made meanwhile is looked for first."""
         graph, node = self.place(unit)
-        if graph.cached[node] and graph.options[node].cache.serialize:
-            if not (self.state.overwrite and self._named(unit, self.state.overwrite)):
-                self._check(unit)
-                return
+        serialized = graph.cached[node] and graph.options[node].cache.serialize
+        if serialized and not (self.state.overwrite and self._named(unit, self.state.overwrite)):
+            self._check(unit)
+            return
         self.queue(unit)
 
     # The places of a map that says how many slots may run.
@@ -258,9 +257,9 @@ class Change:
         if unit >= self.fixed:
             state.segment(unit).open -= 1
             self.release(unit)
-            self.ended.append(unit)
+            self.todo.append(~unit)
         elif unit in self.graph.awaited:
-            self.ended.append(unit)
+            self.todo.append(~unit)
 
     # Stops
 

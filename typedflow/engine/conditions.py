@@ -1,14 +1,14 @@
 """What decides a conditional: comparisons and bools, combined, over values that may be stored elsewhere.
 
-Values are compared as Python would compare what they stand for. Recursion is as deep as conditions are nested, which the
-compiler bounds.
+Values are compared as Python would compare what they stand for. Recursion is as deep as conditions are nested, which
+the compiler bounds.
 """
 
 from __future__ import annotations
 
 import decimal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from typedflow import errors, literals
 from typedflow.engine import bindings
@@ -91,7 +91,10 @@ def upstreams(condition: Condition) -> Iterator[str]:
 
 
 def holds(test: Test, given: Given, load: Load | None) -> bool:
-    """Whether it is true. Raises ConversionError for a part of a value that is not there, StoredElsewhere without `load`."""
+    """Whether it is true.
+
+    Raises ConversionError for a part of a value that is not there, StoredElsewhere where `load` is wanted.
+    """
     match test:
         case Compared():
             return _compare(
@@ -113,33 +116,46 @@ def _value(source: Source, given: Given, load: Load | None) -> Literal:
 
 
 def _compare(operator: Operator.ValueType, left: Literal, right: Literal, load: Load | None) -> bool:
-    (kind, one), (other_kind, other) = _plain(left, load), _plain(right, load)
+    one, other = _plain(left, load), _plain(right, load)
     match operator:
         case workflows_pb2.OPERATOR_EQUAL:
-            return kind == other_kind and bool(one == other)
+            return one == other
         case workflows_pb2.OPERATOR_NOT_EQUAL:
-            return kind != other_kind or bool(one != other)
-    if kind != other_kind or kind not in _ORDERED:
-        raise errors.ConversionError(
-            f"{literals.describe(left)} and {literals.describe(right)} have no order", where="condition"
-        )
-    if one != one or other != other:  # noqa: PLR0124 - NaN
-        return False
+            return one != other
+        case _:
+            pass
+    sign = _sign(one[1], other[1]) if one[0] == other[0] else None
+    if sign is None:
+        return False  # NaN: the compiler lets nothing else through that has no order
     match operator:
         case workflows_pb2.OPERATOR_LESS:
-            return bool(one < other)
+            return sign < 0
         case workflows_pb2.OPERATOR_LESS_OR_EQUAL:
-            return bool(one <= other)
+            return sign <= 0
         case workflows_pb2.OPERATOR_GREATER:
-            return bool(one > other)
+            return sign > 0
         case _:
-            return bool(one >= other)
+            return sign >= 0
 
 
-_ORDERED: Final = ("integer", "float", "string", "bytes", "date", "datetime", "duration", "decimal")
+def _sign(one: object, other: object) -> int | None:
+    """Below 0 where `one` is less, above 0 where it is greater; None where neither can be told."""
+    if one != one or other != other:  # noqa: PLR0124 - NaN
+        return None
+    match one, other:
+        case (int() | float(), int() | float()):
+            return (one > other) - (one < other)
+        case (str(), str()):
+            return (one > other) - (one < other)
+        case (bytes(), bytes()):
+            return (one > other) - (one < other)
+        case (decimal.Decimal(), decimal.Decimal()):
+            return (one > other) - (one < other)
+        case _:
+            return None
 
 
-def _plain(literal: Literal, load: Load | None) -> tuple[str, Any]:
+def _plain(literal: Literal, load: Load | None) -> tuple[str, object]:
     """What is compared, beside what it is: True is not 1."""
     kind = literal.WhichOneof("value") or ""
     match kind:
@@ -157,4 +173,4 @@ def _plain(literal: Literal, load: Load | None) -> tuple[str, Any]:
         case "boolean" | "integer" | "float" | "string" | "bytes" | "date" | "duration":
             return kind, getattr(literal, kind)
         case _:
-            raise errors.ConversionError(f"{literals.describe(literal)} can't be compared", where="condition")
+            raise errors.ConversionError(f"a {kind} can't be compared", where="condition")

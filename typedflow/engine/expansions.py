@@ -10,7 +10,6 @@ from typedflow.pb import catalog_pb2
 
 if TYPE_CHECKING:
     from typedflow.engine.change import Change
-    from typedflow.engine.state import Segment
     from typedflow.pb.errors_pb2 import ExecutionError
     from typedflow.pb.events_pb2 import AttemptExpanded
 
@@ -50,7 +49,7 @@ def expanded(change: Change, event: AttemptExpanded) -> None:
         if in_degree == 0:
             change.reach(segment.base + number)
     if segment.open == 0:
-        _done(change, unit, segment)
+        _done(change, unit)
 
 
 def _mistake(change: Change, unit: int, graph: Graph) -> ExecutionError | None:
@@ -77,10 +76,10 @@ def told(change: Change, part: int) -> None:
     if segment.error is not None and (segment.graph.fail_fast or segment.open == 0):
         change.fail(unit, stages.FAILED, segment.error)
     elif segment.open == 0:
-        _done(change, unit, segment)
+        _done(change, unit)
 
 
-def _done(change: Change, unit: int, segment: Segment) -> None:
+def _done(change: Change, unit: int) -> None:
     state = change.state
     if state.stages[unit] != stages.OPEN:
         return

@@ -44,6 +44,7 @@ class Graph:
             compiled.workflow.failure_policy != workflows_pb2.FAILURE_POLICY_FAIL_AFTER_RUNNING
         )
         self.ids: list[str] = [node.id for node in nodes]
+        self.size = len(nodes)
         self.index: dict[str, int] = {id_: i for i, id_ in enumerate(self.ids)}
         self.kinds: list[NodeKind.ValueType] = [_kind(node) for node in nodes]
 
@@ -95,7 +96,7 @@ class Graph:
                     self.awaited.setdefault(waited, []).append((branch, case))
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return self.size
 
 
 def _kind(node: Node) -> NodeKind.ValueType:

@@ -61,9 +61,13 @@ def resolved(change: Change, event: NodeResolved) -> None:
             branches.decide(change, unit, event.case)
     elif result == "slots" and _uncounted(state, unit):
         maps.open_(change, unit, event.slots)
-    elif result == "outputs" and not _undecided(state, unit) and not _uncounted(state, unit):
-        if bindings.has_all(event.outputs, graph.output_names[node]):
-            change.succeed(unit, event.outputs)
+    elif (
+        result == "outputs"
+        and not _undecided(state, unit)
+        and not _uncounted(state, unit)
+        and bindings.has_all(event.outputs, graph.output_names[node])
+    ):
+        change.succeed(unit, event.outputs)
 
 
 def _undecided(state: State, unit: int) -> bool:

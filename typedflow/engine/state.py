@@ -73,7 +73,7 @@ class Mapped:
 class State:
     """The state of an execution of `graph`, of which nothing has happened yet."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph) -> None:  # noqa: PLR0915 - a table of what there is
         size = len(graph)
         # The execution.
         self.phase: Phase.ValueType = executions_pb2.PHASE_QUEUED

@@ -55,7 +55,7 @@ def step(graph: Graph, state: State, event: Event) -> list[Action]:
         case _:
             _other(change, event, kind)
     while True:
-        if change.ended or change.reached:
+        if change.todo:
             _follow(change)
         attempts.start_ready(change)
         if state.open or state.resolving or state.done:
@@ -82,15 +82,18 @@ def _other(change: Change, event: Event, kind: str) -> None:
             children.ended(change, event.child_ended)
         case "attempt_expanded":
             expansions.expanded(change, event.attempt_expanded)
+        case _:
+            pass  # of a later release
 
 
 def _follow(change: Change) -> None:
-    """Does what one thing leads to, one after another; ends go first."""
-    while change.ended or change.reached:
-        if change.ended:
-            _tell(change, change.ended.popleft())
+    """Does what one thing leads to, one after another."""
+    while change.todo:
+        unit = change.todo.popleft()
+        if unit < 0:
+            _tell(change, ~unit)
         else:
-            _reach(change, change.reached.popleft())
+            _reach(change, unit)
 
 
 def _tell(change: Change, unit: int) -> None:

@@ -1,4 +1,6 @@
-"""The values that units are given and give, from what others gave. Reads the state only, but for what it keeps of a map.
+"""The values that units are given and give, from what others gave.
+
+Reads the state only, but for what it keeps of a map.
 
 Where a value is stored elsewhere and is needed itself, `load` gives it; without `load` StoredElsewhere is raised.
 """
@@ -15,7 +17,7 @@ from typedflow.engine.state import Mapped
 from typedflow.pb import errors_pb2, literals_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from typedflow.engine.bindings import Bound, Given, Load
     from typedflow.engine.graph import Graph
@@ -47,7 +49,7 @@ def inputs(graph: Graph, state: State, node: int, load: Load | None = None) -> L
     return result
 
 
-def of(state: State, segment: Segment, bound: Iterable[Bound], load: Load | None) -> LiteralMap:
+def of(state: State, segment: Segment, bound: Sequence[Bound], load: Load | None) -> LiteralMap:
     """The values of bindings at a place in the graph that the segment belongs to."""
     return bindings.resolve(bound, given(state, segment), load)
 
@@ -128,13 +130,13 @@ def _mapped(state: State, segment: Segment, load: Load | None) -> Mapped:
         return known
     over = frozenset(segment.graph.maps[segment.node].over)
     bound = segment.graph.bindings[segment.node]
-    columns = {}
-    for each in of(state, segment, (b for b in bound if b.variable in over), load).values:
-        columns[each.name] = list(literals.elements(bindings.here(each.value, load, each.name).list))
-    same = {
-        each.name: each.value
-        for each in of(state, segment, (b for b in bound if b.variable not in over), load).values
+    whole = of(state, segment, [each for each in bound if each.variable in over], load)
+    columns = {
+        each.name: list(literals.elements(bindings.here(each.value, load, each.name).list))
+        for each in whole.values
     }
+    shared = of(state, segment, [each for each in bound if each.variable not in over], load)
+    same = {each.name: each.value for each in shared.values}
     made = Mapped(columns, same)
     state.keep_mapped(unit, made)
     return made
