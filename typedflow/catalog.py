@@ -94,6 +94,7 @@ class DiskCatalog:
 
         self.folder = Path(folder).expanduser().absolute()
         self.store: objects.ObjectStore = objects.open_store(str(self.folder / "objects"))
+        self._file = self.folder / "catalog-1.sqlite"
         self._offload = offload
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -101,7 +102,7 @@ class DiskCatalog:
 
     def lookup(self, keys: Sequence[str]) -> list[catalog_pb2.LookupResult]:
         """See `Catalog.lookup`. An entry whose objects are gone is none: its reason is `stale`."""
-        if not self._file.exists():
+        if self._connection is None and not self._file.exists():
             return [catalog_pb2.LookupResult(reason=ABSENT) for _ in keys]
         with self._open() as connection:
             found = [
@@ -132,10 +133,6 @@ class DiskCatalog:
             if self._connection is not None and self._process == os.getpid():
                 self._connection.close()
             self._connection = None
-
-    @property
-    def _file(self) -> Path:
-        return self.folder / "catalog-1.sqlite"
 
     def _checked(self, entry: catalog_pb2.CatalogEntry) -> catalog_pb2.LookupResult:
         """The entry if all of it can be read."""
