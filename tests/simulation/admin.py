@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation import virtual_time
+from tests.simulation import graphs, virtual_time, wider
 from typedflow import errors
 from typedflow.pb import (
     attempt_pb2,
-    catalog_pb2,
     events_pb2,
     executions_pb2,
-    literals_pb2,
     propeller_pb2,
     workflows_pb2,
 )
@@ -52,6 +50,7 @@ class AttemptRow:
     runner_uid: str = ""
     executor_id: str = ""
     outcome: attempt_pb2.Outcome | None = None
+    begun_at: float = 0.0
 
 
 @dataclass
@@ -59,12 +58,10 @@ class Row:
     """One execution, as it is stored."""
 
     id: str
-    workflow: str
+    workflow: int
     compiled: workflows_pb2.CompiledWorkflow
     started: events_pb2.ExecutionStarted
-    plan_cap: int = 0
     parent: tuple[str, str] | None = None
-    depth: int = 0
     journal: list[bytes] = field(default_factory=list)
     inbox: dict[int, bytes] = field(default_factory=dict)
     posted: int = 0
@@ -97,7 +94,9 @@ class Admin:
         self.loop = world.loop
         self.process = virtual_time.Process("admin")
         self.rows: dict[str, Row] = {}
-        self.catalog: dict[str, catalog_pb2.CatalogEntry] = {}
+        self.cache = wider.Cache(self)
+        self.places = wider.Places(self, world.plan.get("project_cap", 0), world.plan_caps())
+        self.children = wider.Children(self)
         self.sessions: dict[str, "Session"] = {}
         self._heard_at: dict[str, float] = {}
         self._began_at = 0.0
@@ -175,6 +174,14 @@ class Admin:
         row.post(events_pb2.Event(execution_started=row.started))
         self.ring_claimable()
 
+    def new_row(self, id_: str, workflow: int, started: events_pb2.ExecutionStarted) -> Row:
+        return Row(id_, workflow, self.world.compiler.compiled(workflow), started)
+
+    def abort(self, execution_id: str, principal: str, reason: str) -> None:
+        self.world.aborted.add(execution_id)
+        asked = events_pb2.AbortRequested(principal=principal, reason=reason)
+        self.post(execution_id, events_pb2.Event(abort_requested=asked))
+
     def post(self, execution_id: str, event: events_pb2.Event) -> None:
         """News for an execution's holder."""
         row = self.rows.get(execution_id)
@@ -193,14 +200,6 @@ class Admin:
     def load(self, execution_id: str) -> tuple[workflows_pb2.CompiledWorkflow, list[events_pb2.Event]]:
         row = self.rows[execution_id]
         return row.compiled, [events_pb2.Event.FromString(event) for event in row.journal]
-
-    def look_up(self, keys: Iterable[str]) -> list[catalog_pb2.LookupResult]:
-        return [
-            catalog_pb2.LookupResult(entry=self.catalog[key])
-            if key in self.catalog
-            else catalog_pb2.LookupResult(reason="absent")
-            for key in keys
-        ]
 
     # Leases.
 
@@ -251,6 +250,12 @@ class Admin:
             if row.ended:
                 row.holder = ""
                 row.inbox.clear()
+                self.places.give_back(row.id)
+                self.children.tell(row)
+        if part.places and not row.ended:
+            self.places.ask(row, part.places)
+        for given in part.dynamic_outputs:
+            self.cache.publish(row.attempts[given.node, given.attempt], given.outputs)
         self.world.monitor.after_commit(row, part)
         return OK
 
@@ -276,6 +281,7 @@ class Admin:
             ):
                 raise errors.StateConflict("the execution has ended", code="ExecutionEnded")
             attempt.runner_uid, attempt.executor_id = request.runner_uid, request.executor_id
+            attempt.begun_at = self.loop.time()
             self.ring(row)
         return attempt_pb2.BeginResponse(spec=attempt.spec)
 
@@ -297,8 +303,9 @@ class Admin:
                 raise errors.StateConflict("another runner was admitted", code="AttemptTaken")
             attempt.runner_uid, attempt.executor_id = request.runner_uid, ""
         attempt.outcome = outcome
-        row.post(self._told(row, attempt, outcome))
+        row.post(self._told(attempt, outcome))
         self.ring(row)
+        self.places.give_back(row.id, request.id.node, request.id.attempt)
 
     def _attempt(self, id_: attempt_pb2.AttemptId, given: str) -> tuple[Row, AttemptRow]:
         row = self.rows.get(id_.execution_id)
@@ -307,32 +314,31 @@ class Admin:
             raise errors.PermissionDenied("the token is not that of this attempt")
         return row, found
 
-    def _told(self, row: Row, attempt: AttemptRow, outcome: attempt_pb2.Outcome) -> events_pb2.Event:
+    def _told(self, attempt: AttemptRow, outcome: attempt_pb2.Outcome) -> events_pb2.Event:
         id_ = attempt.spec.id
         match outcome.WhichOneof("result"):
             case "error":
+                self.cache.release(attempt.spec)
                 failed = events_pb2.AttemptFailed(node=id_.node, attempt=id_.attempt, error=outcome.error)
                 return events_pb2.Event(attempt_failed=failed)
             case "stopped":
+                self.cache.release(attempt.spec)
                 stopped = events_pb2.AttemptStopped(node=id_.node, attempt=id_.attempt)
                 return events_pb2.Event(attempt_stopped=stopped)
+            case "expanded":
+                graph = self.world.compiler.expanded(graphs.dynamic_name(outcome.expanded.workflow))
+                expanded = events_pb2.AttemptExpanded(node=id_.node, attempt=id_.attempt, graph=graph)
+                return events_pb2.Event(attempt_expanded=expanded)
             case _:
-                status = self.publish(row, attempt, outcome.outputs)
+                status, reason = self.cache.publish(attempt, outcome.outputs)
                 succeeded = events_pb2.AttemptSucceeded(
-                    node=id_.node, attempt=id_.attempt, outputs=outcome.outputs, cache=status
+                    node=id_.node,
+                    attempt=id_.attempt,
+                    outputs=outcome.outputs,
+                    cache=status,
+                    cache_reason=reason,
                 )
                 return events_pb2.Event(attempt_succeeded=succeeded)
-
-    def publish(
-        self, row: Row, attempt: AttemptRow, outputs: literals_pb2.LiteralMap
-    ) -> catalog_pb2.CacheStatus.ValueType:
-        spec = attempt.spec
-        if not spec.options.cache.enabled:
-            return catalog_pb2.CACHE_STATUS_DISABLED
-        self.catalog[spec.cache_key] = catalog_pb2.CatalogEntry(
-            key=spec.cache_key, outputs=outputs, execution_id=row.id, node=spec.id.node, attempt=spec.id.attempt
-        )
-        return catalog_pb2.CACHE_STATUS_POPULATED
 
 
 def token(id_: attempt_pb2.AttemptId) -> str:

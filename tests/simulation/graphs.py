@@ -131,6 +131,8 @@ class Compiler:
         self.workflows = workflows
         self._compiled: dict[int, workflows_pb2.CompiledWorkflow] = {}
         self._tasks: dict[tuple[str, str], TaskTemplate] = {}
+        self._graphs: dict[str, Workflow] = {}
+        self._expanded: dict[str, workflows_pb2.CompiledWorkflow] = {}
 
     def compiled(self, place: int) -> workflows_pb2.CompiledWorkflow:
         if place not in self._compiled:
@@ -142,6 +144,18 @@ class Compiler:
         if result.value is None:
             raise AssertionError(f"{[each.message for each in result.diagnostics]} in {workflow}")
         return result.value
+
+    def expansion(self, graph: Workflow) -> workflows_pb2.WorkflowTemplate:
+        """What a dynamic task that gives this graph says: its name stands for it."""
+        name = f"g{zlib.crc32(repr(graph).encode())}"
+        self._graphs[name] = graph
+        return workflows_pb2.WorkflowTemplate(id=Identifier(name=name))
+
+    def expanded(self, name: str) -> workflows_pb2.CompiledWorkflow:
+        """That graph, compiled."""
+        if name not in self._expanded:
+            self._expanded[name] = self.compile(self._graphs[name], name)
+        return self._expanded[name]
 
     # The resolver.
 
@@ -447,6 +461,11 @@ class Expected:
             if OPERATORS[operator][1](self.source(left), self.source(right)):
                 return number
         raise AssertionError("a branch has a case else")
+
+
+def dynamic_name(template: workflows_pb2.WorkflowTemplate) -> str:
+    """By which `Compiler.expanded` knows it."""
+    return template.id.name
 
 
 def dynamic_choice(node: Node, kinds: Mapping[str, str], values: Sequence[Any]) -> int:

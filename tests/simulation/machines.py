@@ -46,8 +46,26 @@ class Running:
         if not self.alive:
             return
         if self.behaviour != "lost" and not self._machine.world.is_disk_full():
-            self.folder.outcome = _outcome(self.folder.spec, self.behaviour)
+            self.folder.outcome = self._outcome()
         self.die()
+
+    def _outcome(self) -> attempt_pb2.Outcome:
+        spec = self.folder.spec
+        if self.behaviour == "ok" and spec.dynamic:
+            workflow = self._machine.world.expand(spec)
+            return attempt_pb2.Outcome(expanded=attempt_pb2.Expanded(workflow=workflow))
+        if self.behaviour == "ok":
+            return attempt_pb2.Outcome(outputs=graphs.compute(spec))
+        is_system = self.behaviour == "system"
+        return attempt_pb2.Outcome(
+            error=errors_pb2.ExecutionError(
+                kind=errors_pb2.ERROR_KIND_SYSTEM if is_system else errors_pb2.ERROR_KIND_USER,
+                code="StorageError" if is_system else "ValueError",
+                message="it broke",
+                node=spec.id.node,
+                non_recoverable=self.behaviour == "fatal",
+            )
+        )
 
     def die(self) -> None:
         if self.alive:
@@ -283,18 +301,3 @@ class Executor:
                 if error.code != "AttemptTaken":
                     break
         raise _NotAdmitted
-
-
-def _outcome(spec: attempt_pb2.AttemptSpec, behaviour: str) -> attempt_pb2.Outcome:
-    if behaviour == "ok":
-        return attempt_pb2.Outcome(outputs=graphs.compute(spec))
-    is_system = behaviour == "system"
-    return attempt_pb2.Outcome(
-        error=errors_pb2.ExecutionError(
-            kind=errors_pb2.ERROR_KIND_SYSTEM if is_system else errors_pb2.ERROR_KIND_USER,
-            code="StorageError" if is_system else "ValueError",
-            message="it broke",
-            node=spec.id.node,
-            non_recoverable=behaviour == "fatal",
-        )
-    )

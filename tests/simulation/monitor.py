@@ -7,8 +7,9 @@ with what they follow from. A violation is noted, and ends the run.
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from tests.simulation import admin, graphs
+from tests.simulation import admin, graphs, wider
 from typedflow import engine, task_options
+from typedflow.engine import stages
 from typedflow.pb import (
     attempt_pb2,
     errors_pb2,
@@ -87,10 +88,27 @@ class Monitor:
         for other in range(1, id_.attempt):
             if self._lives(row, id_.node, other):
                 self.note(f"{name} runs while attempt {other} does")
-        limit = row.started.max_parallelism
-        living = sum(self._lives(row, node, number) for node, number in row.attempts)
-        if limit and living > limit:
-            self.note(f"{living} attempts of {row.id} run at once, where {limit} may")
+        self._check_caps(row, id_.node)
+
+    def _check_caps(self, row: admin.Row, node: str) -> None:
+        """Of the execution, the map, the launch plan and the project."""
+        living = self._living(row)
+        of_map = node.rpartition("[")[0] if node.endswith("]") else ""
+        concurrency = graphs.find(self._world.workflows[row.workflow], of_map).get("concurrency", 0) if of_map else 0
+        rows = self._world.admin.rows.values()
+        places = self._world.admin.places
+        plan, project = places.plan_cap(row), places.project
+        for what, number, limit in (
+            (row.id, len(living), row.started.max_parallelism),
+            (f"{row.id}/{of_map}", sum(each.startswith(f"{of_map}[") for each in living), concurrency),
+            ("the launch plan", sum(len(self._living(r)) for r in rows if r.workflow == row.workflow) if plan else 0, plan),
+            ("the project", sum(len(self._living(each)) for each in rows) if project else 0, project),
+        ):
+            if limit and number > limit:
+                self.note(f"{number} attempts of {what} run at once, where {limit} may")
+
+    def _living(self, row: admin.Row) -> list[str]:
+        return [node for node, number in row.attempts if self._lives(row, node, number)]
 
     def code_ends(self, id_: attempt_pb2.AttemptId, uid: str) -> None:
         self._running[id_.execution_id, id_.node, id_.attempt].pop(uid, None)
@@ -101,6 +119,13 @@ class Monitor:
         attempt = row.attempts[node, number]
         # Of a machine that nobody has heard of for a lease, what runs there does not count any more.
         return bool(running) and attempt.runner_uid in running and attempt.outcome is None
+
+    # The cache.
+
+    def publishes(self, key: str, maker: wider.Holder, holder: wider.Holder | None, *, allowed: bool) -> None:
+        """Of a key that is made one at a time, what an attempt has made."""
+        if allowed and holder is not None and holder != maker:
+            self.note(f"{maker} publishes {key[:8]}, which {holder} makes")
 
     # Commits.
 
@@ -137,11 +162,11 @@ class Monitor:
             if node.phase != shadow.phases.get(node.id, node.phase):
                 self.note(f"{row.id}/{node.id} is written in a phase that it is not in")
         for spec in part.attempts:
-            unit = _unit(shadow, spec.id.node)
+            unit = state.unit(spec.id.node)
             if (unit, spec.id.attempt) in shadow.attempts:
                 continue  # whoever takes over writes those that are under way again
             shadow.attempts.add((unit, spec.id.attempt))
-            if state.stages[unit] not in engine_in_flight() or state.attempts[unit] != spec.id.attempt:
+            if state.stages[unit] not in stages.IN_FLIGHT or state.attempts[unit] != spec.id.attempt:
                 self.note(f"{row.id}/{spec.id.node} is to run attempt {spec.id.attempt}, for no reason")
         if row.ended:
             self._ended(row, shadow)
@@ -156,7 +181,7 @@ class Monitor:
             shadow.signals.setdefault(each.node, value)
 
     def _changed(self, row: admin.Row, shadow: Shadow, unit: int) -> None:
-        path = _path(shadow, unit)
+        path = shadow.state.path(unit)
         phase = engine.node_execution(shadow.graph, shadow.state, unit).phase
         before = shadow.phases.get(path)
         if before in FINAL and before != phase:
@@ -177,7 +202,7 @@ class Monitor:
         if row.status != engine.execution_status(again.graph, again.state):
             self.note(f"the status of {row.id} is not what its journal gives")
         for unit in range(len(again.state.stages)):
-            path = _path(again, unit)
+            path = again.state.path(unit)
             if row.nodes.get(path) != engine.node_execution(again.graph, again.state, unit):
                 self.note(f"{row.id}/{path} is stored otherwise than its journal gives it")
         for (_, number), attempt in row.attempts.items():
@@ -193,7 +218,7 @@ class Monitor:
         open_ = [node.id for node in rows if node.phase not in FINAL]
         if open_:
             self.note(f"{row.id} has ended, and {open_} have not")
-        if phase == executions_pb2.PHASE_ABORTED and not self._world.was_aborted(row.id):
+        if phase == executions_pb2.PHASE_ABORTED and not row.id in self._world.aborted:
             self.note(f"{row.id} is ABORTED, and nobody asked for that")
         if phase == executions_pb2.PHASE_SUCCEEDED:
             for node in rows:
@@ -207,7 +232,7 @@ class Monitor:
         """Whatever succeeded gave what it must, wherever that came from."""
         expected = graphs.Expected(
             self._world.workflows,
-            self._world.workflows[int(row.workflow.removeprefix("w"))],
+            self._world.workflows[row.workflow],
             row.started.inputs.values[0].value.integer,
             shadow.signals,
             lambda path: path in row.nodes and row.nodes[path].phase not in GOOD,
@@ -248,20 +273,6 @@ class Monitor:
                 self.note(f"{row.id}/{node} failed {systems[node]} times of the platform's")
             if row.nodes[node].attempts != count:
                 self.note(f"{row.id}/{node} has {count} attempts, and {row.nodes[node].attempts} are told")
-
-
-def engine_in_flight() -> tuple[int, ...]:
-    from typedflow.engine import stages
-
-    return stages.IN_FLIGHT
-
-
-def _path(shadow: Shadow, unit: int) -> str:
-    return shadow.graph.ids[unit]
-
-
-def _unit(shadow: Shadow, path: str) -> int:
-    return shadow.graph.index[path]
 
 
 def phase_name(phase: executions_pb2.Phase.ValueType) -> str:

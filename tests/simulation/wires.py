@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from typedflow import errors
-from typedflow.pb import attempt_pb2, catalog_pb2, events_pb2, propeller_pb2, workflows_pb2
+from typedflow.pb import attempt_pb2, events_pb2, propeller_pb2, workflows_pb2
 
 if TYPE_CHECKING:
     from tests.simulation.admin import Row
@@ -275,8 +275,18 @@ class AdminClient:
     async def load(self, execution_id: str) -> tuple[workflows_pb2.CompiledWorkflow, list[events_pb2.Event]]:
         return await self._call(lambda: self._world.admin.load(execution_id))  # type: ignore[no-any-return]
 
-    async def lookup(self, keys: Sequence[str]) -> list[catalog_pb2.LookupResult]:
-        return await self._call(lambda: self._world.admin.look_up(keys))  # type: ignore[no-any-return]
+    async def check_cache(
+        self, questions: Sequence[propeller_pb2.CacheQuestion]
+    ) -> list[propeller_pb2.CacheAnswer]:
+        return await self._call(lambda: self._world.admin.cache.check(questions))  # type: ignore[no-any-return]
+
+    async def launch_child(
+        self, request: propeller_pb2.LaunchChildRequest
+    ) -> propeller_pb2.LaunchChildResponse:
+        return await self._call(lambda: self._world.admin.children.launch(request))  # type: ignore[no-any-return]
+
+    async def abort_child(self, request: propeller_pb2.AbortChildRequest) -> None:
+        await self._call(lambda: self._world.admin.children.abort(request))
 
     async def begin(self, request: attempt_pb2.BeginRequest) -> attempt_pb2.BeginResponse:
         return await self._call(lambda: self._world.admin.begin(request))  # type: ignore[no-any-return]

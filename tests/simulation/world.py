@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.simulation import admin, graphs, machines, monitor, virtual_time, wires
 from typedflow.dataplane import objects
-from typedflow.pb import attempt_pb2, events_pb2, executions_pb2, literals_pb2
+from typedflow.pb import attempt_pb2, events_pb2, executions_pb2, literals_pb2, workflows_pb2
 from typedflow_propeller import backoff, lease, propeller
 
 Plan = dict[str, Any]
@@ -115,7 +115,7 @@ class World:
         self.happened: Counter[str] = Counter()
         self._faults_end = max([0.0, *(fault["at"] + fault.get("for", 0.0) for fault in plan["faults"])])
         self._windows: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        self._aborted: set[str] = set()
+        self.aborted: set[str] = set()
         self._not_launched = len(plan["executions"])
 
     def play(self) -> Result:
@@ -178,14 +178,24 @@ class World:
     def is_disk_full(self) -> bool:
         return self._is_in("disk_full")
 
-    def was_aborted(self, execution_id: str) -> bool:
-        return execution_id in self._aborted
+    def plan_caps(self) -> list[int]:
+        """Of the launch plan of each workflow."""
+        return [workflow.get("cap", 0) for workflow in self.workflows]
+
+    def expand(self, spec: attempt_pb2.AttemptSpec) -> workflows_pb2.WorkflowTemplate:
+        """The graph that a dynamic task gives."""
+        node = self._node(spec.id)
+        values = [graphs.plain(each.value) for each in spec.inputs.values]
+        chosen = graphs.function(spec.task, spec.manifest.code, values) % len(node["graphs"])
+        return self.compiler.expansion(node["graphs"][chosen])
+
+    def _node(self, id_: attempt_pb2.AttemptId) -> graphs.Node:
+        return graphs.find(self.workflows[self.admin.rows[id_.execution_id].workflow], id_.node)
 
     def behaviour(self, spec: attempt_pb2.AttemptSpec) -> tuple[str, float]:
         """What an attempt does, and after how long."""
         id_ = spec.id
-        row = self.admin.rows[id_.execution_id]
-        node = graphs.find(self.workflows[int(row.workflow.removeprefix("w"))], id_.node)
+        node = self._node(id_)
         slot = id_.node.rpartition("[")[2].removesuffix("]") if id_.node.endswith("]") else ""
         fails = node.get("fails_at", {}).get(slot, ()) if slot else node.get("fails", ())
         behaviour = fails[id_.attempt - 1] if id_.attempt <= len(fails) else "ok"
@@ -263,6 +273,10 @@ class World:
             session.repeat()
 
     def _launch(self, execution: Mapping[str, Any]) -> None:
+        before = self.admin.rows.get(execution.get("recover", ""))
+        if "recover" in execution and (before is None or not before.ended):
+            self.loop.call_later(1.0, self._launch, execution, context=self.nobody)
+            return
         self._not_launched -= 1
         place = execution["workflow"]
         inputs = literals_pb2.LiteralMap()
@@ -271,16 +285,26 @@ class World:
             inputs=inputs,
             max_parallelism=execution.get("max", 0),
             overwrite_cache=execution.get("overwrite", ()),
+            recover_from=execution.get("recover", ""),
+            rerun=execution.get("rerun", ()),
+            capped=self.admin.places.is_capped(place),
         )
-        row = admin.Row(execution["id"], f"w{place}", self.compiler.compiled(place), started)
+        if before is not None:
+            started.signals.extend(_signals(before))
+        row = self.admin.new_row(execution["id"], place, started)
         self.admin.create(row)
         for abort_at in execution.get("aborts", ()):
-            self.loop.call_later(abort_at, self._abort, row.id, context=self.nobody)
+            self.loop.call_later(abort_at, self.admin.abort, row.id, "me", "enough", context=self.nobody)
+        for signal in execution.get("signals", ()):
+            self.loop.call_later(signal["at"], self._signal, row.id, signal, context=self.nobody)
 
-    def _abort(self, execution_id: str) -> None:
-        self._aborted.add(execution_id)
-        asked = events_pb2.AbortRequested(principal="me", reason="enough")
-        self.admin.post(execution_id, events_pb2.Event(abort_requested=asked))
+    def _signal(self, execution_id: str, signal: Mapping[str, Any]) -> None:
+        said = events_pb2.SignalReceived(node=signal["node"], principal="me")
+        if isinstance(signal["says"], bool):
+            said.approved = signal["says"]
+        else:
+            said.value.CopyFrom(graphs.literal(signal["says"]))
+        self.admin.post(execution_id, events_pb2.Event(signal_received=said))
 
     # The end.
 
@@ -352,9 +376,21 @@ class _NoStore:
     """Values are small: nobody needs the store."""
 
 
+def _signals(row: admin.Row) -> list[events_pb2.SignalReceived]:
+    """What the gates of an execution were told."""
+    said = []
+    for stored in row.journal:
+        event = events_pb2.Event.FromString(stored)
+        if event.HasField("execution_started"):
+            said.extend(event.execution_started.signals)
+        elif event.HasField("signal_received"):
+            said.append(event.signal_received)
+    return said
+
+
 def _told(row: admin.Row) -> str:
     """An execution's journal, for people."""
-    lines = [f"execution {row.id} of {row.workflow}"]
+    lines = [f"execution {row.id} of w{row.workflow}"]
     for event in row.journal:
         told = events_pb2.Event.FromString(event)
         kind = told.WhichOneof("kind") or ""
