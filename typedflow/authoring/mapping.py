@@ -16,6 +16,7 @@ from typedflow.compiler import diagnostics
 from typedflow.pb import workflows_pb2
 
 R = TypeVar("R")
+Several = TypeVar("Several", bound=tuple[Any, ...])
 
 
 class MapTask(Generic[R]):
@@ -161,7 +162,7 @@ def _is_list(annotation: Any) -> bool:
 
 @overload
 def map_task(
-    task: Task[..., tuple[Any, ...]],
+    task: Task[..., Several],
     *,
     concurrency: int | None = None,
     min_success_ratio: float | None = None,
