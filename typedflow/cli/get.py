@@ -94,12 +94,16 @@ def executions(
 
 @click.command()
 @click.argument("id_", metavar="ID")
+@click.option("--of", "parent", default="", metavar="NODE", help="The parts of a map or of a dynamic task.")
 @connection.options
 @output.option(*_FORMS)
-def nodes(id_: str, form: str) -> None:
-    """List the nodes of execution ID, in the order in which they can run."""
+def nodes(id_: str, parent: str, form: str) -> None:
+    """List the nodes of execution ID, in the order in which they can run.
+
+    Of a map only the counts of its parts are shown; `--of NODE` lists these.
+    """
     with connection.open_client() as client:
-        found = list(client.nodes(id_))
+        found = list(client.nodes(id_, parent=parent))
     if form != output.TABLE:
         output.write([records.node(node) for node in found], form)
     else:

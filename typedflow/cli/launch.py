@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     help="Of the launch plan.  [default: the active one, else the newest]",
 )
 @click.option("--wait", is_flag=True, help="Show progress until it has ended; exit with 1 if it fails.")
+@click.option(
+    "--max-parallelism",
+    type=click.IntRange(0),
+    default=0,
+    help="Tasks of it that may run at once; 0 is no limit.",
+)
 @connection.options
 @output.option(output.TABLE, output.JSON, output.YAML)
 def launch(
@@ -33,6 +39,7 @@ def launch(
     name: str | None,
     version: str,
     wait: bool,
+    max_parallelism: int,
     form: str,
     rest: tuple[str, ...],
     pairs: tuple[str, ...],
@@ -56,7 +63,7 @@ def launch(
         if help_wanted:
             about = plan.launch_plan.description
             input_command.show_help(context, usage.replace("NAME", name), plan.interface, about)
-        _check_fixed(plan.launch_plan, (*rest, *(f"--{pair}" for pair in pairs)))
+        check_fixed(plan.launch_plan, (*rest, *(f"--{pair}" for pair in pairs)))
         values = inputs.parse(
             context,
             plan.interface,
@@ -67,7 +74,11 @@ def launch(
             file=inputs_file,
         )
         run = client.launch(
-            entity.id.name, version=entity.id.version, inputs=values, overwrite_cache=overwrite_cache
+            entity.id.name,
+            version=entity.id.version,
+            inputs=values,
+            overwrite_cache=overwrite_cache,
+            max_parallelism=max_parallelism,
         )
         if wait:
             follow(run, form)
@@ -80,7 +91,7 @@ def launch(
             )
 
 
-def _check_fixed(plan: LaunchPlanTemplate, arguments: Sequence[str]) -> None:
+def check_fixed(plan: LaunchPlanTemplate, arguments: Sequence[str]) -> None:
     """An input that the launch plan has fixed is not unknown to its user."""
     given = {inputs.dashed(word.partition("=")[0]) for word in arguments if word.startswith("--")}
     for each in plan.fixed_inputs.values:

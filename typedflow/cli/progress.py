@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from typedflow.cli import output
+from typedflow.cli import output, records
 from typedflow.pb import catalog_pb2
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from typedflow.pb.executions_pb2 import NodeExecution, WatchExecutionResponse
+    from typedflow.pb.executions_pb2 import NodeExecution, SlotCounts, WatchExecutionResponse
 
 _MARKS = {
     "QUEUED": ("○", "dim"),
@@ -38,9 +38,12 @@ _MARKS = {
     "TIMED_OUT": ("✗", "bold red"),
     "ABORTED": ("-", "yellow"),
     "SKIPPED": ("-", "dim"),
+    "RECOVERED": ("✓", "green"),
 }
 _CACHE_STYLES = {"HIT": "bold green", "PUT_FAILED": "red"}
-_URGENCY = ("FAILED", "TIMED_OUT", "RUNNING", "WAITING", "SUCCEEDED", "ABORTED", "SKIPPED", "QUEUED")
+_URGENCY = (
+    "FAILED", "TIMED_OUT", "RUNNING", "WAITING", "SUCCEEDED", "RECOVERED", "ABORTED", "SKIPPED", "QUEUED",
+)  # fmt: skip
 _ROWS_LEFT_FREE = 6  # of the terminal, for what stands above and below
 _REFRESHES_PER_SECOND = 8
 _LONGEST_WORD = len("SUCCEEDED")  # so that columns keep their places
@@ -166,11 +169,28 @@ def note(node: NodeExecution) -> str:
         cause = first if first.startswith(node.error.code) else f"{node.error.code}: {first}"
         return f"{cause} (attempt {node.attempts})" if node.attempts > 1 else cause
     notes = [each for each in (node.reason, node.note) if each]
+    if node.HasField("slots"):
+        notes.append(_slots(node.slots))
+    if node.HasField("waiting"):
+        notes.append(
+            f"waits for {records.waiting(node)}" if not node.waiting.time_us else records.waiting(node)
+        )
+    if node.child_execution_id:
+        notes.append(f"execution {node.child_execution_id}")
     if node.cache == catalog_pb2.CACHE_STATUS_HIT and node.saved.wall_seconds:
         notes.append(f"saved {output.seconds(node.saved.wall_seconds)}")
     if node.attempts > 1:
         notes.append(f"attempt {node.attempts}")
     return ", ".join(notes)
+
+
+def _slots(counts: SlotCounts) -> str:
+    """Of a map: how far it is."""
+    parts = [f"{counts.succeeded} of {counts.total}"]
+    for count, what in ((counts.hits, "hits"), (counts.failed, "failed"), (counts.running, "running")):
+        if count:
+            parts.append(f"{count} {what}")
+    return ", ".join(parts)
 
 
 def _cache(node: NodeExecution) -> str:

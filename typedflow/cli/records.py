@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from typedflow import interface, literals
+from typedflow import interface, literal_types, literals
 from typedflow.pb import errors_pb2, identifiers_pb2
 
 if TYPE_CHECKING:
@@ -56,7 +56,38 @@ def node(message: NodeExecution) -> dict[str, object]:
         "started_at": time(message.started_at_us),
         "ended_at": time(message.ended_at_us),
         "error": error(message.error) if message.HasField("error") else None,
+        **_parts(message),
     }
+
+
+def _parts(message: NodeExecution) -> dict[str, object]:
+    """What only nodes of some kinds have: of a map the counts of its slots, the execution that was launched."""
+    made: dict[str, object] = {}
+    if message.HasField("slots"):
+        counts = message.slots
+        made["slots"] = {
+            name: getattr(counts, name)
+            for name in ("total", "succeeded", "failed", "skipped", "running", "hits")
+        }
+    if message.parent:
+        made["parent"] = message.parent
+    if message.child_execution_id:
+        made["execution"] = message.child_execution_id
+    if message.HasField("waiting"):
+        made["waiting_for"] = waiting(message)
+    return made
+
+
+def waiting(message: NodeExecution) -> str:
+    """What a gate waits for, in a few words."""
+    match message.waiting.WhichOneof("until"):
+        case "signal":
+            wanted = f"a value: {literal_types.text(message.waiting.signal)}"
+        case "approval":
+            wanted = "an approval"
+        case _:
+            return f"until {local_time(message.waiting.time_us)}"
+    return f"{wanted} ({message.waiting.prompt})" if message.waiting.prompt else wanted
 
 
 def entity(message: EntitySummary) -> dict[str, object]:

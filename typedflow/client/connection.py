@@ -9,18 +9,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import grpc
 
 from typedflow import errors, identifiers, rpc, settings, type_engine
 from typedflow.authoring import serialize
-from typedflow.client import sending
+from typedflow.client import control, sending
 from typedflow.client.runs import Run
-from typedflow.dataplane import objects
 from typedflow.pb import (
     data_pb2,
     data_pb2_grpc,
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 
 
-class Client:
+class Client(control.Control):
     """A connection to a server.
 
     Args:
@@ -246,6 +245,7 @@ class Client:
         version: str = "",
         inputs: Mapping[str, Any] | None = None,
         overwrite_cache: Sequence[str] = (),
+        max_parallelism: int = 0,
         id: str = "",  # noqa: A002 - the field's name everywhere
     ) -> Run:
         """Launches a launch plan; every workflow has one of its own name.
@@ -256,30 +256,45 @@ class Client:
             inputs: Python values by name; files, folders (a `Path` or a `Directory`), frames and arrays, wherever they
                 are in them, are uploaded.
             overwrite_cache: nodes that run although the cache has their results; `*` is all.
+            max_parallelism: tasks of it that may run at once; 0 is no limit of its own.
             id: of the execution, so that a repeated call launches once; empty is chosen by the server.
 
         Raises:
             NotFound: there is no such launch plan, or no such version.
             ConversionError: inputs that are unknown, missing or do not fit; names each.
         """
+        request = self._launch_request(name, version=version, inputs=inputs, overwrite_cache=overwrite_cache)
+        request.max_parallelism = max_parallelism
+        request.id = id
+        with self._calling():
+            made = self._executions.CreateExecution(request, metadata=self._metadata)
+        return Run(self, made.execution)
+
+    def _launch_request(
+        self,
+        name: str,
+        *,
+        version: str = "",
+        inputs: Mapping[str, Any] | None = None,
+        overwrite_cache: Sequence[str] = (),
+    ) -> executions_pb2.CreateExecutionRequest:
         request = executions_pb2.CreateExecutionRequest(
             launch_plan=identifiers.launch_plan(
                 name, project=self.project, domain=self.domain, version=version
             ),
             overwrite_cache=overwrite_cache,
-            id=id,
         )
-        with tempfile.TemporaryDirectory(prefix="typedflow-") as folder:
-            data = type_engine.Data(store=cast(objects.ObjectStore, _Uploads(self)), folder=Path(folder))
+        with self._uploading() as data:
             given, request.inputs_json = sending.written(
                 inputs or {},
                 data,
                 lambda: self.entity(identifiers_pb2.ENTITY_KIND_LAUNCH_PLAN, name, version).launch_plan,
             )
         request.inputs.CopyFrom(given)
-        with self._calling():
-            made = self._executions.CreateExecution(request, metadata=self._metadata)
-        return Run(self, made.execution)
+        return request
+
+    def _uploading(self) -> contextlib.AbstractContextManager[type_engine.Data]:
+        return control.uploading(_Uploads(self))
 
     def put_value(self, chunks: Iterator[bytes]) -> literals_pb2.Blob:
         """Uploads the bytes of an input."""
@@ -290,11 +305,14 @@ class Client:
             return self._data.PutValue(requests, metadata=self._metadata).blob
 
     def get_value(
-        self, execution_id: str, variable: str, *, node: str = "", digest: str = ""
+        self, execution_id: str, variable: str, *, node: str = "", digest: str = "", deck: bool = False
     ) -> Iterator[bytes]:
-        """The bytes of a file, a frame or an offloaded value among an execution's, or a node's, outputs and inputs."""
+        """The bytes of a file, a frame or an offloaded value among an execution's, or a node's, outputs and inputs.
+
+        With `deck` it is the node's report.
+        """
         request = data_pb2.GetValueRequest(
-            execution_id=execution_id, node=node, variable=variable, digest=digest
+            execution_id=execution_id, node=node, variable=variable, digest=digest, deck=deck
         )
         with self._calling():
             for response in self._data.GetValue(request, metadata=self._metadata):
@@ -324,9 +342,21 @@ class Client:
                 return
             request.page_token = page.next_page_token
 
-    def nodes(self, execution_id: str) -> Iterator[executions_pb2.NodeExecution]:
-        """An execution's nodes, in the order in which they can run."""
-        request = executions_pb2.ListNodesRequest(execution_id=execution_id)
+    def nodes(
+        self, execution_id: str, *, parent: str = "", phases: Sequence[str] = ()
+    ) -> Iterator[executions_pb2.NodeExecution]:
+        """An execution's nodes, in the order in which they can run.
+
+        Args:
+            execution_id: of the execution.
+            parent: a map or a dynamic task, whose parts are listed; else slots of maps are left out.
+            phases: only those that are in one of them; none is all.
+        """
+        request = executions_pb2.ListNodesRequest(
+            execution_id=execution_id,
+            parent=parent,
+            phases=[executions_pb2.Phase.Value(f"PHASE_{phase}") for phase in phases],
+        )
         while True:
             with self._calling():
                 page = self._executions.ListNodes(request, metadata=self._metadata)
@@ -386,6 +416,9 @@ def _register_requests(
 class _Uploads:
     """An object store that only takes: what is put there goes to the server."""
 
+    is_local = True
+    """As far as anybody knows here: then a frame goes as it is mapped where the server keeps it in a folder."""
+
     def __init__(self, client: Client) -> None:
         self._client = client
 
@@ -401,6 +434,12 @@ class _Uploads:
         return self._client.put_value(
             bytes(view[at : at + CHUNK]) for view in views for at in range(0, len(view), CHUNK)
         )
+
+    def put_written(self, write: Callable[[BinaryIO], object]) -> literals_pb2.Blob:
+        with tempfile.TemporaryFile() as file:
+            write(file)
+            file.seek(0)
+            return self._client.put_value(iter(lambda: file.read(CHUNK), b""))
 
 
 def _known_server(found: settings.Settings, token: str | None) -> tuple[str, str | None]:

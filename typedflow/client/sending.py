@@ -16,15 +16,34 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from typedflow import errors, interface, literal_types, type_engine
+from typedflow import errors, interface, literal_types, literals, type_engine
 from typedflow.authoring import signature
+from typedflow.pb.interface_pb2 import Interface
 from typedflow.pb.launch_plans_pb2 import CompiledLaunchPlan
 from typedflow.pb.literals_pb2 import Literal, LiteralMap
 from typedflow.pb.types_pb2 import LiteralType
 
 
+def plain(value: Any, path: str, data: type_engine.Data) -> tuple[object, bool]:
+    """The plain value, and whether it is one all through: JSON says all of it.
+
+    Raises:
+        ConversionError: something in it is of no type that is known; names the path.
+    """
+    return _Plain(data).of(value, path)
+
+
+def literal(value: object, target: LiteralType, path: str) -> Literal:
+    """What `plain` gave as a value of a type. Raises ConversionError."""
+    return literals.from_json(value, target, path)
+
+
 def written(
-    inputs: Mapping[str, Any], data: type_engine.Data, plan: Callable[[], CompiledLaunchPlan]
+    inputs: Mapping[str, Any],
+    data: type_engine.Data,
+    plan: Callable[[], CompiledLaunchPlan],
+    *,
+    partly: bool = False,
 ) -> tuple[LiteralMap, str]:
     """The inputs of a launch as its request has them: literals, and the JSON of the others.
 
@@ -32,20 +51,26 @@ def written(
         inputs: Python values by name.
         data: where the bytes of those that have any go.
         plan: what is launched, which is asked for when JSON does not say everything.
+        partly: they are some of the inputs; those that are not given are somebody else's to give.
 
     Raises:
         ConversionError: what is given is of no type that is known; or does not fit, which names all that doesn't.
     """
     made = {name: _Plain(data).of(value, name) for name, value in inputs.items()}
-    plain = {name: value for name, (value, _) in made.items()}
+    unpacked = {name: value for name, (value, _) in made.items()}
     if all(is_plain for _, is_plain in made.values()):
-        return LiteralMap(), json.dumps(plain)
+        return LiteralMap(), json.dumps(unpacked)
     compiled = plan()
     fixed = {each.name for each in compiled.launch_plan.fixed_inputs.values}
-    given = {name: value for name, value in plain.items() if name not in fixed}
-    bound = interface.bind(compiled.interface, LiteralMap(), json=given)
+    given = {name: value for name, value in unpacked.items() if name not in fixed}
+    taken = Interface()
+    taken.CopyFrom(compiled.interface)
+    if partly:
+        del taken.inputs[:]
+        taken.inputs.extend(each for each in compiled.interface.inputs if each.name in given)
+    bound = interface.bind(taken, LiteralMap(), json=given)
     result = LiteralMap(values=[each for each in bound.values if each.name in given])
-    for name in plain.keys() & fixed:  # the server knows what to say of them
+    for name in unpacked.keys() & fixed:  # the server knows what to say of them
         result.values.add(name=name)
     return result, ""
 
