@@ -13,6 +13,7 @@ from typedflow import (
     Workflow,
     approve,
     conditional,
+    dynamic,
     map_task,
     reference_launch_plan,
     reference_task,
@@ -53,6 +54,16 @@ def training(trees: int = 100) -> Metrics:
     return evaluate(model=train(rows=[1], trees=trees))
 
 
+@dynamic(retries=2)
+def tune(rounds: int) -> Metrics:
+    return tune(rounds=rounds - 1)
+
+
+@dynamic
+def gives_another_type(n: int) -> str:
+    return tune(rounds=n)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
+
+
 @reference_task(name="a.scale", version="v1")
 def elsewhere(x: float) -> float: ...  # type: ignore[empty-body]
 
@@ -91,6 +102,15 @@ def calls() -> None:
     train.with_overrides(resources={"cpu": 1})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     train.with_overrides(name="a")(row=[1])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     train.after(training())(rows="x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def dynamic_tasks() -> None:
+    """They are called as tasks are."""
+    tune(rounds="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    tune(round=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    train(rows=tune(rounds=1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    tune.with_overrides(retry=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    dynamic(cache="yes")(train.function)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 
 def maps() -> None:

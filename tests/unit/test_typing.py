@@ -19,7 +19,7 @@ def test_mypy_sees_each_tasks_own_signature(repository: Path, tmp_path: Path):
     assert (status, errors) == (0, ""), out
 
 
-@pytest.mark.parametrize("name", ["authoring", "control_flow"])
+@pytest.mark.parametrize("name", ["authoring", "control_flow", "dynamic_tasks"])
 def test_what_the_checkers_pass_is_wired_right(repository: Path, name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "path", list(sys.path))  # the file's folder goes to its front
     _, mistakes = serialize.check([repository / "tests" / "typing" / f"{name}.py"])

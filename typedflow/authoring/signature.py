@@ -294,19 +294,28 @@ class _Reader:
     def body(self, outputs: Sequence[Output]) -> None:
         """Whether the result is there when the function returns, or is a stream that it gives by and by."""
         flags = self.function.__code__.co_flags
-        if self.kind == "task" and flags & inspect.CO_GENERATOR:
-            if len(outputs) != 1 or not outputs[0].converter.type.HasField("stream"):
-                self.mistake(
-                    diagnostics.UNSUPPORTED_TYPE,
-                    f"task `{self.name}` is a generator, which its annotation does not say",
-                    hint="annotate what it yields, as in `-> Iterator[int]`, or write `return` in place of `yield`",
-                )
-        elif flags & (inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+        if flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
             self.mistake(
                 diagnostics.UNSUPPORTED_TYPE,
-                f"{self.kind} `{self.name}` is a coroutine or a generator, which gives its values by and by",
-                hint="write a plain `def` that returns them"
-                + ("; it can run a coroutine with `asyncio.run(...)`" if self.kind == "task" else ""),
+                f"{self.kind} `{self.name}` is written with `async def`, and nothing awaits what it gives",
+                hint="write a plain `def`"
+                + (
+                    "; it can run a coroutine: `return asyncio.run(work(...))`" if self.kind == "task" else ""
+                ),
+            )
+        elif not flags & inspect.CO_GENERATOR:
+            return
+        elif self.kind != "task":
+            self.mistake(
+                diagnostics.UNSUPPORTED_TYPE,
+                f"{self.kind} `{self.name}` is a generator, which gives its values by and by",
+                hint="write `return` in place of `yield`",
+            )
+        elif len(outputs) != 1 or not outputs[0].converter.type.HasField("stream"):
+            self.mistake(
+                diagnostics.UNSUPPORTED_TYPE,
+                f"task `{self.name}` is a generator, which its annotation does not say",
+                hint="annotate what it yields, as in `-> Iterator[int]`, or write `return` in place of `yield`",
             )
 
     def converter(self, annotation: Any, what: str, at: str) -> type_engine.Converter | None:

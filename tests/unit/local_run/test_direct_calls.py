@@ -480,9 +480,10 @@ def test_what_gives_its_values_by_and_by_is_no_task(kind: str, form: str):
     def bit_by_bit(n: int) -> int:  # tried
         yield n
 
-    function = later if form == "async def" else bit_by_bit
-    with pytest.raises(errors.DefinitionError, match="a generator"):
+    function, message = (later, "`async def`") if form == "async def" else (bit_by_bit, "is a generator")
+    with pytest.raises(errors.DefinitionError, match=message) as caught:
         (task if kind == "task" else workflow)(function)  # of either
+    assert ("asyncio.run" in str(caught.value)) == (kind == "task" and form == "async def")
 
 
 def test_what_is_missing_from_an_annotation_is_said():
