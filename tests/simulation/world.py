@@ -134,9 +134,10 @@ class World:
                     self._note_unended()
             except virtual_time.Stuck:
                 self.monitor.note("too much happens: something goes round in circles")
+            finally:
+                loop.close()
             for trouble in loop.trouble:
                 self.monitor.note(trouble)
-            loop.close()
         phases = {
             row.id: monitor.phase_name(row.status.phase) if row.status else "-" for row in self.admin.rows.values()
         }
