@@ -46,6 +46,13 @@ def check(template: TaskTemplate, types: interfaces.Types) -> CheckedTask:
 def _check_target(template: TaskTemplate, interface: interfaces.Checked, owner: str, report: Report) -> None:
     match template.WhichOneof("target"):
         case "container":
+            if template.dynamic:
+                report.add(
+                    diagnostics.INVALID_VALUE,
+                    f"{owner} is dynamic and runs an image",
+                    expected="a Python function, which alone can say what is to be run",
+                    given="an image",
+                )
             images.check(template.container, interface, owner, report)
         case _:
             _check_function(template.python, owner, report)

@@ -166,3 +166,10 @@ def test_images_and_folders_are_legal(align, field, value):
 def test_an_argument_with_nul_is_told(align):
     align.container.arguments.append("a\0b")
     assert found_in(align) == [("InvalidValue", "a\0b")]
+
+
+def test_a_program_in_an_image_says_no_graph(align):
+    align.dynamic = True
+    (found,) = compiler.compile_task(align).diagnostics
+    assert found.code == "InvalidValue"
+    assert "dynamic and runs an image" in found.message
