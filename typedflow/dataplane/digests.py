@@ -24,7 +24,7 @@ PREFIX = "b3:"
 CHUNK_SIZE = 64 * 1024 * 1024
 AT_ONCE = 4
 """Chunks of one object that are under way at a time."""
-_BLOCK_SIZE = 1024 * 1024
+BLOCK_SIZE = 1024 * 1024
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -95,7 +95,7 @@ def in_chunks(size: int, chunk: Callable[[int, int], str]) -> FileDigest:
 
 def blocks(descriptor: int, start: int, length: int) -> Iterator[memoryview]:
     """A part of an open file in blocks; each is good until the next one is asked for. Raises EOFError at its end."""
-    buffer = memoryview(bytearray(min(_BLOCK_SIZE, max(length, 1))))
+    buffer = memoryview(bytearray(min(BLOCK_SIZE, max(length, 1))))
     end = start + length
     while start < end:
         count = os.preadv(descriptor, [buffer[: end - start]], start)
@@ -115,7 +115,7 @@ def _of_blocks(parts: Iterable[Buffer]) -> str:
 def of_stream(stream: BinaryIO, sink: BinaryIO | None = None) -> FileDigest:
     """The digest of what is left to read in `stream`; every block read is written to `sink`, if there is one."""
     stream_digest = Hasher()
-    buffer = bytearray(_BLOCK_SIZE)
+    buffer = bytearray(BLOCK_SIZE)
     view = memoryview(buffer)
     while count := _read_into(stream, view):
         stream_digest.update(view[:count])

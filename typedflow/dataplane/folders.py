@@ -257,8 +257,10 @@ class _Writer(io.RawIOBase):
     def write(self, data: Buffer) -> int:
         view = memoryview(data).cast("B")
         with addresses.refusals(str(self._sink.name)):
-            _write_all(self._sink, view)
-        self._hasher.update(view)
+            for start in range(0, len(view), digests.BLOCK_SIZE):  # it is in the processor's cache for both
+                block = view[start : start + digests.BLOCK_SIZE]
+                self._hasher.update(block)
+                _write_all(self._sink, block)
         self._size += len(view)
         return len(view)
 

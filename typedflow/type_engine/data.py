@@ -122,6 +122,11 @@ class Data:
             yield fetched
 
     @property
+    def is_local(self) -> bool:
+        """Whether published objects are files of this machine, which others on it may map."""
+        return self.store.is_local
+
+    @property
     def has_store(self) -> bool:
         """Whether bytes can be kept here: not in a definition."""
         return not isinstance(self.store, _NoStore)

@@ -20,6 +20,7 @@ from typedflow import literals
 
 _COLUMN = b"typedflow:column:1\0"
 _INDEX = b"typedflow:index:1\0"
+_BLOCK = 512 * 1024
 
 _SHORT_NAMES = {
     "large_string": "string",
@@ -205,14 +206,17 @@ def _fixed_width(hasher: Any, array: Any) -> None:
         return
     values = np.frombuffer(buffer, dtype, count=len(array), offset=array.offset * width)
     zeroed = _nulls(array) if array.null_count else None
-    nan = np.isnan(values) if dtype.kind == "f" else None
-    if zeroed is not None or (nan is not None and nan.any()):
-        values = values.copy()
-        if nan is not None:
-            values[nan] = np.nan
+    hasher.update(struct.pack("<Q", values.nbytes))
+    step = max(1, _BLOCK // width)  # what is looked at is still in the processor's cache when it is digested
+    for start in range(0, len(values), step):
+        block = values[start : start + step]
+        nan = np.isnan(block) if dtype.kind == "f" else None
+        if nan is not None and nan.any():
+            block = np.where(nan, dtype.type(np.nan), block)
         if zeroed is not None:
-            values[zeroed] = np.zeros((), dtype)
-    _put(hasher, values.view(np.uint8))
+            block = block.copy()
+            block[zeroed[start : start + step]] = np.zeros((), dtype)
+        hasher.update(block.view(np.uint8))
 
 
 def _booleans(hasher: Any, array: Any) -> None:

@@ -29,6 +29,8 @@ from typedflow.type_engine.data import Data
 if TYPE_CHECKING:
     from typedflow.type_engine.registry import TypeEngine
 
+_LARGE = 8 * 1024 * 1024
+
 
 def pandas_converter(annotation: Any, _engine: TypeEngine) -> conversion.Converter:
     """The converter of `pandas.DataFrame`: any columns, or those of `Annotated[pandas.DataFrame, Columns(...)]`."""
@@ -114,15 +116,14 @@ class FrameConverter(conversion.Converter):
         if self._schema is not None:
             actual.schema.CopyFrom(self._schema.type.schema)
         try:
-            contents = frame_digest.of_table(table, pandas_arrow.described(table))
+            contents, (blob, form) = _published(table, data)
         except frame_digest.Unsupported as error:
             hint = "use a struct, or a column for each of its types"
             raise errors.ConversionError(f"{error} can't be in a frame", where=path, hint=hint) from None
-        blob = frame_files.write(table, data)
         frame = literals_pb2.Frame(
             content=contents.whole,
             blob=blob,
-            format=frame_files.FORMAT,
+            format=form,
             rows=table.num_rows,
             type=actual,
             column_contents=contents.columns,
@@ -251,6 +252,19 @@ class ArrowConverter(FrameConverter):
         if hasattr(value, "to_arrow"):
             return "write .to_arrow()"
         return "write pyarrow.Table.from_pandas(...)" if hasattr(value, "columns") else ""
+
+
+def _published(table: Any, data: Data) -> tuple[frame_digest.Contents, tuple[literals_pb2.Blob, str]]:
+    """The content of a table, and where it was written; a large one is digested while it is written."""
+    described = pandas_arrow.described(table)
+    if table.nbytes < _LARGE:
+        return frame_digest.of_table(table, described), frame_files.write(table, data)
+    from concurrent import futures  # noqa: PLC0415 - small frames need no thread
+
+    with futures.ThreadPoolExecutor(1, "typedflow-digest") as pool:
+        contents = pool.submit(frame_digest.of_table, table, described)
+        written = frame_files.write(table, data)
+        return contents.result(), written
 
 
 def _is_lazy(value: Any) -> bool:
