@@ -110,8 +110,9 @@ class SqlPlaces:
 
     def leave(self, execution_ids: Sequence[str]) -> None:
         """See `store.Places.leave`."""
-        for statement in (_EMPTY, _LEAVE):
-            self._connection.execute(statement, [{"id": id_} for id_ in execution_ids])
+        if rows := [{"id": id_} for id_ in execution_ids]:
+            for statement in (_EMPTY, _LEAVE):
+                self._connection.execute(statement, rows)
 
     def granted(self, project: str) -> dict[tuple[str, str, str], int]:
         """See `store.Places.granted`."""

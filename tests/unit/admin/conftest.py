@@ -26,6 +26,8 @@ from typedflow.pb import (
     workflows_pb2,
 )
 
+from tests.unit.admin import execution_world
+
 
 @dataclass
 class Admin:
@@ -190,3 +192,11 @@ class Graph:
 @pytest.fixture
 def graph() -> Graph:
     return Graph()
+
+
+@pytest.fixture
+def world(tmp_path) -> Iterator[execution_world.World]:
+    """The rooms of executions, without a server."""
+    made = execution_world.World(tmp_path)
+    yield made
+    made.close()
