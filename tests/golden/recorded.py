@@ -42,7 +42,7 @@ def show(graph: engine.Graph, state: engine.State) -> dict[str, object]:
     return {
         "execution": json_format.MessageToDict(engine.execution_status(graph, state)),
         "nodes": [
-            json_format.MessageToDict(engine.node_execution(graph, state, node)) for node in range(len(graph))
+            json_format.MessageToDict(engine.node_execution(graph, state, node)) for node in range(len(state))
         ],
         "pending": [repr(action) for action in engine.pending(graph, state)],
     }

@@ -23,5 +23,7 @@ def test_e1_a_stored_journal_leads_to_the_state_it_led_to(path):
 
 def without(shown, names):
     return shown | {
-        "nodes": [{name: value for name, value in node.items() if name not in names} for node in shown["nodes"]]
+        "nodes": [
+            {name: value for name, value in node.items() if name not in names} for node in shown["nodes"]
+        ]
     }

@@ -47,6 +47,7 @@ FOLDER = Path(__file__).parent / "engine"
 
 INT = types_pb2.LiteralType(simple=types_pb2.SIMPLE_TYPE_INT)
 INTS = types_pb2.LiteralType(list=types_pb2.ListType(element=INT))
+OPTIONALS = literal_types.list_of(literal_types.optional(INT))
 
 
 class Transcript:
@@ -114,7 +115,9 @@ class Transcript:
             case _:
                 parts = [type(action).__name__]
                 parts += [self.state.path(action.node)] if action.node != engine.OUTPUTS else []
-                parts += [str(getattr(action, name)) for name in ("attempt", "reason") if hasattr(action, name)]
+                parts += [
+                    str(getattr(action, name)) for name in ("attempt", "reason") if hasattr(action, name)
+                ]
                 return " ".join(parts)
 
     def node(self, node: int) -> str:
@@ -200,6 +203,7 @@ def compile_lines(lines: list[str], *, inner: bool = False) -> workflows_pb2.Com
         workflow.interface.inputs.add(name="x", type=INT)
     text = "\n".join(lines)
     lists = set(re.findall(r"(\w+)(?:\[|\*)", text)) | set(re.findall(r"(?m)^(\w+)[^|\n]*\| map", text))
+    partial = re.findall(r"(?m)^(\w+)[^|\n]*\| map.* ratio=", text)
     for line in lines:
         match line.split():
             case [] | ["#", *_]:
@@ -207,7 +211,7 @@ def compile_lines(lines: list[str], *, inner: bool = False) -> workflows_pb2.Com
             case ["policy", "fail_after_running"]:
                 workflow.failure_policy = workflows_pb2.FAILURE_POLICY_FAIL_AFTER_RUNNING
             case ["output", source]:
-                type_ = INTS if source in lists else INT
+                type_ = OPTIONALS if source in partial else INTS if source in lists else INT
                 workflow.interface.outputs.add(name="o0", type=type_)
                 bind(workflow.outputs.add(variable="o0").value, source)
             case ["if", *_]:
@@ -517,7 +521,9 @@ def shown(literal: literals_pb2.Literal) -> str:
         case "offloaded":
             return f"stored:{literal.offloaded.content}"
         case "record":
-            return "{" + ", ".join(f"{each.name}: {each.value.string}" for each in literal.record.fields) + "}"
+            return (
+                "{" + ", ".join(f"{each.name}: {each.value.string}" for each in literal.record.fields) + "}"
+            )
         case _:
             return str(literal.integer)
 

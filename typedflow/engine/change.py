@@ -184,6 +184,10 @@ class Change:
     def succeed(self, unit: int, outputs: LiteralMap) -> None:
         state = self.state
         state.outputs[unit] = outputs
+        if state.inside and unit in state.inside and unit not in state.slots:
+            graph, node = self.place(unit)
+            if graph.cached[node]:  # what a dynamic task's graph gives is published with its success
+                state.cache[unit] = catalog_pb2.CACHE_STATUS_POPULATED
         self.end(unit, stages.SUCCEEDED)
         if unit < self.fixed:
             base, successors = 0, self.graph.successors[unit]
@@ -294,6 +298,7 @@ class Change:
         stage = state.stages[unit]
         if stage >= stages.SUCCEEDED:
             return
+        state.timers.pop(unit, None)
         if stage in stages.IN_FLIGHT:
             self.stop(unit, "aborted")
         elif stage in (stages.LAUNCHING, stages.CHILD, stages.CHILD_STOPPING):
@@ -304,6 +309,8 @@ class Change:
         else:
             begun = state.attempts[unit] > 0 or state.unit_started_at[unit] > 0
             self.end(unit, stages.ABORTED if begun else stages.SKIPPED, "aborted")
+            if stage == stages.NEW and state.slot(unit) >= 0:
+                state.unmark(unit)  # nobody was told that there is such a slot
 
     def stop(self, unit: int, reason: StopReason) -> None:
         """The latest reason is the one that counts; the attempt is told once."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from typedflow.engine import attempts, failures, stages
 from typedflow.engine.graph import Graph
-from typedflow.pb import catalog_pb2
 
 if TYPE_CHECKING:
     from typedflow.engine.change import Change
@@ -80,10 +79,5 @@ def told(change: Change, part: int) -> None:
 
 
 def _done(change: Change, unit: int) -> None:
-    state = change.state
-    if state.stages[unit] != stages.OPEN:
-        return
-    graph, node = change.place(unit)
-    if graph.cached[node]:
-        state.cache[unit] = catalog_pb2.CACHE_STATUS_POPULATED
-    change.give(unit)
+    if change.state.stages[unit] == stages.OPEN:
+        change.give(unit)

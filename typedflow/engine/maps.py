@@ -18,6 +18,7 @@ WINDOW: Final = 1_000
 
 
 def reach(change: Change, unit: int) -> None:
+    change.begin(unit)
     try:
         found = values.lengths(change.state, unit, None)
         graph, node = change.place(unit)
@@ -44,7 +45,6 @@ def differ(found: dict[str, int]) -> ExecutionError:
 def open_(change: Change, unit: int, count: int) -> None:
     """It has so many slots."""
     state = change.state
-    change.begin(unit)
     if count > MOST_SLOTS:
         message = (
             f"the map is over {count:,} elements; at most {MOST_SLOTS:,} are possible: map over lists of them"

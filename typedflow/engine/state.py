@@ -204,6 +204,10 @@ class State:
         """The unit changed."""
         self._changed[unit] = None
 
+    def unmark(self, unit: int) -> None:
+        """Nobody needs to know that it changed."""
+        self._changed.pop(unit, None)
+
     def mark_execution(self) -> None:
         """The execution changed."""
         self._execution_changed = True

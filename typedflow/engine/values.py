@@ -138,7 +138,8 @@ def _mapped(state: State, segment: Segment, load: Load | None) -> Mapped:
     shared = of(state, segment, [each for each in bound if each.variable not in over], load)
     same = {each.name: each.value for each in shared.values}
     made = Mapped(columns, same)
-    state.keep_mapped(unit, made)
+    if state.stages[unit] == stages.OPEN:
+        state.keep_mapped(unit, made)
     return made
 
 
