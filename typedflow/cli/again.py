@@ -59,7 +59,7 @@ def recover(
                 output.write({"nodes": [planned.record(node) for node in nodes]}, form)
             return
         run = client.recover(id_, version=version, inputs=values, rerun=rerun)
-        _go_on(run, f"recovers {id_}", form, wait=wait or is_ours)
+        _go_on(run, f"which recovers {id_}", form, wait=wait or is_ours)
 
 
 @click.command()
@@ -77,7 +77,7 @@ def relaunch(*, id_: str, overwrite_cache: tuple[str, ...], wait: bool, form: st
     """Launch again what execution ID was: the same version with the same inputs."""
     with _client() as (client, is_ours):
         run = client.relaunch(id_, overwrite_cache=overwrite_cache)
-        _go_on(run, f"as {id_} was", form, wait=wait or is_ours)
+        _go_on(run, f"with the inputs of {id_}", form, wait=wait or is_ours)
 
 
 def _go_on(run: Run, what: str, form: str, *, wait: bool) -> None:
@@ -86,7 +86,7 @@ def _go_on(run: Run, what: str, form: str, *, wait: bool) -> None:
     elif form != output.TABLE:
         output.write(records.execution(run.message), form)
     else:
-        click.echo(f"launched {click.style(run.id, bold=True)}, which {what}")
+        click.echo(f"launched {click.style(run.id, bold=True)}, {what}")
 
 
 @contextlib.contextmanager

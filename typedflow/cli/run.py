@@ -12,7 +12,16 @@ import click
 
 from typedflow import compiler, errors, literal_types, literals, settings, spelling, type_engine
 from typedflow.authoring import serialize
-from typedflow.cli import connection, failures, following, input_command, inputs, local_server, output
+from typedflow.cli import (
+    connection,
+    failures,
+    following,
+    input_command,
+    inputs,
+    local_server,
+    output,
+    single_step,
+)
 from typedflow.cli import launch as launching
 
 if TYPE_CHECKING:
@@ -41,6 +50,13 @@ class _Wanted:
 @click.argument("workflow", required=False)
 @click.option("--remote", is_flag=True, help="Register and launch at TYPEDFLOW_ADMIN instead.")
 @click.option(
+    "--from-execution",
+    metavar="ID",
+    help="Run one task of FILE here, on the real inputs of this execution's --node.",
+)
+@click.option("--node", metavar="NODE", help="With --from-execution: its path, as in prep.train or train[7].")
+@click.option("--attempt", type=click.IntRange(1), help="With --node: which one.  [default: the latest]")
+@click.option(
     "--home", type=click.Path(path_type=Path), help="Of the cache and executions.  [default: TYPEDFLOW_HOME]"
 )
 @connection.options
@@ -50,6 +66,9 @@ def run(
     file: str | None,
     workflow: str | None,
     remote: bool,
+    from_execution: str | None,
+    node: str | None,
+    attempt: int | None,
     home: Path | None,
     form: str,
     rest: tuple[str, ...],
@@ -68,6 +87,18 @@ def run(
         if help_wanted:
             input_command.show_help(context, usage)
         raise click.UsageError("Say what to run: FILE and WORKFLOW come first.", context)
+    if (from_execution is None) != (node is None):
+        raise click.UsageError("--from-execution and --node go together.", context)
+    if from_execution is not None and node is not None:
+        words = [each for each in (workflow, *rest) if each]
+        if words or remote or inputs_file:
+            raise click.UsageError(
+                f"One task is run: there is no place for {words[0] if words else 'other options'}; --input NAME=VALUE "
+                "gives an input another value.",
+                context,
+            )
+        single_step.run(file, from_execution, node, attempt or 0, pairs, form)
+        return
     if not remote and connection.has_admin():
         raise click.UsageError("--admin says where to run, which needs --remote.", context)
     if remote and home is not None:
