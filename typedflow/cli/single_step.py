@@ -72,22 +72,26 @@ def run(file: str, execution_id: str, node: str, attempt: int, pairs: Sequence[s
             click.echo(f"files are under {folder}")
 
 
-def _called(task: Task[..., object], values: Mapping[str, object], file: Path) -> Sequence[object]:
+def _called(  # type: ignore[explicit-any]  # of any arguments
+    task: Task[..., object], values: Mapping[str, object], file: Path
+) -> Sequence[object]:
     """What the task gives, an output each. Raises ExecutionFailed with the author's frames for what it raises."""
-    from typedflow.run_task import failures
+    from typedflow.run_task import failures  # noqa: PLC0415 - help and most mistakes do without
 
     try:
         return task.signature.values(task(**values), task.short_name)
     except errors.TypedflowError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a task may raise anything
         failure = failures.of(error, [loading.root_of(file.absolute())])
         raise errors.ExecutionFailed(
             f"{failure.code}: {failure.message}", error=failure, where=f"task {task.name}"
         ) from None
 
 
-def _task(entities: serialize.Entities, file: str, name: str) -> Task[..., object]:
+def _task(  # type: ignore[explicit-any]  # of any arguments
+    entities: serialize.Entities, file: str, name: str
+) -> Task[..., object]:
     if name not in entities.tasks:
         near = spelling.nearest(name, list(entities.tasks))
         raise errors.UsageError(
