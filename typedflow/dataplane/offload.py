@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from google.protobuf import message
 
-from typedflow import errors, hashing
-from typedflow.pb import literals_pb2
+from typedflow import errors, hashing, literals
+from typedflow.pb import interface_pb2, literals_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,6 +65,30 @@ def load(literal: literals_pb2.Literal, store: ObjectStore) -> literals_pb2.Lite
     whole.CopyFrom(literal)
     _load_in_place(whole, store)
     return whole
+
+
+def load_inputs(
+    values: literals_pb2.LiteralMap, variables: Iterable[interface_pb2.Variable], store: ObjectStore
+) -> literals_pb2.LiteralMap:
+    """The inputs of a task with everything in them that was offloaded.
+
+    What is elsewhere is of any type until it is here, so what comes from there is held against the input's.
+
+    Raises:
+        IntegrityError: an object is gone, or is not what its digest says.
+        ConversionError: what was offloaded is not of its input's type; names the place in it.
+    """
+    types = {each.name: each.type for each in variables}
+    loaded = literals_pb2.LiteralMap()
+    for each in values.values:
+        whole = load(each.value, store)
+        if whole is not each.value and each.name in types:
+            where = f"inputs.{each.name}"
+            if wrong := literals.misfit(whole, types[each.name], where):
+                place, _, message = wrong.partition(": ")
+                raise errors.ConversionError(message or wrong, where=place if message else where)
+        loaded.values.add(name=each.name).value.CopyFrom(whole)
+    return loaded
 
 
 def _has_offloaded(literal: literals_pb2.Literal) -> bool:

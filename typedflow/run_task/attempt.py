@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from typedflow import errors, literals, type_engine
+from typedflow import errors, type_engine
 from typedflow.authoring import call, context, side_outputs
 from typedflow.authoring.task import Task
 from typedflow.dataplane import objects, offload
@@ -76,9 +76,7 @@ def _run(
     code.enter(roots)
     task = code.find_task(spec.python)
     with _storage():
-        inputs = literals.as_map(
-            {each.name: offload.load(each.value, data.store) for each in spec.inputs.values}
-        )
+        inputs = offload.load_inputs(spec.inputs, spec.interface.inputs, data.store)
     running = context.TaskContext(
         execution_id=spec.id.execution_id,
         node=spec.id.node,
@@ -125,7 +123,7 @@ def _storage() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise failures.StorageError(f"a value could not be stored or fetched: {error}") from error
+        raise errors.StorageError(f"a value could not be stored or fetched: {error}") from error
 
 
 class _Clock:

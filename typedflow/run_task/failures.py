@@ -31,12 +31,8 @@ def of(error: BaseException, roots: Sequence[Path]) -> errors_pb2.ExecutionError
 
 def _kind(error: BaseException) -> errors_pb2.ErrorKind.ValueType:
     """Lost or damaged objects are the platform's; all else comes from the author's code and values."""
-    system = isinstance(error, errors.IntegrityError | errors.StorageError | StorageError)
+    system = isinstance(error, errors.IntegrityError | errors.StorageError)
     return errors_pb2.ERROR_KIND_SYSTEM if system else errors_pb2.ERROR_KIND_USER
-
-
-class StorageError(Exception):
-    """The object store can't be read or written."""
 
 
 def _code(error: BaseException) -> str:

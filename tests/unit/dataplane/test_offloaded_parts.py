@@ -2,9 +2,9 @@
 
 import pytest
 
-from typedflow import hashing, literals
+from typedflow import errors, hashing, literal_types, literals
 from typedflow.dataplane import objects, offload
-from typedflow.pb import literals_pb2
+from typedflow.pb import interface_pb2, literals_pb2
 
 LARGE = literals.from_str("x" * 1000)
 
@@ -45,6 +45,23 @@ def test_a_part_that_is_kept_elsewhere_is_loaded_wherever_it_is(way, store):
 def test_what_has_no_part_elsewhere_is_given_back_as_it_is(store):
     whole = literals.from_dict({"a": tagged(LARGE)})
     assert offload.load(whole, store) is whole
+
+
+def test_d2_what_was_offloaded_is_held_against_its_inputs_type_once_it_is_here(store):
+    types = literal_types.record("Config", {"names": literal_types.list_of(literal_types.STRING)})
+    variables = [interface_pb2.Variable(name="config", type=types)]
+
+    def given(*names):
+        record = literals.from_record({"names": listed(*names)})
+        return literals.as_map({"config": offload.offload(record, store, limit=0)})
+
+    right = given(literals.from_str("x" * 1000))
+    assert right.values[0].value.HasField("offloaded")
+    loaded = offload.load_inputs(right, variables, store)
+    assert loaded.values[0].value == literals.from_record({"names": listed(literals.from_str("x" * 1000))})
+    with pytest.raises(errors.ConversionError, match="expected") as caught:
+        offload.load_inputs(given(literals.from_int(3)), variables, store)
+    assert caught.value.where.startswith("inputs.config")
 
 
 def tagged(value, variant=0):
