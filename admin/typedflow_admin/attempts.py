@@ -26,12 +26,13 @@ from typedflow.pb.events_pb2 import (
 from typedflow.pb.interface_pb2 import Variable
 from typedflow.pb.literals_pb2 import Blob, Literal
 from typedflow.pb.workflows_pb2 import CompiledWorkflow
-from typedflow_admin import catalog, compiled_nodes, expansion, inbox, references, store
+from typedflow_admin import catalog, compiled_nodes, expansion, garbage, inbox, references, store
 from typedflow_admin.bells import Bell
 from typedflow_admin.contents import Contents
 from typedflow_admin.places import Places
 
 _LONGEST_ID = 128
+_GIVES = frozenset({"outputs", "expanded"})
 _LARGEST_DECK = 16 * 1024 * 1024
 _LEFT_BEHIND = {"file": literal_types.file(), "directory": literal_types.directory()}
 """What a checkpoint may be."""
@@ -113,6 +114,7 @@ class Attempts:
             UsageError: no outcome, or outputs that are not those of the task, or not of their types.
             StateConflict: the runner was not admitted.
             PermissionDenied: the token is not this attempt's.
+            IntegrityError: what it gave is not there any more; ObjectsGone: whoever puts it there may say it again.
         """
         _check_uid(request.runner_uid)
         kind = request.outcome.WhichOneof("result")
@@ -122,12 +124,30 @@ class Attempts:
             )
         _check_left_behind(request.outcome)
         expanded = await self._expanded(request) if kind == "expanded" else None
-        inside = await asyncio.to_thread(self._contents.all, references.of(request.outcome))
-        granted = await self._database.write(
-            partial(self._keep, request=request, expanded=expanded, objects=inside.keys())
-        )
+        try:
+            granted = await self._write(request, expanded)
+        except errors.IntegrityError as error:
+            if error.code != garbage.GONE or kind in _GIVES:
+                raise
+            # It failed, or was stopped, all the same: only what it left behind is not there any more.
+            without = FinishRequest()
+            without.CopyFrom(request)
+            without.outcome.ClearField("checkpoint")
+            without.outcome.ClearField("deck")
+            granted = await self._write(without, expanded)
         for execution_id in {request.id.execution_id, *granted}:
             self._work.ring(execution_id)
+
+    async def _write(self, request: FinishRequest, expanded: _Expanded | None) -> list[str]:
+        """Keeps the outcome; gives the executions that got the attempt's place.
+
+        Raises:
+            IntegrityError: it points at objects that are not there any more, or are not what they should be.
+        """
+        inside = await asyncio.to_thread(self._contents.all, references.of(request.outcome))
+        return await self._database.write(
+            partial(self._keep, request=request, expanded=expanded, objects=inside.keys())
+        )
 
     async def _expanded(self, request: FinishRequest) -> _Expanded:
         """What a dynamic task said is to be done, compiled before anything is written: that may take a while."""
@@ -189,7 +209,7 @@ class Attempts:
         row = _find(transaction, id_, request.token)
         is_admitted = row.runner_uid == request.runner_uid
         is_over = row.runner_uid and row.outcome is not None
-        gives = request.outcome.WhichOneof("result") in {"outputs", "expanded"}
+        gives = request.outcome.WhichOneof("result") in _GIVES
         if not is_admitted and (is_over or gives):
             raise errors.StateConflict(f"this runner was not admitted to {_name(id_)}", code="NotAdmitted")
         if row.outcome is None and not is_admitted:

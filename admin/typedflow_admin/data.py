@@ -6,6 +6,8 @@ A value is given to who may read the execution that it belongs to; an object is 
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -25,10 +27,11 @@ from typedflow.pb.executions_pb2 import NodeExecution
 from typedflow.pb.interface_pb2 import Interface, Variable
 from typedflow.pb.literals_pb2 import Blob, Literal, LiteralMap
 from typedflow.pb.types_pb2 import LiteralType
-from typedflow_admin import principals, sensitive_nodes, store, values
+from typedflow_admin import garbage, principals, sensitive_nodes, store, values
 
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 1024 * 1024
+_MOST_TRIES = 3
 
 
 class Data:
@@ -81,9 +84,13 @@ class Data:
                     code="BundleTooLarge",
                 )
         await asyncio.to_thread(bundles.check, bytes(data), first.digest)
-        blob = await asyncio.to_thread(self._objects.put_bytes, bytes(data))
-        row = store.BundleRow(first.digest, blob.SerializeToString(), self._clock_us(), principals.current())
-        await self._database.write(lambda transaction: transaction.entities.insert_bundle(row))
+        now, principal = self._clock_us(), principals.current()
+
+        def insert(transaction: store.Transaction, blob: Blob) -> None:
+            row = store.BundleRow(first.digest, blob.SerializeToString(), now, principal)
+            transaction.entities.insert_bundle(row)
+
+        await self._keep(lambda: self._objects.put_bytes(bytes(data)), insert)
 
     async def get_bundle(self, request: GetBundleRequest) -> AsyncIterator[bytes]:
         """A bundle's bytes.
@@ -116,7 +123,7 @@ class Data:
             async for request in stream:
                 await asyncio.to_thread(file.write, _chunk(request))
             await asyncio.to_thread(file.flush)
-            return await asyncio.to_thread(self._objects.put_file, file.name)
+            return await self._keep(lambda: self._objects.put_file(file.name), _claim)
 
     async def get_value(self, request: GetValueRequest) -> AsyncIterator[bytes]:
         """The bytes behind an execution's input or output; what is Sensitive is not given out.
@@ -171,6 +178,21 @@ class Data:
             hint=f"there are {', '.join(names)}" if names else "it has no values yet",
         )
 
+    async def _keep(
+        self, put: Callable[[], Blob], then: Callable[[store.Transaction, Blob], None]
+    ) -> Blob:
+        """Puts an object, and does something with it in a transaction; again, should it be removed meanwhile."""
+        tries = itertools.count(1)
+        while True:
+            blob = await asyncio.to_thread(put)
+            try:
+                await self._database.write(functools.partial(_with, then, blob))
+            except errors.IntegrityError as error:
+                if error.code != garbage.GONE or next(tries) == _MOST_TRIES:
+                    raise
+            else:
+                return blob
+
     async def _read(self, blob: Blob) -> AsyncIterator[bytes]:
         file = await asyncio.to_thread(self._objects.open, blob)
         try:
@@ -178,6 +200,17 @@ class Data:
                 yield chunk
         finally:
             file.close()
+
+
+def _with(
+    then: Callable[[store.Transaction, Blob], None], blob: Blob, transaction: store.Transaction
+) -> None:
+    then(transaction, blob)
+
+
+def _claim(transaction: store.Transaction, blob: Blob) -> None:
+    """Nothing refers to it yet, but somebody is about to: its time begins anew."""
+    transaction.objects.claim([blob.digest])
 
 
 def _blob_of(row: store.BundleRow) -> Blob:

@@ -10,8 +10,9 @@ connected, and writes only while nobody has taken the database over. Nothing her
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -150,6 +151,28 @@ class _Owner:
             hint="stop that one, or give this one a database of its own",
             code="DatabaseInUse",
         )
+
+
+@contextlib.contextmanager
+def watched(connection: Connection) -> Iterator[list[bytes]]:
+    """All the bytes that statements are given on a connection while the block runs."""
+    given: list[bytes] = []
+
+    def take(
+        _connection: Connection,
+        _statement: object,
+        many: Sequence[Mapping[str, object]],
+        one: Mapping[str, object],
+        _options: object,
+    ) -> None:
+        for row in many or (one,):
+            given.extend(value for value in row.values() if isinstance(value, bytes))
+
+    event.listen(connection, "before_execute", take)
+    try:
+        yield given
+    finally:
+        event.remove(connection, "before_execute", take)
 
 
 def _run(engine: Engine, work: Callable[[Connection], T]) -> T:

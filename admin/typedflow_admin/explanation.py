@@ -127,7 +127,9 @@ def _clause(one: KeyDifference) -> str:
             return f"the code of {one.name} changed" if one.name else "its code changed"
         case "environment":
             named = f"{one.name} " if one.name else "its environment "
-            return f"{named}{one.before or 'none'} -> {one.after or 'none'}" if one.name else f"{named}changed"
+            return (
+                f"{named}{one.before or 'none'} -> {one.after or 'none'}" if one.name else f"{named}changed"
+            )
         case "input" if one.before and one.after and "b3:" not in one.before + one.after:
             return f"input {one.name} {one.before} -> {one.after}"
         case "salt":
@@ -147,7 +149,9 @@ def _read(
         raise errors.NotFound(f"there is no execution `{request.execution_id}`")
     row = transaction.executions.node(request.execution_id, request.node)
     if row is None:
-        raise errors.NotFound(f"execution `{request.execution_id}` has no node `{request.node}`", where="node")
+        raise errors.NotFound(
+            f"execution `{request.execution_id}` has no node `{request.node}`", where="node"
+        )
     node = NodeExecution.FromString(row.state)
     latest = transaction.attempts.find(request.execution_id, request.node, 0)
     of_key = transaction.catalog.find([node.cache_key]).get(node.cache_key) if node.cache_key else None
@@ -176,7 +180,13 @@ def _not_asked(node: NodeExecution) -> errors.StateConflict:
             hint=f"ask for one, as in `{node.id}[0]`",
             code="NotAsked",
         )
-    what = "runs no task" if not node.task else "has not started yet" if not node.ended_at_us else "never started"
+    what = (
+        "runs no task"
+        if not node.task
+        else "has not started yet"
+        if not node.ended_at_us
+        else "never started"
+    )
     return errors.StateConflict(f"node `{node.id}` {what}: there is no key to explain", code="NotAsked")
 
 
@@ -200,14 +210,26 @@ def _nearest(
 
 def _distance(old: KeyManifest, new: KeyManifest) -> int:
     """How many components differ."""
-    single = sum(getattr(old, name) != getattr(new, name) for name in ("code", "environment", "salt", "format"))
-    parts = ("input_types", "output_types", "inputs", "variables")
-    return single + sum(len(list(_parts("", getattr(old, name), getattr(new, name)))) for name in parts)
+    single = (
+        (old.code, new.code),
+        (old.environment, new.environment),
+        (old.salt, new.salt),
+        (old.format, new.format),
+    )
+    parts = (
+        (old.input_types, new.input_types),
+        (old.output_types, new.output_types),
+        (old.inputs, new.inputs),
+        (old.variables, new.variables),
+    )
+    return sum(was != now for was, now in single) + sum(len(list(_parts("", *both))) for both in parts)
 
 
 def _maker(transaction: store.Transaction, entry: CatalogEntry) -> _Made:
     """The attempt that made an entry, as far as it is still known."""
-    attempt = transaction.attempts.find(entry.execution_id, entry.node, entry.attempt) if entry.attempt else None
+    attempt = (
+        transaction.attempts.find(entry.execution_id, entry.node, entry.attempt) if entry.attempt else None
+    )
     found = transaction.executions.find(entry.execution_id)
     if attempt is None or found is None:
         return _Made()
@@ -281,11 +303,15 @@ def _code(before: Side, after: Side) -> Iterator[KeyDifference]:
         return
     found: list[KeyDifference] = []
     if old.startswith(_ONE_VERSION) or new.startswith(_ONE_VERSION):
-        versions = (code.removeprefix(_ONE_VERSION) if code.startswith(_ONE_VERSION) else "" for code in (old, new))
+        versions = (
+            code.removeprefix(_ONE_VERSION) if code.startswith(_ONE_VERSION) else "" for code in (old, new)
+        )
         was, now = versions
         found.append(KeyDifference(component="code", name="version", before=was, after=now))
     elif _is_code_of(before, old) and _is_code_of(after, new):
-        found += _named("code", *({one.name: one.digest for one in side.components} for side in _codes(before, after)))
+        found += _named(
+            "code", *({one.name: one.digest for one in side.components} for side in _codes(before, after))
+        )
     yield from found or [KeyDifference(component="code", before=old, after=new)]
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from typedflow import errors
@@ -33,6 +34,7 @@ GONE = "ObjectsGone"
 _REMOVED_AT_ONCE = 500
 _FORGOTTEN_AT_ONCE = 50
 _TRIES = 5
+_UNFINISHED_S = 24 * 3600.0
 
 
 class Garbage:
@@ -104,7 +106,7 @@ class Garbage:
                 progress.removed_objects += count
                 progress.removed_bytes += size
                 yield _copy(progress)
-            await asyncio.to_thread(self._objects.drop_unfinished, self._grace_us / 1_000_000)
+            await asyncio.to_thread(self._objects.drop_unfinished, _UNFINISHED_S)
         progress.stage = "done"
         yield progress
 
@@ -125,7 +127,7 @@ class Garbage:
         await self._database.write(lambda transaction: transaction.catalog.remove(keys))
         # An execution may have very many rows: others write in between.
         for part in _parts(executions, _FORGOTTEN_AT_ONCE):
-            await self._database.write(lambda transaction, ids=part: transaction.objects.forget_executions(ids))
+            await self._database.write(partial(_forget, ids=part))
 
     async def _condemn(
         self, executions: Collection[str], keys: Collection[str], now: int, *, dry_run: bool
@@ -134,7 +136,7 @@ class Garbage:
         there = await asyncio.to_thread(self._listed)
 
         def mark(transaction: store.Transaction) -> list[references.Reference]:
-            found = {}
+            found: dict[tuple[str, str], references.Reference] = {}
             for message in transaction.objects.messages(executions, keys):
                 for reference in references.of(message):
                     found.setdefault((reference.blob.digest, reference.kind), reference)
@@ -166,9 +168,7 @@ class Garbage:
         for part in _parts(due, _REMOVED_AT_ONCE):
             async with self._removing:
                 now = self._clock_us()
-                rows = await self._database.write(
-                    lambda transaction, digests=part, at=now: transaction.objects.begin_removal(digests, at)
-                )
+                rows = await self._database.write(partial(_begin_removal, digests=part, at_us=now))
                 await self._finish_removal([row.digest for row in rows])
             yield len(rows), sum(row.size for row in rows)
 
@@ -227,6 +227,16 @@ class Guarded:
             hint="put them there again: upload what is launched once more; a task is run again",
             code=GONE,
         )
+
+
+def _forget(transaction: store.Transaction, *, ids: Sequence[str]) -> None:
+    transaction.objects.forget_executions(ids)
+
+
+def _begin_removal(
+    transaction: store.Transaction, *, digests: Sequence[str], at_us: int
+) -> list[CondemnedRow]:
+    return transaction.objects.begin_removal(digests, at_us)
 
 
 def _copy(progress: CollectGarbageResponse) -> CollectGarbageResponse:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from typedflow.dataplane import addresses
@@ -74,12 +74,5 @@ def _leads(descriptor: Descriptor, above: frozenset[str]) -> bool:
     if descriptor.full_name == _BLOB:
         return True
     below = above | {descriptor.full_name}
-    return any(
-        _leads(field.message_type, below)
-        for field in descriptor.fields
-        if _is_message(field) and field.message_type.full_name not in below
-    )
-
-
-def _is_message(field: FieldDescriptor) -> bool:
-    return field.message_type is not None
+    kinds = [field.message_type for field in descriptor.fields if field.message_type is not None]
+    return any(_leads(kind, below) for kind in kinds if kind.full_name not in below)

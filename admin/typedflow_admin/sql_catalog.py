@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    Executable,
     Text,
     bindparam,
     delete,
@@ -218,13 +219,15 @@ class SqlCounts:
         )
         there = {tuple(row[:4]): row[4] for row in self._connection.execute(entries)}
         rows = []
-        for row in self._connection.execute(summed):
-            hits, misses, *seconds = row[4:]
+        for of_project, of_domain, of_task, of_plan, hits, misses, wall, cpu, gpu in self._connection.execute(
+            summed
+        ):
+            of = of_project, of_domain, of_task, of_plan
             # A sum of 64 bit numbers is a Decimal to PostgreSQL.
-            rows.append(
-                cache_store.StatsRow(*row[:4], int(hits), int(misses), *seconds, there.pop(tuple(row[:4]), 0))
-            )
-        return rows + [cache_store.StatsRow(*of, entries=count) for of, count in there.items()]
+            rows.append(cache_store.StatsRow(*of, int(hits), int(misses), wall, cpu, gpu, there.pop(of, 0)))
+        return rows + [
+            cache_store.StatsRow(a, b, c, d, entries=count) for (a, b, c, d), count in there.items()
+        ]
 
 
 def _named(wanted: dict[ColumnElement[str], str]) -> list[ColumnElement[bool]]:
@@ -233,9 +236,9 @@ def _named(wanted: dict[ColumnElement[str], str]) -> list[ColumnElement[bool]]:
 
 
 def _in_parts(
-    connection: Connection, statement: object, name: str, keys: Collection[str], row: Callable[..., R]
+    connection: Connection, statement: Executable, name: str, keys: Collection[str], row: type[R]
 ) -> list[R]:
     found: list[R] = []
     for part in parts(list(keys)):
-        found += [row(*each) for each in connection.execute(statement, {name: part})]  # type: ignore[call-overload]
+        found += [row(*each) for each in connection.execute(statement, {name: part})]
     return found

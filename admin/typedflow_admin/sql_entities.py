@@ -1,4 +1,4 @@
-"""Entities, bundles and the catalog in SQL; see `store.Entities` and `store.Catalog` for what each method promises."""
+"""Entities and bundles in SQL; see `store.Entities` for what each method promises."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import SQLAlchemyError
 
 from typedflow_admin import store, tables
 
@@ -163,10 +162,6 @@ _bundles = tables.bundles.c
 _BUNDLE = [_bundles.digest, _bundles.blob, _bundles.created_at_us, _bundles.principal]
 _BUNDLES = select(*_BUNDLE).where(tables.bundles.c.digest.in_(bindparam("digests", expanding=True)))
 
-_catalog = tables.catalog.c
-_ENTRY = [_catalog.key, _catalog.project, _catalog.domain, _catalog.task, _catalog.entry, _catalog.number]
-_ENTRIES = select(_catalog.key, _catalog.entry).where(_catalog.key.in_(bindparam("keys", expanding=True)))
-
 
 class SqlEntities:
     """See `store.Entities`."""
@@ -302,42 +297,6 @@ class SqlEntities:
             index_elements=["digest"], set_={"blob": statement.excluded.blob}
         )
         self._connection.execute(statement, asdict(row))
-
-
-class SqlCatalog:
-    """See `store.Catalog`."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def find(self, keys: Collection[str]) -> dict[str, bytes]:
-        """See `store.Catalog.find`."""
-        found: dict[str, bytes] = {}
-        for part in parts(list(keys)):
-            found |= {row.key: row.entry for row in self._connection.execute(_ENTRIES, {"keys": part})}
-        return found
-
-    def put(self, row: store.CatalogRow) -> None:
-        """See `store.Catalog.put`."""
-        statement = upsert(self._connection)(tables.catalog)
-        statement = statement.on_conflict_do_update(
-            index_elements=["key"], set_={"entry": statement.excluded.entry, "task": statement.excluded.task}
-        )
-        try:
-            with self._connection.begin_nested():
-                self._connection.execute(statement, _without(asdict(row), "number"))
-        except SQLAlchemyError as error:
-            raise store.StoreError(str(error)) from error
-
-    def page(self, project: str, domain: str, task: str, before: int, limit: int) -> list[store.CatalogRow]:
-        """See `store.Catalog.page`."""
-        statement = select(*_ENTRY).where(_catalog.number < (before or store.LAST))
-        for column, wanted in ((_catalog.project, project), (_catalog.domain, domain), (_catalog.task, task)):
-            if wanted:
-                statement = statement.where(column == wanted)
-        statement = statement.order_by(_catalog.number.desc()).limit(limit)
-        rows = self._connection.execute(statement)
-        return until_full((store.CatalogRow(*row) for row in rows), store.weight)
 
 
 def until_full(rows: Iterable[T], weight: Callable[[T], int]) -> list[T]:

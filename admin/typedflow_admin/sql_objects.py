@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from google.protobuf.message import Message
-from sqlalchemy import Column, ColumnElement, Connection, delete, bindparam, func, literal, select, update
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, delete, func, literal, select, update
 
 from typedflow.pb.attempt_pb2 import AttemptSpec, Outcome
 from typedflow.pb.catalog_pb2 import CatalogEntry
@@ -39,7 +39,7 @@ class _Place(NamedTuple):
     of: Column[str] | None = None
 
 
-_ENTITIES = {
+_ENTITIES: dict[object, type[Message]] = {
     ENTITY_KIND_TASK: TaskTemplate,
     ENTITY_KIND_WORKFLOW: CompiledWorkflow,
     ENTITY_KIND_LAUNCH_PLAN: CompiledLaunchPlan,
@@ -161,10 +161,10 @@ class SqlObjects:
             whose: ColumnElement[str] = literal("") if place.of is None else place.of
             for message, owner in self._rows(select(place.column, whose).where(place.column.is_not(None))):
                 if references.may_have_any(message) and owner not in without:
-                    yield place.kind.FromString(message)
+                    yield _parsed(place.kind, message)
         for template, kind in self._rows(select(tables.entities.c.template, tables.entities.c.kind)):
             if references.may_have_any(template):
-                yield _ENTITIES[kind].FromString(template)
+                yield _parsed(_ENTITIES[kind], template)
 
     def _rows(self, statement: object) -> Iterator[tuple[bytes, object]]:
         """The rows of a statement, a few in memory at a time."""
@@ -199,7 +199,8 @@ class SqlObjects:
     def _launched_by(self, ids: Collection[str]) -> Iterator[tuple[str, str]]:
         for part in parts(list(ids)):
             rows = select(_launches.execution_id, _launches.parent_execution_id)
-            yield from self._connection.execute(rows.where(_launches.parent_execution_id.in_(part))).tuples()
+            for row in self._connection.execute(rows.where(_launches.parent_execution_id.in_(part))):
+                yield row.execution_id, row.parent_execution_id
 
     def _in_use(self) -> Iterator[str]:
         """What has not ended, and what is recovered by that."""
@@ -214,3 +215,9 @@ class SqlObjects:
         """See `cache_store.Objects.forget_executions`. Everything else refers to the executions' rows."""
         for part in parts(list(ids)):
             self._connection.execute(delete(tables.executions).where(_executions.id.in_(part)))
+
+
+def _parsed(kind: type[Message], content: bytes) -> Message:
+    made = kind()
+    made.ParseFromString(content)
+    return made

@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -34,7 +35,7 @@ metadata = MetaData(
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
 # Of columns that came later than their table: what rows have that are older.
-_NO_TEXT, _NO_NUMBER = text("''"), text("0")
+_NO_TEXT, _NO_NUMBER, _NO_BYTES = text("''"), text("0"), text("''")
 
 # In the order of its bytes, as SQLite and Python have it, whatever the language of the database.
 Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
@@ -152,6 +153,7 @@ launches = Table(
     Column("plan_parallelism", BigInteger, nullable=False, server_default=_NO_NUMBER),
     # How many executions launched one another until it was.
     Column("depth", BigInteger, nullable=False, server_default=_NO_NUMBER),
+    Index(None, "parent_execution_id"),
 )
 
 # One row for each execution that has not ended: who drives it, and how far its journal is.
@@ -290,7 +292,64 @@ catalog = Table(
     Column("task", Text, nullable=False),
     # CatalogEntry
     Column("entry", LargeBinary, nullable=False),
+    # KeyManifest: that of the entry, so that many can be compared without their outputs.
+    Column("manifest", LargeBinary, nullable=False, server_default=_NO_BYTES),
+    # LiteralMap: the outputs without what is Sensitive in them; NULL: nothing is.
+    Column("shown", LargeBinary),
+    # That of the execution which made it.
+    Column("launch_plan", Text, nullable=False, server_default=_NO_TEXT),
+    # Bytes of what its outputs point at.
+    Column("size", BigInteger, nullable=False, server_default=_NO_NUMBER),
+    Column("created_at_us", BigInteger, nullable=False, server_default=_NO_NUMBER),
+    Column("hits", BigInteger, nullable=False, server_default=_NO_NUMBER),
+    Column("last_hit_at_us", BigInteger, nullable=False, server_default=_NO_NUMBER),
     Index(None, "project", "domain", "task", "number"),
     Index(None, "project", "domain", "number"),
     sqlite_autoincrement=True,
+)
+
+# Who makes the entry of a key while the others wait. A row is good for as long as the lease of its execution is: it is
+# renewed together with that, and goes with it when the execution ends.
+reservations = Table(
+    "reservations",
+    metadata,
+    # Grows with each grant, of whatever key: what came later has the greater one.
+    Column("fence", _Number, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("execution_id", Text, ForeignKey("leases.execution_id", ondelete="CASCADE"), nullable=False),
+    Column("node", Text, nullable=False),
+    Index(None, "execution_id", "node"),
+    sqlite_autoincrement=True,
+)
+
+# How often the cache had what was asked for, and what that saved, by the hour.
+cache_counts = Table(
+    "cache_counts",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),
+    Column("task", Text, primary_key=True),
+    Column("launch_plan", Text, primary_key=True),
+    # Hours since 1970.
+    Column("hour", BigInteger, primary_key=True),
+    Column("hits", BigInteger, nullable=False),
+    Column("misses", BigInteger, nullable=False),
+    Column("wall_seconds", Double, nullable=False),
+    Column("cpu_seconds", Double, nullable=False),
+    Column("gpu_seconds", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Objects that nothing referred to when that was looked at, and that are to be removed, or were.
+condemned_objects = Table(
+    "condemned_objects",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    # When it got to where it is.
+    Column("since_us", BigInteger, nullable=False),
+    # 0: may still be wanted again; 1: is being removed; 2: is removed.
+    Column("state", Integer, nullable=False),
+    Index(None, "state", "since_us"),
+    sqlite_with_rowid=False,
 )

@@ -18,7 +18,7 @@ from typedflow_admin.database import OWNER
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision."""
 
 # As alembic makes it.

@@ -8,7 +8,8 @@ import grpc
 import pytest
 from typedflow_admin import server
 
-from typedflow import errors, identifiers, literal_types, literals, rpc, settings
+from tests.unit.admin import execution_world
+from typedflow import errors, hashing, identifiers, literal_types, literals, rpc, settings
 from typedflow.pb import (
     attempt_pb2,
     attempt_pb2_grpc,
@@ -25,8 +26,6 @@ from typedflow.pb import (
     tasks_pb2,
     workflows_pb2,
 )
-
-from tests.unit.admin import execution_world
 
 
 @dataclass
@@ -184,6 +183,7 @@ class Graph:
             interface=task.interface,
             options=task.options,
             cache_key=f"b3:{execution_id}-{node}",
+            manifest=hashing.manifest(task, task.options, literals.as_map({})),
             project="p",
             domain="development",
         )
