@@ -11,7 +11,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, ParamSpec, TypeVar, cast, overload
+from typing import Any, ClassVar, Final, ParamSpec, TypeVar, cast, overload
 
 from typedflow import errors, identifiers, type_engine
 from typedflow.authoring import body, call, context, definitions, source, trace, wiring
@@ -25,6 +25,10 @@ from typedflow.type_engine import author_errors
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_LARGEST_INSIDE: Final = 128 * 1024
+"""Bytes of a value that travels in the graph, which has to stay small however many nodes are given it. What is offloaded
+has to be more than 64 KiB: see docs/hashing.md."""
 
 
 class Miswired(errors.CompileError, errors.NonRecoverable):
@@ -62,7 +66,7 @@ class DynamicTask(FunctionTask[P, R]):
         """
         from typedflow.dataplane import offload  # noqa: PLC0415 - no definition moves bytes
 
-        keep = functools.partial(offload.offload, store=data.store)
+        keep = functools.partial(offload.offload, store=data.store, limit=_LARGEST_INSIDE)
         traced = self.trace(call.arguments(self, inputs, data), running, data, keep)
         found = outputs(traced)
         if found is not None:

@@ -122,7 +122,7 @@ class LaunchPlan(Called[P, R]):
             self.max_parallelism = None
             definitions.forgive(
                 errors.DefinitionError(
-                    f"LaunchPlan(max_parallelism={max_parallelism!r}) is no number of nodes",
+                    f"LaunchPlan(max_parallelism={max_parallelism!r}) is no number of attempts",
                     where=self._where(),
                     code=diagnostics.INVALID_VALUE,
                     hint="write a number from 1, or None for no limit",
