@@ -1,7 +1,7 @@
 """Assembly: a home, a database, the rooms, the doors in front of them, and the embedded propeller.
 
-The only module of this package that knows the propeller, which it starts beside the services and which then talks to
-them over gRPC as any other would.
+Starts a propeller beside the services, which then talks to them over gRPC as any other would, but for what it asks most
+(see `beside`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sqlalchemy.exc import DatabaseError
 
 from typedflow import errors, settings
 from typedflow.dataplane import objects
-from typedflow_admin import doors, home, migrations, principals, service
+from typedflow_admin import beside, doors, home, migrations, principals, service
 from typedflow_admin.activation import LaunchPlans
 from typedflow_admin.attempt_records import AttemptRecords
 from typedflow_admin.attempts import Attempts
@@ -100,6 +100,12 @@ async def run_admin(options: Options) -> AsyncIterator[settings.ServerInfo]:
     Raises:
         UsageError: the home is another server's or unfit, a port is taken, or the address is not safe to listen on.
     """
+    async with _running(options) as (_, info):
+        yield info
+
+
+@asynccontextmanager
+async def _running(options: Options) -> AsyncIterator[tuple[service.Rooms, settings.ServerInfo]]:
     _check_safe(options)
     async with AsyncExitStack() as stack:
         stack.enter_context(home.locked(options.home))
@@ -120,7 +126,7 @@ async def run_admin(options: Options) -> AsyncIterator[settings.ServerInfo]:
             grpc=f"{host}:{port}", http=f"{host}:{http_port}", pid=home.process_id(), token=token
         )
         stack.enter_context(home.announced(options.home, info))
-        yield info
+        yield rooms, info
 
 
 @asynccontextmanager
@@ -134,8 +140,8 @@ async def run_embedded(options: Options) -> AsyncIterator[settings.ServerInfo]:
         UsageError: as `run_admin`.
         StateConflict: the propeller keeps failing.
     """
-    async with run_admin(options) as info:
-        client = typedflow_propeller.AdminClient(info.grpc, info.token)
+    async with _running(options) as (rooms, info):
+        client = beside.Beside(rooms, info.grpc, info.token)
         try:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(_keep_running(lambda: _propeller(options, client)))

@@ -1,4 +1,4 @@
-"""Nodes that are more than one task each: maps and dynamic tasks; places under wider caps; values that are elsewhere."""
+"""Nodes that are many: maps and dynamic tasks; places under wider caps; values that are stored elsewhere."""
 
 from tests.unit.propeller import worlds
 from typedflow import (
