@@ -19,7 +19,7 @@ def memory(limit: str) -> tasks_pb2.Resources:
 @pytest.mark.parametrize("task", ["hoards", "hoards_in_a_grandchild"])
 def test_a_task_that_holds_too_much_memory_is_killed_whole_and_told(world, task):
     async def story(world: World) -> None:
-        spec = world.spec(task, 200, resources=memory("100Mi"))
+        spec = world.spec(task, 150, resources=memory("100Mi"))
         error = (await world.run(spec)).error
         assert (error.kind, error.code) == (errors_pb2.ERROR_KIND_USER, "OutOfMemory")
         assert "and may use 100Mi" in error.message

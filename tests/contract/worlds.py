@@ -95,8 +95,8 @@ CODE = """
             os.setsid()
             if os.fork() == 0:
                 os.setpgid(0, 0)
-                kept = held(n)
                 marked(f"hoards_in_a_grandchild {os.getpid()} {os.getppid()}")
+                kept = held(n)
                 time.sleep(60)
             time.sleep(60)
         time.sleep(60)

@@ -10,13 +10,17 @@ from tests.e2e import authors, machines
 from typedflow import errors
 
 BAD = """
+    import atexit
     import os
+    import resource
     import signal
     import subprocess
     import sys
+    import time
     from dataclasses import dataclass
+    from datetime import timedelta
     from pathlib import Path
-    from typedflow import File, Resources, current_context, task, workflow
+    from typedflow import Deck, File, Resources, current_context, task, workflow
 
     class Mute(Exception):
         def __str__(self) -> str:
@@ -113,11 +117,88 @@ BAD = """
     def vast(n: int) -> int:
         raise ValueError("v" * (40 << 20))
 
+    @task(resources=Resources(mem="64Mi"))
+    def hoards(n: int) -> int:
+        kept = bytearray(b"x") * (n << 20)
+        signal.pause()
+        return len(kept)
+
+    @task
+    def leaves_a_daemon(n: int) -> int:
+        read, write = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            if (pid := os.fork()) == 0:
+                signal.pause()
+            os.write(write, b"%d" % pid)
+            os._exit(0)
+        os.wait()
+        return int(os.read(read, 20))
+
+    @task(timeout=timedelta(seconds=0.3))
+    def hangs(n: int) -> int:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print(os.getpid())
+        time.sleep(100)
+        return n
+
+    @task
+    def exits_at_exit(n: int) -> int:
+        atexit.register(os._exit, 5)
+        return n
+
+    @task
+    def forgets(n: int) -> File:
+        path = current_context().working_folder / "gone.txt"
+        path.write_text("x")
+        file = File(path)
+        path.unlink()
+        return file
+
+    @task
+    def makes(n: int) -> File:
+        path = current_context().working_folder / "made.txt"
+        path.write_text("made")
+        return File(path)
+
+    @task
+    def scribbles(file: File) -> str:
+        with open(file, "a") as opened:
+            opened.write(" and changed")
+        return Path(file).read_text()
+
+    @task
+    def reads(file: File, after: str) -> str:
+        return Path(file).read_text()
+
+    @workflow
+    def only_scribbles(n: int) -> str:
+        file = makes(n=n)
+        return reads(file=file, after=scribbles(file=file))
+
+    @task
+    def fills_the_disk(n: int) -> int:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n, n))
+        with open("data", "wb") as file:
+            file.write(bytes(2 * n))
+        return n
+
+    @task(retries=1)
+    def goes_on(n: int) -> int:
+        checkpoint = current_context().checkpoint
+        done = int(checkpoint.read() or b"0")
+        checkpoint.write(b"%d" % (done + n))
+        Deck("progress").append_text(f"{done} < {done + n}")
+        if not done:
+            raise RuntimeError("half way")
+        return done
+
     @task(resources=Resources(gpu="1"))
     def graphics(n: int) -> int:
         return n
 """
-OUTPUTS = {"mistypes": "list[Point]", "fileless": "File"}
+OUTPUTS = {"mistypes": "list[Point]", "fileless": "File", "forgets": "File", "makes": "File"}
+OF_NO_NUMBER = ("scribbles", "reads")
 GOOD = """
     from typedflow import task, workflow
 
@@ -138,6 +219,7 @@ def author(typedflow_server, tmp_path_factory):
     workflows = "".join(
         f"    @workflow\n    def only_{name}(n: int) -> {OUTPUTS.get(name, 'int')}:\n        return {name}(n=n)\n\n"
         for name in re.findall(r"@task.*\n    def (\w+)", BAD)
+        if name not in OF_NO_NUMBER
     )
     with authors.of_a_project_of_their_own(typedflow_server, folder) as made:
         made.register("bad_module", BAD + workflows)
@@ -177,17 +259,17 @@ def test_what_a_task_raises_is_told_with_the_authors_lines_only(author):
     assert (
         error.traceback
         == """Traceback (most recent call last):
-  File "bad_module.py", line 24, in raises
+  File "bad_module.py", line 28, in raises
     return inner(n)
            ^^^^^^^^
-  File "bad_module.py", line 19, in inner
+  File "bad_module.py", line 23, in inner
     raise ValueError(f"n is {n}: ü")
 ValueError: n is 7: ü
 
 The above exception was the direct cause of the following exception:
 
 Traceback (most recent call last):
-  File "bad_module.py", line 26, in raises
+  File "bad_module.py", line 30, in raises
     raise LookupError("not found") from error
 LookupError: not found
 """
@@ -201,6 +283,7 @@ def test_t2_a_result_of_the_wrong_type_is_told_with_its_path(author):
     assert "generator" in failed(author, "unlisted").message
     missing = failed(author, "fileless")
     assert "missing.csv" in missing.message
+    assert "gone.txt" in failed(author, "forgets").message
 
 
 @pytest.mark.parametrize(
@@ -262,6 +345,45 @@ def test_a_log_is_what_was_written_byte_by_byte(author):
 def test_what_a_task_leaves_running_ends_with_it(author):
     left = author.outputs("only_leaves", n=1).o0
     machines.until(lambda: not is_alive(left), "what the task left is gone")
+
+
+def test_a_daemon_in_a_session_of_its_own_ends_with_the_task_that_left_it(author):
+    left = author.outputs("only_leaves_a_daemon", n=1).o0
+    machines.until(lambda: not is_alive(left), "what the task left is gone")
+
+
+def test_a_task_that_holds_more_memory_than_it_asked_for_is_told_what_to_write(author):
+    error = failed(author, "hoards", n=100)
+    assert error.code == "OutOfMemory"
+    assert "and may use 64Mi" in error.message
+    assert 'Resources(mem="128Mi")' in error.message or 'Resources(mem="256Mi")' in error.message
+
+
+def test_a_task_that_hangs_and_will_not_hear_is_killed_when_its_time_is_up(author):
+    run = author.run("only_hangs", n=1)
+    assert (run.phase, run.message.error.code) == ("FAILED", "TimedOut")
+    machines.until(lambda: author.log(run, "hangs").endswith(b"\n"), "it has said who it is")
+    machines.until(lambda: not is_alive(int(author.log(run, "hangs"))), "it is gone")
+
+
+def test_what_happens_at_the_exit_of_a_process_is_after_the_result(author):
+    assert author.outputs("only_exits_at_exit", n=6).o0 == 6
+
+
+def test_what_a_task_writes_into_its_input_is_its_own(author):
+    assert author.outputs("only_scribbles", n=1).o0 == "made"
+
+
+def test_a_task_that_can_write_no_more_fails_with_what_the_system_said(author):
+    error = failed(author, "fills_the_disk", n=1000)
+    assert (error.code, error.kind) == ("OSError", 1)
+    assert "File too large" in error.message
+
+
+def test_e14_what_an_attempt_has_saved_the_next_one_goes_on_with(author):
+    run = author.run("only_goes_on", n=4)
+    assert (run.phase, run.outputs.o0) == ("SUCCEEDED", 4)
+    assert run.nodes[0].attempts == 2
 
 
 def test_a_forked_child_that_outlives_its_task_does_not_hold_it_up(author):
