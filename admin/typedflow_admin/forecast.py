@@ -7,7 +7,7 @@ and touches nothing: whoever drives this puts the questions, and gives the answe
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -109,6 +109,7 @@ class Forecast:
         self._answers: dict[int, CacheAnswer] = {}
         self._wanted: set[int] = set()
         self._slots: dict[int, range] = {}
+        self._found: Counter[int] = Counter()  # entries, by the map whose slots they are for
         self._reasons: dict[int, str] = {}
         self._handlers = frozenset(self._graph.handlers)
         event = Event(schema=1, time_us=now_us)
@@ -129,7 +130,9 @@ class Forecast:
         for unit, given in answers.items():
             del self._open[unit]
             self._answers[unit] = given
-            if not given.HasField("entry"):
+            if given.HasField("entry"):
+                self._found[self._state.parent(unit)] += 1
+            else:
                 self._reasons[unit] = given.reason
         for unit in sorted(self._wanted):
             if unit in self._answers and self._goes_on(unit):
@@ -139,8 +142,10 @@ class Forecast:
 
     def _goes_on(self, unit: int) -> bool:
         """Whether a unit's outputs are taken from somewhere; of a slot, whether those of all slots are."""
-        slots = self._slots.get(self._state.parent(unit), range(unit, unit + 1))
-        return all(each in self._answers and self._answers[each].HasField("entry") for each in slots)
+        if self._state.slot(unit) < 0:
+            return self._has_entry(unit)
+        whole = self._state.parent(unit)
+        return self._found[whole] == len(self._slots[whole])
 
     def _hit(self, unit: int) -> Event:
         given = self._answers[unit]

@@ -21,7 +21,7 @@ from typedflow_admin.registry import Registry
 from typedflow_admin.signals import Signals
 from typedflow_admin.sql_store import SqlStore
 
-from typedflow import errors, hashing, identifiers, interface, literal_types, literals
+from typedflow import hashing, identifiers, interface, literal_types, literals
 from typedflow.dataplane import folders
 from typedflow.pb import (
     attempt_pb2,
@@ -99,7 +99,7 @@ class World:
                 case _:
                     request.launch_plans.append(template)  # type: ignore[arg-type]
 
-        async def requests() -> Any:  # noqa: ANN401 - a stream
+        async def requests() -> Any:
             yield registry_pb2.RegisterRequest(header=header)
             yield request
 
@@ -107,21 +107,21 @@ class World:
 
     def request(
         self, name: str = "m.wf", version: str = "", **fields: Any
-    ) -> executions_pb2.CreateExecutionRequest:  # noqa: ANN401
+    ) -> executions_pb2.CreateExecutionRequest:
         plan = identifiers.launch_plan(name, project="p", domain="development", version=version)
         return executions_pb2.CreateExecutionRequest(launch_plan=plan, **fields)
 
-    def launch(self, name: str = "m.wf", version: str = "", **fields: Any) -> executions_pb2.Execution:  # noqa: ANN401
+    def launch(self, name: str = "m.wf", version: str = "", **fields: Any) -> executions_pb2.Execution:
         return self.run(self.executions.create(self.request(name, version, **fields)))
 
     def get(self, execution_id: str) -> executions_pb2.Execution:
         return self.run(self.executions.get(execution_id))
 
-    def nodes(self, execution_id: str, **fields: Any) -> dict[str, executions_pb2.NodeExecution]:  # noqa: ANN401
+    def nodes(self, execution_id: str, **fields: Any) -> dict[str, executions_pb2.NodeExecution]:
         request = executions_pb2.ListNodesRequest(execution_id=execution_id, **fields)
         return {node.id: node for node in self.run(self.executions.list_nodes(request)).nodes}
 
-    def plan(self, name: str = "m.wf", **fields: Any) -> dict[str, executions_pb2.PlannedNode]:  # noqa: ANN401
+    def plan(self, name: str = "m.wf", **fields: Any) -> dict[str, executions_pb2.PlannedNode]:
         request = executions_pb2.PlanExecutionRequest(launch=self.request(name, **fields))
         return {node.id: node for node in self.run(self.plans.plan(request)).nodes}
 
@@ -143,7 +143,7 @@ class World:
             getattr(event, kind) for event in self.inbox(execution_id) if event.WhichOneof("kind") == kind
         ]
 
-    def commit(self, execution_id: str, **changes: Any) -> None:  # noqa: ANN401
+    def commit(self, execution_id: str, **changes: Any) -> None:
         """Takes all that is in the inbox, with these changes."""
         lease = self.lease(execution_id)
         rows = self.read(lambda transaction: transaction.leases.inbox([execution_id]))
@@ -162,7 +162,7 @@ class World:
         self,
         execution_id: str,
         phase: executions_pb2.Phase.ValueType = executions_pb2.PHASE_ABORTED,
-        **status: Any,  # noqa: ANN401
+        **status: Any,
     ) -> None:
         self.commit(execution_id, status=propeller_pb2.ExecutionStatus(phase=phase, ended_at_us=9, **status))
 
@@ -206,7 +206,7 @@ class World:
         self.run(self.attempts.begin(request))
         return request
 
-    def finish(self, begun: attempt_pb2.BeginRequest, **outcome: Any) -> None:  # noqa: ANN401
+    def finish(self, begun: attempt_pb2.BeginRequest, **outcome: Any) -> None:
         request = attempt_pb2.FinishRequest(
             id=begun.id,
             token=begun.token,
@@ -280,7 +280,7 @@ def binding(value: workflows_pb2.BindingValue, name: str = "x") -> workflows_pb2
     return workflows_pb2.Binding(variable=name, value=value)
 
 
-def calls(id_: str, called: str, value: workflows_pb2.BindingValue, **fields: Any) -> workflows_pb2.Node:  # noqa: ANN401
+def calls(id_: str, called: str, value: workflows_pb2.BindingValue, **fields: Any) -> workflows_pb2.Node:
     """A node that calls a task."""
     target = workflows_pb2.TaskNode(task=identifiers.task(called))
     return workflows_pb2.Node(id=id_, task=target, inputs=[binding(value)], **fields)
