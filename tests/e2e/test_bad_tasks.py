@@ -135,7 +135,7 @@ BAD = """
         os.wait()
         return int(os.read(read, 20))
 
-    @task(timeout=timedelta(seconds=0.3))
+    @task(timeout=timedelta(seconds=1))
     def hangs(n: int) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print(os.getpid())
