@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from typedflow import engine, errors, hashing
 from typedflow.dataplane import objects, offload
-from typedflow.pb import attempt_pb2, events_pb2, literals_pb2, propeller_pb2
+from typedflow.pb import attempt_pb2, events_pb2, literals_pb2, propeller_pb2, tasks_pb2
 
 # A spec is in the database, in messages and in the attempt's folder; a value that many nodes are given is stored once.
 _INLINE_BYTES = 64 * 1024
@@ -25,16 +25,22 @@ class TakesLong(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class _Terms:
+    """What all attempts have in common that call one task with the same options."""
+
+    task: tasks_pb2.TaskTemplate
+    options: tasks_pb2.TaskOptions
+    spec: attempt_pb2.AttemptSpec  # without what comes from inputs
+    recipe: hashing.Recipe
+
+
+@dataclass(frozen=True, slots=True)
 class _Call:
     """What all attempts of one node have in common, and those of all slots of a map."""
 
-    spec: attempt_pb2.AttemptSpec  # without what comes from inputs
-    recipe: hashing.Recipe
+    terms: _Terms
     # Of a map, the inputs of which each slot gets an element; the others are the same for all.
     over: frozenset[str]
-    cached: bool
-    serialize: bool
-    max_age_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ class AttemptSpecs:
         self._graph = graph
         self._state = state
         self._store = store
+        self._terms: dict[tuple[int, int], _Terms] = {}
         self._calls: dict[tuple[engine.Graph, int], _Call] = {}
         self._shared: dict[int, _Shared] = {}  # by the map's unit
 
@@ -89,13 +96,14 @@ class AttemptSpecs:
         """What to ask the cache. Raises what `spec` raises."""
         call = self._call(unit)
         _, digests = self._given(unit, call, at_once=at_once)
+        cache = call.terms.options.cache
         return propeller_pb2.CacheQuestion(
             execution_id=self._claim.execution_id,
             node=self._state.path(unit),
-            key=call.recipe.key(digests),
-            cached=call.cached,
-            serialize=call.serialize,
-            max_age_ms=call.max_age_ms,
+            key=call.terms.recipe.key(digests),
+            cached=cache.enabled,
+            serialize=cache.serialize,
+            max_age_ms=cache.max_age_ms,
             recover_from="" if self._runs_again(unit) else self.recover_from,
         )
 
@@ -107,8 +115,8 @@ class AttemptSpecs:
             offload.offload_all(given, self._store, limit=_INLINE_BYTES, small=_SMALL_BYTES)
         spec = self.reference(unit, attempt)
         spec.inputs.CopyFrom(given)
-        spec.manifest.CopyFrom(call.recipe.manifest(digests))
-        spec.cache_key = call.recipe.key(digests)
+        spec.manifest.CopyFrom(call.terms.recipe.manifest(digests))
+        spec.cache_key = call.terms.recipe.key(digests)
         checkpoint = engine.checkpoint(self._graph, self._state, unit)
         if checkpoint is not None:
             spec.checkpoint.CopyFrom(checkpoint)
@@ -117,7 +125,7 @@ class AttemptSpecs:
     def reference(self, unit: int, attempt: int) -> attempt_pb2.AttemptSpec:
         """The spec without what comes from inputs: enough to stop the attempt."""
         spec = attempt_pb2.AttemptSpec()
-        spec.CopyFrom(self._call(unit).spec)
+        spec.CopyFrom(self._call(unit).terms.spec)
         spec.id.node = self._state.path(unit)
         spec.id.attempt = attempt
         return spec
@@ -150,7 +158,7 @@ class AttemptSpecs:
             raise TakesLong
         digests = dict(shared.digests)
         for each in given.values:
-            if each.name not in digests and each.name not in call.recipe.ignored:
+            if each.name not in digests and each.name not in call.terms.recipe.ignored:
                 digests[each.name] = hashing.of_literal(each.value)
         return given, digests
 
@@ -165,7 +173,7 @@ class AttemptSpecs:
             constant = literals_pb2.LiteralMap(values=(v for v in given.values if v.name not in call.over))
             if at_once and constant.ByteSize() > _INLINE_BYTES:
                 raise TakesLong
-            counted = (v for v in constant.values if v.name not in call.recipe.ignored)
+            counted = (v for v in constant.values if v.name not in call.terms.recipe.ignored)
             digests = {each.name: hashing.of_literal(each.value) for each in counted}
             if not at_once:
                 offload.offload_all(constant, self._store, limit=_INLINE_BYTES, small=_SMALL_BYTES)
@@ -186,26 +194,23 @@ class AttemptSpecs:
         if task is None:
             raise errors.TypedflowError(f"no task is called by `{self._state.path(unit)}`")
         options = engine.options(self._graph, self._state, unit)
+        # A graph has a task once, and equal options once; both live as long as it does.
+        key = (id(task), id(options))
+        terms = self._terms.get(key)
+        if terms is None:
+            spec = attempt_pb2.AttemptSpec(
+                id=attempt_pb2.AttemptId(execution_id=self._claim.execution_id),
+                task=task.id.name,
+                python=task.python,
+                interface=task.interface,
+                options=options,
+                project=self._claim.project,
+                domain=self._claim.domain,
+                dynamic=task.dynamic,
+            )
+            terms = self._terms[key] = _Terms(task, options, spec, hashing.Recipe(task, options))
         graph, number = place
-        node = graph.workflow.nodes[number]
-        spec = attempt_pb2.AttemptSpec(
-            id=attempt_pb2.AttemptId(execution_id=self._claim.execution_id),
-            task=task.id.name,
-            python=task.python,
-            interface=task.interface,
-            options=options,
-            project=self._claim.project,
-            domain=self._claim.domain,
-            dynamic=task.dynamic,
-        )
-        return _Call(
-            spec=spec,
-            recipe=hashing.Recipe(task, options),
-            over=frozenset(node.map.over),
-            cached=options.cache.enabled,
-            serialize=options.cache.serialize,
-            max_age_ms=options.cache.max_age_ms,
-        )
+        return _Call(terms, frozenset(graph.maps[number].over) if number in graph.maps else frozenset())
 
     def _load(self, literal: literals_pb2.Literal) -> literals_pb2.Literal:
         return offload.load(literal, self._store)
