@@ -27,8 +27,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _LARGEST_INSIDE: Final = 128 * 1024
-"""Bytes of a value that travels in the graph, which has to stay small however many nodes are given it. What is offloaded
-has to be more than 64 KiB: see docs/hashing.md."""
+"""Bytes of a value that travels in the graph, which has to stay small however many nodes are given it.
+
+What is offloaded has to be more than 64 KiB: see docs/hashing.md.
+"""
 
 
 class Miswired(errors.CompileError, errors.NonRecoverable):
