@@ -9,7 +9,17 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import checking, compiling, conversion, embedded, importing, local_runs, measure
+from benchmarks import (
+    checking,
+    compiling,
+    conversion,
+    embedded,
+    files,
+    frames,
+    importing,
+    local_runs,
+    measure,
+)
 
 PARTS = {
     "importing": importing.figures,
@@ -18,6 +28,8 @@ PARTS = {
     "compiling": compiling.figures,
     "conversion": conversion.figures,
     "embedded": embedded.figures,
+    "frames": frames.figures,
+    "files": files.figures,
 }
 
 
