@@ -211,7 +211,7 @@ class Attempts:
         is_over = row.runner_uid and row.outcome is not None
         gives = request.outcome.WhichOneof("result") in _GIVES
         if not is_admitted and (is_over or gives):
-            raise errors.StateConflict(f"this runner was not admitted to {_name(id_)}", code="NotAdmitted")
+            raise _not_admitted(id_)
         if row.outcome is None and not is_admitted:
             if row.runner_uid and not self._is_gone(row.executor_id):
                 raise _taken(id_)
@@ -251,6 +251,8 @@ def _dynamic(
     found = transaction.executions.find(id_.execution_id)
     if row.outcome is not None or found is None:
         return None
+    if row.runner_uid != request.runner_uid:
+        raise _not_admitted(id_)
     spec = AttemptSpec.FromString(row.spec)
     if not spec.dynamic:
         raise errors.UsageError(
@@ -363,6 +365,10 @@ def _check_uid(uid: str) -> None:
         raise errors.UsageError(
             f"a runner has a uid of 1 to {_LONGEST_ID} characters", where="runner_uid", code="InvalidRequest"
         )
+
+
+def _not_admitted(id_: AttemptId) -> errors.StateConflict:
+    return errors.StateConflict(f"this runner was not admitted to {_name(id_)}", code="NotAdmitted")
 
 
 def _taken(id_: AttemptId) -> errors.StateConflict:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.admin.execution_world import binding, calls, constant, promise, task, variable, workflow
 from typedflow import errors, identifiers, literal_types, literals
-from typedflow.pb import executions_pb2, interface_pb2, workflows_pb2
+from typedflow.pb import executions_pb2, workflows_pb2
 
 HIT, RUN, WAIT = executions_pb2.DECISION_HIT, executions_pb2.DECISION_RUN, executions_pb2.DECISION_WAIT
 SKIP, RECOVER = executions_pb2.DECISION_SKIP, executions_pb2.DECISION_RECOVER
