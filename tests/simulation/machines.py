@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, int]
 # One that hangs is stopped long before, unless nobody tells its machine to.
-HANGS_S = 900.0
+HANGS_S = 120.0
 _GRACE_S = 2.0
 _CLOSE_S = 1.0
 

@@ -61,6 +61,7 @@ class Monitor:
         self._running: dict[Key, dict[str, int]] = defaultdict(dict)  # machines' processes by runner
 
     def note(self, violation: str) -> None:
+        self._world.loop.look = True
         self.violations.append(f"at {self._world.loop.time():.3f} s: {violation}")
 
     # User code.
@@ -169,6 +170,7 @@ class Monitor:
             if state.stages[unit] not in stages.IN_FLIGHT or state.attempts[unit] != spec.id.attempt:
                 self.note(f"{row.id}/{spec.id.node} is to run attempt {spec.id.attempt}, for no reason")
         if row.ended:
+            self._world.loop.look = True
             self._ended(row, shadow)
 
     def _learn(self, shadow: Shadow, event: events_pb2.Event) -> None:

@@ -75,6 +75,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def __init__(self, chance: random.Random, *, shuffled: bool, most_callbacks: int = 400_000) -> None:
         self.chance = chance
         self.trouble: list[str] = []
+        self.look = True  # whether it may be over
         self._shuffled = shuffled
         self._left = most_callbacks
         self._now = 0.0
@@ -142,6 +143,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def call_exception_handler(self, context: Any) -> None:
         """What nobody took: a finding, unless its process is gone."""
+        self.look = True
         self.trouble.append(f"{context.get('message')}: {context.get('exception')!r}")
 
     def default_exception_handler(self, context: Any) -> None:
@@ -161,14 +163,17 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return context
 
     def run_until(self, is_over: Callable[[], bool], latest: float) -> bool:
-        """Runs until it is over; gives whether that came before the time `latest`."""
+        """Runs until it is over, which is asked after `look` is set; gives whether that came before the time `latest`."""
         asyncio._set_running_loop(self)
         try:
-            while not is_over():
+            while True:
+                if self.look:
+                    self.look = False
+                    if is_over():
+                        return True
                 if not self._ready and not self._wait(latest):
                     return False
                 self._run_one()
-            return True
         finally:
             asyncio._set_running_loop(None)
 

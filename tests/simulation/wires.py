@@ -129,6 +129,7 @@ class Session:
         self._heard_at = world.loop.time()
         self._held = {row.id: row.epoch for row in self._admin.rows.values() if row.holder == self.propeller_id}
         self._sent: dict[str, int] = {}
+        self._latest: dict[str, Sequence[propeller_pb2.InboxRow]] = {}
         self._pushing: set[str] = set()
         self._claiming = False
         self._leaving = False
@@ -173,8 +174,10 @@ class Session:
             self._admin.soon(self._world.store_delay(), self._claim)
 
     def repeat(self) -> None:
-        """Sends all that waits once more."""
+        """Sends what was sent last once more, consumed or not, and all that waits."""
         for execution_id in list(self._held):
+            if execution_id in self._latest:
+                self._send_rows(execution_id, self._latest[execution_id])
             self._push(execution_id, True)
 
     def _send(self, **message: Any) -> None:
@@ -184,7 +187,8 @@ class Session:
         if not self._is_current:
             return
         self._claim()
-        self.repeat()
+        for execution_id in list(self._held):
+            self._push(execution_id, True)
         self._admin.soon(_LOOK_AGAIN_S, self._look_again)
 
     def _claim(self) -> None:
@@ -219,7 +223,12 @@ class Session:
         ]
         if rows:
             self._sent[execution_id] = rows[-1].sequence
-            self._send(inbox=propeller_pb2.InboxRows(execution_id=execution_id, rows=rows))
+            # What was read is sent a little later: a commit may have consumed it meanwhile, and have been answered.
+            self._admin.soon(self._world.store_delay(), self._send_rows, execution_id, rows)
+
+    def _send_rows(self, execution_id: str, rows: Sequence[propeller_pb2.InboxRow]) -> None:
+        self._latest[execution_id] = rows
+        self._send(inbox=propeller_pb2.InboxRows(execution_id=execution_id, rows=rows))
 
     def _renew(self, heartbeat: propeller_pb2.Heartbeat) -> None:
         if self._world.is_store_full():

@@ -269,7 +269,7 @@ class World:
         home.start()
 
     def _repeat(self) -> None:
-        """Everything that waits in inboxes is sent again, to whoever has a stream."""
+        """What was sent of inboxes is sent again, to whoever has a stream."""
         for session in self.admin.sessions.values():
             session.repeat()
 
