@@ -89,6 +89,17 @@ get = LazyGroup(
     help="Look at what is registered and at what ran.",
 )
 
+cache = LazyGroup(
+    "cache",
+    {
+        "explain": ("cache", "explain", "Why a node hit or missed: what of its key differs."),
+        "ls": ("cache", "ls", "What the cache has, newest first."),
+        "stats": ("cache", "stats", "What the cache saved, by task and launch plan."),
+        "evict": ("cache", "evict", "Forget entries."),
+    },
+    help="Look into the cache.",
+)
+
 typedflow = LazyGroup(
     "typedflow",
     {
@@ -109,6 +120,8 @@ typedflow = LazyGroup(
         "abort": ("executions", "abort", "Abort an execution."),
         "recover": ("again", "recover", "Launch again, reusing what succeeded."),
         "relaunch": ("again", "relaunch", "Launch again with the same inputs."),
+        "cache": ("commands", "cache", "Look into the cache."),
+        "gc": ("gc", "gc", "Make room: forget what is old, remove what nothing refers to."),
         "explain": ("explain", "explain", "Say what a code in an error means."),
         "version": ("version", "version", "Print the version."),
     },

@@ -17,6 +17,8 @@ JSON = "json"
 YAML = "yaml"
 LINES = "lines"
 
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
+
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@-]*")
 _NOT_TEXT = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
@@ -68,6 +70,14 @@ def seconds(value: float) -> str:
     if minutes < 60:
         return f"{minutes} m {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} m"
+
+
+def size(count: int) -> str:
+    """A number of bytes for people: `512 B`, `1.5 GiB`."""
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(_SIZES) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{value:.1f} {_SIZES[unit]}" if unit else f"{count} B"
 
 
 def printable(text: str) -> str:

@@ -18,9 +18,10 @@ import grpc
 
 from typedflow import errors, identifiers, rpc, settings, type_engine
 from typedflow.authoring import serialize
-from typedflow.client import control, sending
+from typedflow.client import caching, control, sending
 from typedflow.client.runs import Run
 from typedflow.pb import (
+    catalog_pb2_grpc,
     data_pb2,
     data_pb2_grpc,
     executions_pb2,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 
 
-class Client(control.Control):
+class Client(control.Control, caching.Caching):
     """A connection to a server.
 
     Args:
@@ -71,6 +72,7 @@ class Client(control.Control):
         self._registry = registry_pb2_grpc.RegistryStub(self._channel)
         self._executions = executions_pb2_grpc.ExecutionsStub(self._channel)
         self._data = data_pb2_grpc.DataStub(self._channel)
+        self._catalog = catalog_pb2_grpc.CatalogStub(self._channel)
 
     def __enter__(self) -> Self:
         return self
