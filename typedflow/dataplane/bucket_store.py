@@ -193,7 +193,16 @@ class BucketStore:
         if size is None:
             raise addresses.gone(where)
         listed = self._bucket.get(name + addresses.CHUNKS_SUFFIX) if size > digests.CHUNK_SIZE else None
-        return size, checked.chunks_of(digest, size, listed, where)
+
+        def again() -> digests.FileDigest:
+            hasher = digests.Hasher()
+            self._read(name, 0, size, hasher.update)
+            found = hasher.finish()
+            if found.digest == digest:
+                self._put_chunk_list(found)
+            return found
+
+        return size, checked.chunks_of(digest, size, listed, where, again)
 
     def _gather(
         self,

@@ -10,7 +10,6 @@ import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from typedflow import errors
 from typedflow.dataplane import addresses, digests
 
 if TYPE_CHECKING:
@@ -106,25 +105,22 @@ class CheckedReader(io.RawIOBase):
         return self._view
 
 
-def chunks_of(digest: str, size: int, listed: bytes | None, where: str) -> tuple[str, ...]:
+def chunks_of(
+    digest: str, size: int, listed: bytes | None, where: str, again: Callable[[], digests.FileDigest]
+) -> tuple[str, ...]:
     """The digests of an object's chunks, given the list that is kept beside a large one.
 
+    Args:
+        again: makes them anew from the object itself: for a list that is gone, or not this object's.
+
     Raises:
-        IntegrityError: there is no list where there must be one, or it is not this object's.
+        IntegrityError: the object is not what its name says either.
     """
     if size <= digests.CHUNK_SIZE:
         return (digest,)
-    if listed is None:
-        raise errors.IntegrityError(
-            "the list of this object's chunks is no longer there",
-            where=where + addresses.CHUNKS_SUFFIX,
-            code="ObjectMissing",
-            hint="it was deleted from the store: delete the object too, and what made it is run again",
-        )
-    lines = listed.decode("ascii", "replace").split()
-    addresses.check(where + addresses.CHUNKS_SUFFIX, digest, digests.of_chunks(iter(lines)))
-    count = -(-size // digests.CHUNK_SIZE)
-    if len(lines) != count:
-        message = f"the object has {size:,} bytes, which are {count} chunks and not {len(lines)}"
-        raise errors.IntegrityError(message, where=where)
-    return tuple(lines)
+    lines = (listed or b"").decode("ascii", "replace").split()
+    if len(lines) == -(-size // digests.CHUNK_SIZE) and digests.of_chunks(iter(lines)) == digest:
+        return tuple(lines)
+    found = again()
+    addresses.check(where, digest, found.digest)
+    return found.chunks

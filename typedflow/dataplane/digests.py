@@ -58,7 +58,7 @@ def of_view(data: Buffer) -> FileDigest:
 
 def of_chunks(chunks: Iterator[str]) -> str:
     """The digest of a file of more than one chunk: that of its chunks' digests, one per line."""
-    return PREFIX + blake3("".join(f"{chunk}\n" for chunk in chunks).encode("ascii")).hexdigest()
+    return PREFIX + blake3("".join(f"{chunk}\n" for chunk in chunks).encode()).hexdigest()
 
 
 def of_file(path: str | os.PathLike[str]) -> FileDigest:

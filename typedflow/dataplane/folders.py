@@ -44,11 +44,7 @@ class FolderStore:
         digest = digests.of_bytes(data)
         if self.has(digest):
             return addresses.blob(digest, len(data))
-        with self._incoming() as (temporary, sink):
-            hasher = digests.Hasher()
-            hasher.update(data)
-            sink.write(data)
-            return self._publish(temporary, sink, hasher.finish())
+        return self.put_written(lambda sink: sink.write(data))
 
     def put_file(self, path: str | os.PathLike[str]) -> Blob:
         """See `ObjectStore.put_file`. Hashes first: a file that the store has is read once and not written.
@@ -95,7 +91,7 @@ class FolderStore:
         file = self._opened(path)
         try:
             size = os.fstat(file.fileno()).st_size
-            chunks = checked.chunks_of(blob.digest, size, _read_or_none(path), str(path))
+            chunks = self._chunks(path, blob.digest, size)
         except BaseException:
             file.close()
             raise
@@ -173,10 +169,20 @@ class FolderStore:
     def chunks(self, digest: str) -> tuple[str, ...]:
         """The digests of a large object's 64 MiB chunks, in order; empty for one of a single chunk."""
         path = self._path(digest)
-        listed = _read_or_none(path)
-        if listed is None:
-            return ()
-        return checked.chunks_of(digest, path.stat().st_size, listed, str(path))
+        with addresses.refusals(str(path)):
+            size = path.stat().st_size
+        return self._chunks(path, digest, size) if size > digests.CHUNK_SIZE else ()
+
+    def _chunks(self, path: Path, digest: str, size: int) -> tuple[str, ...]:
+        def again() -> digests.FileDigest:
+            with addresses.refusals(str(path)):
+                found = digests.of_file(path)
+            self._check(path, digest, found.digest)
+            with contextlib.suppress(errors.StorageError):  # then the next one makes it
+                self._publish_chunks(path, found.chunks)
+            return found
+
+        return checked.chunks_of(digest, size, _read_or_none(path), str(path), again)
 
     def _path(self, digest: str) -> Path:
         return self.root / addresses.name(digest)
