@@ -423,6 +423,16 @@ def event(time_us: int, kind: str, arguments: list[str]) -> events_pb2.Event:
                 int(attempt),
                 events_pb2.Timer.Value(f"TIMER_{timer}"),
             )
+        case "abort", [principal, *reason]:
+            event.abort_requested.principal, event.abort_requested.reason = principal, " ".join(reason)
+        case _:
+            other(event, kind, arguments)
+    return event
+
+
+def other(event: events_pb2.Event, kind: str, arguments: list[str]) -> None:
+    """What is not of an attempt."""
+    match kind, arguments:
         case "granted", [node, attempt]:
             event.place_granted.node, event.place_granted.attempt = node, int(attempt)
         case "signal", [node, value]:
@@ -444,11 +454,8 @@ def event(time_us: int, kind: str, arguments: list[str]) -> events_pb2.Event:
             ended.node, ended.execution_id = node, child.removeprefix("none")
             ended.error.kind, ended.error.code = errors_pb2.ERROR_KIND_USER, code
             ended.error.message, ended.error.node = "it broke", "inner"
-        case "abort", [principal, *reason]:
-            event.abort_requested.principal, event.abort_requested.reason = principal, " ".join(reason)
         case _:
             assert kind == "nothing", f"no such event: {kind} {arguments}"
-    return event
 
 
 def start(started: events_pb2.ExecutionStarted, settings: list[str]) -> None:

@@ -192,7 +192,7 @@ class World:
         for unit in range(len(state)):
             assert state.unit(state.path(unit)) == unit
 
-    def perform(self, action: engine.Action) -> None:  # noqa: C901 - a case for each action
+    def perform(self, action: engine.Action) -> None:
         """Idempotent, as performers are."""
         match action:
             case engine.CheckCache(unit):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from typedflow import engine
+from tests.scenarios import transcripts
+from typedflow import engine, literals
 from typedflow.engine import stages
 from typedflow.pb import events_pb2, executions_pb2, literals_pb2, types_pb2, workflows_pb2
 
@@ -76,3 +77,61 @@ def test_w4_a_failure_at_the_head_of_the_longest_chain_skips_all_of_it(chain):
     failed = events_pb2.AttemptFailed(node="n0", attempt=1)
     assert engine.step(chain, state, events_pb2.Event(attempt_failed=failed)) == [engine.FinishExecution()]
     assert state.stages.count(stages.SKIPPED) == LARGEST - 1
+
+
+def many(count: int) -> literals_pb2.LiteralMap:
+    outputs = literals_pb2.LiteralMap()
+    outputs.values.add(name="o0").value.list.CopyFrom(literals.integers(range(count)))
+    return outputs
+
+
+def mapped() -> tuple[engine.Graph, engine.State]:
+    """A map whose 100,000 slots are known."""
+    graph = engine.Graph(transcripts.compile_lines(["a <- x", "m <- a* | map", "output m"]))
+    state = engine.State(graph)
+    engine.step(graph, state, transcripts.event(0, "start", []))
+    return graph, state
+
+
+def test_e9_a_map_of_the_most_slots_runs_with_no_more_than_a_thousand_begun():
+    graph, state = mapped()
+    first = events_pb2.AttemptSucceeded(node="a", attempt=1, outputs=many(LARGEST))
+    todo = engine.step(graph, state, events_pb2.Event(time_us=1, attempt_succeeded=first))
+    assert len(todo) == 1_000
+    while todo:
+        action = todo.pop()
+        if isinstance(action, engine.FinishExecution):
+            break
+        assert isinstance(action, engine.StartAttempt)
+        slot = state.slot(action.node)
+        assert engine.inputs(graph, state, action.node).values[0].value.integer == slot
+        ended = transcripts.event(2, "ok", [state.path(action.node), "1", str(slot * 2)])
+        todo += engine.step(graph, state, ended)
+        assert state.slots[1].active <= 1_000
+    assert state.phase == executions_pb2.PHASE_SUCCEEDED
+    assert state.results is not None
+    assert list(state.results.values[0].value.list.integers.values) == list(range(0, 2 * LARGEST, 2))
+
+
+def test_e9_an_abort_of_a_large_map_tells_only_of_slots_that_had_begun():
+    graph, state = mapped()
+    first = events_pb2.AttemptSucceeded(node="a", attempt=1, outputs=many(LARGEST))
+    engine.step(graph, state, events_pb2.Event(time_us=1, attempt_succeeded=first))
+    state.take_changed()
+    assert len(engine.step(graph, state, transcripts.event(2, "abort", ["alice"]))) == 1_000
+    assert len(state.take_changed()) == 1_000 + len(["m"])
+    assert state.stages.count(stages.SKIPPED) == LARGEST - 1_000
+
+
+def test_e11_twenty_thousand_gates_in_a_row_pass_at_once():
+    count = 20_000
+    lines = [
+        "g0 | signal",
+        *(f"g{i} <- g{i - 1} | approval" for i in range(1, count)),
+        f"output g{count - 1}",
+    ]
+    graph = engine.Graph(transcripts.compile_lines(lines))
+    state = engine.State(graph)
+    answers = ["signal=g0:5", *(f"signal=g{i}:yes" for i in range(1, count))]
+    assert engine.step(graph, state, transcripts.event(0, "start", answers)) == [engine.FinishExecution()]
+    assert state.phase == executions_pb2.PHASE_SUCCEEDED
