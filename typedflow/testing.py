@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 if TYPE_CHECKING:
-    from typedflow.authoring.task import Task
+    from typedflow.authoring.called import Called
     from typedflow.catalog import Catalog, MemoryCatalog
     from typedflow.client import Client
 
@@ -58,8 +58,10 @@ def local(
 
 
 @contextlib.contextmanager
-def mock_task(task: Task[..., R], *, returns: R) -> Iterator[None]:
+def mock_task(task: Called[..., R], *, returns: R) -> Iterator[None]:
     """While it is open, direct calls take this value for what the task gives, checked as its own would be.
+
+    A launch plan may be mocked in the same way, also one that is registered elsewhere: then nothing is launched.
 
     Example:
         >>> from typedflow import task, workflow

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from blake3 import blake3
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -419,3 +420,12 @@ def test_c4_the_age_of_results_that_are_used_is_no_part_of_the_key():
     task = TaskTemplate()
     made = [hashing.key(hashing.manifest(task, each, LiteralMap())) for each in (plain, aged)]
     assert made[0] == made[1]
+
+
+def test_c3_what_an_author_says_of_a_value_has_bytes_of_its_own():
+    made = blake3(b"typedflow.said.1\0" + "grün".encode()).hexdigest()
+    assert hashing.of_said("grün") == f"b3:{made}"
+    assert hashing.of_literal(Literal(integer=3, content=hashing.of_said("x"))) == hashing.of_said("x")
+    assert hashing.of_value(Literal(integer=3, content=hashing.of_said("x"))) == hashing.of_literal(
+        Literal(integer=3)
+    )

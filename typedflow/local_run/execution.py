@@ -261,11 +261,14 @@ class Execution:
     def run_child(
         self, plan: Called[..., Any], inputs: literals_pb2.LiteralMap, path: str
     ) -> literals_pb2.LiteralMap:
+        mock = self.mocks.get(told.mock_name(plan))
+        if mock is not None:
+            return _given_by(plan, mock, self.data)
         if not isinstance(plan, LaunchPlan):
             raise errors.UsageError(
                 f"{plan.what} is registered elsewhere, so it can't run here",
                 code="NotHere",
-                hint="launch the workflow where that one is registered",
+                hint="mock it: `with typedflow.testing.mock_task(LAUNCH_PLAN, returns=...):`",
             )
         if self.depth + 1 >= DEEPEST:
             raise errors.UsageError(
@@ -368,6 +371,17 @@ def wired_by(
     traced = task.trace(arguments, running, data)
     found = dynamic.outputs(traced)
     return Wired(dynamic.compiled_of(traced), traced) if found is None else found
+
+
+def _given_by(
+    plan: Called[..., Any], mock: Callable[..., Any], data: type_engine.Data
+) -> literals_pb2.LiteralMap:
+    """What a mock gives in the place of an execution. Raises ConversionError for what does not fit."""
+    values = plan.signature.values(mock(), plan.short_name)
+    pairs = zip(plan.signature.outputs, values, strict=True)
+    return literals.as_map(
+        {each.name: each.converter.to_literal(value, f"outputs.{each.name}", data) for each, value in pairs}
+    )
 
 
 def failure_of(error: BaseException, node: str) -> errors_pb2.ExecutionError:

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from typedflow import catalog, errors
+from typedflow.authoring.called import Called
+from typedflow.authoring.launch_plan import LaunchPlan
+from typedflow.authoring.reference import ReferenceLaunchPlan
 from typedflow.authoring.task import Task
 
 
@@ -39,7 +42,7 @@ def current() -> Told:
 
 
 def mocks() -> Mapping[str, Callable[..., Any]]:
-    """By tasks' full names, what is called in the place of their bodies."""
+    """By `mock_name`, what is called in the place of tasks' bodies and of what is launched."""
     return _mocks.get()
 
 
@@ -76,12 +79,24 @@ def local(
 
 
 @contextlib.contextmanager
-def mocked(task: Task[..., Any], function: Callable[..., Any]) -> Iterator[None]:
-    """While it is open, direct calls call this function in place of the task's. Raises UsageError for no task."""
-    if not isinstance(task, Task):
-        raise errors.UsageError(f"{task!r:.80} is mocked, which is not a task")
-    token = _mocks.set({**_mocks.get(), task.name: function})
+def mocked(called: Called[..., Any], function: Callable[..., Any]) -> Iterator[None]:
+    """While it is open, direct calls call this function in place of the task's, or of what the launch plan launches.
+
+    Raises UsageError for what is neither.
+    """
+    given: object = called
+    if not isinstance(given, Task | LaunchPlan | ReferenceLaunchPlan):
+        hint = "mock the tasks that it calls" if isinstance(given, Called) else ""
+        raise errors.UsageError(
+            f"{given!r:.80} is mocked, which is not a task, and no launch plan either", hint=hint
+        )
+    token = _mocks.set({**_mocks.get(), mock_name(given): function})
     try:
         yield
     finally:
         _mocks.reset(token)
+
+
+def mock_name(called: Called[..., Any]) -> str:
+    """A task's own; a launch plan's may be that of a task."""
+    return called.name if isinstance(called, Task) else f"{called.kind} {called.name}"

@@ -515,6 +515,24 @@ def test_a_workflow_that_launches_itself_comes_to_an_end():
     assert caught.value.code == "NestingTooDeep"
 
 
+def test_a_launch_plan_may_be_mocked_and_then_launches_nothing():
+    @reference_launch_plan(name="features.nightly", version="v3")
+    def nightly(day: int) -> int: ...  # type: ignore[empty-body]
+
+    @workflow
+    def parent(n: int) -> int:
+        return double(n=nightly(day=twice(n=n)))
+
+    with mock_task(nightly, returns=21), mock_task(twice, returns=1):
+        assert parent(n=5) == 42
+        assert twice(n=3) == 1
+    assert RAN == ["double"]
+    with mock_task(nightly, returns="x"), pytest.raises(errors.ConversionError, match="expected int"):  # type: ignore[arg-type]  # tried
+        parent(n=5)
+    with pytest.raises(errors.UsageError, match="mock the tasks that it calls"), mock_task(parent, returns=1):
+        pass
+
+
 def test_what_is_registered_elsewhere_does_not_run_here():
     @reference_launch_plan(name="features.nightly", version="v3")
     def nightly(day: int) -> int: ...  # type: ignore[empty-body]
