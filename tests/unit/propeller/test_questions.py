@@ -116,6 +116,19 @@ def test_e12_what_is_not_cached_is_looked_for_in_the_recovered_execution_only(te
     tell(one, story)
 
 
+def test_e12_what_is_to_run_again_is_not_looked_for_in_the_recovered_execution(tell):
+    async def story(world: worlds.World) -> None:
+        world.drive()
+        world.launch(recover_from="before", rerun=["cached"])
+        await world.until(lambda: world.started == [("cached", 1)])
+        world.succeed("cached")
+        await world.until(lambda: len(world.started) == 2)
+        asked = [(each.node, each.cached, each.recover_from) for each in world.admin.questions]
+        assert asked == [("cached", True, ""), ("cached-2", True, "before")]
+
+    tell(hits, story)
+
+
 def test_c7_who_waits_for_another_asks_again_and_again_with_growing_pauses(tell_virtually):
     async def story(world: worlds.World) -> None:
         asked_at = noted(world)
