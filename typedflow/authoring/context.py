@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from typedflow import errors
 from typedflow.authoring.side_outputs import SideOutputs
+from typedflow.authoring.tracing import Tracing
 
 if TYPE_CHECKING:
     from typedflow.authoring.checkpoint import Checkpoint
@@ -56,13 +57,6 @@ class TaskContext:
             return Deck("report")
 
 
-class Tracing:
-    """What a call makes nodes in. `running` is the task whose body says what they are, if one does."""
-
-    def __init__(self, running: TaskContext | None) -> None:
-        self.running = running
-
-
 _current: ContextVar[Tracing | TaskContext | None] = ContextVar("typedflow_context", default=None)
 
 
@@ -81,7 +75,8 @@ def in_task() -> bool:
 def _running() -> TaskContext | None:
     """Of the task whose body this is, also where that body says what is to be run."""
     current = _current.get()
-    return current.running if isinstance(current, Tracing) else current
+    found = current.running if isinstance(current, Tracing) else current
+    return found if isinstance(found, TaskContext) else None
 
 
 def current_context() -> TaskContext:

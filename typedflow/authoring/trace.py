@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 from typedflow import identifiers, literal_types, spelling, type_engine
-from typedflow.authoring import binding, context, definitions, signature, source
+from typedflow.authoring import binding, definitions, signature, source
 from typedflow.authoring.binding import Place
 from typedflow.authoring.promise import Nothing, Promise, outputs, path_text, step_text
+from typedflow.authoring.tracing import Tracing
 from typedflow.compiler import diagnostics
 from typedflow.pb import diagnostics_pb2, identifiers_pb2, literals_pb2, tasks_pb2, types_pb2, workflows_pb2
 
@@ -45,7 +46,7 @@ class Scope:
     section: workflows_pb2.Section | None = None
 
 
-class Trace(context.Tracing):
+class Trace(Tracing):
     """What is known of a workflow while its body runs.
 
     Attributes:
@@ -65,7 +66,7 @@ class Trace(context.Tracing):
         name: str,
         *,
         data: type_engine.Data = type_engine.NO_DATA,
-        running: context.TaskContext | None = None,
+        running: object = None,
         keep: Callable[[literals_pb2.Literal], literals_pb2.Literal] = lambda literal: literal,
     ) -> None:
         super().__init__(running)
