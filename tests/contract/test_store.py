@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import pytest
-from typedflow_admin import migrations, store
+from typedflow_admin import cache_store, migrations, store
 from typedflow_admin.database import Database, create_engine
 from typedflow_admin.sql_store import SqlStore
 
@@ -462,9 +462,12 @@ def test_attempts_are_admitted_and_finished(tables):
 
 def test_c6_the_catalog_keeps_the_latest_entry_of_a_key(tables):
     for entry in (b"old", b"new"):
-        tables.write(lambda t, entry=entry: t.catalog.put(store.CatalogRow("k", "p", "dev", "m.t", entry)))
-    tables.write(lambda t: t.catalog.put(store.CatalogRow("k2", "p", "dev", "m.u", b"other")))
-    assert tables.read(lambda t: t.catalog.find(["k", "k2", "k3"])) == {"k": b"new", "k2": b"other"}
+        tables.write(
+            lambda t, entry=entry: t.catalog.put(cache_store.CatalogRow("k", "p", "dev", "m.t", entry))
+        )
+    tables.write(lambda t: t.catalog.put(cache_store.CatalogRow("k2", "p", "dev", "m.u", b"other")))
+    found = tables.read(lambda t: t.catalog.find(["k", "k2", "k3"]))
+    assert {key: row.entry for key, row in found.items()} == {"k": b"new", "k2": b"other"}
     page = tables.read(lambda t: t.catalog.page("p", "", "", 0, 1))
     assert [row.key for row in page] == ["k2"]
     assert [row.key for row in tables.read(lambda t: t.catalog.page("p", "", "", page[0].number, 9))] == ["k"]
@@ -472,7 +475,7 @@ def test_c6_the_catalog_keeps_the_latest_entry_of_a_key(tables):
 
 
 def test_c8_an_entry_that_cannot_be_put_leaves_the_transaction_whole(tables):
-    unfit = store.CatalogRow("k", "p", "dev", "m.t", None)  # type: ignore[arg-type]
+    unfit = cache_store.CatalogRow("k", "p", "dev", "m.t", None)  # type: ignore[arg-type]
 
     def work(transaction: store.Transaction) -> None:
         transaction.entities.insert([entity("a", "v1")])

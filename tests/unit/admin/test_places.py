@@ -7,7 +7,7 @@ from typedflow_admin import places, store
 
 from tests.unit.admin import execution_world
 from tests.unit.admin.execution_world import calls, promise, task, workflow
-from typedflow import identifiers
+from typedflow import errors, identifiers, literals
 from typedflow.pb import errors_pb2, executions_pb2, launch_plans_pb2, propeller_pb2
 
 QUEUES = strategies.lists(
@@ -125,7 +125,7 @@ def test_e13_an_outcome_gives_the_place_back_in_its_transaction(world):
     one, two = launched(world), launched(world)
     ask(world, one, "a", "b")
     ask(world, two, "a")
-    begun = world.begin(world.spec(one, "a", task(), {"x": execution_world.literals.from_int(1)}))
+    begun = world.begin(world.spec(one, "a", task(), {"x": literals.from_int(1)}))
     assert granted(world, two) == [[]]
     world.finish(begun, error=errors_pb2.ExecutionError(code="E"))
     assert granted(world, two) == [["a"]]
@@ -150,5 +150,5 @@ def test_e13_an_attempt_that_ends_without_a_runner_gives_its_place_back(world):
 
 def test_a_place_that_there_can_not_be_is_refused(world):
     one = launched(world)
-    with pytest.raises(execution_world.errors.UsageError, match="a place is asked for"):
+    with pytest.raises(errors.UsageError, match="a place is asked for"):
         world.commit(one, places=[propeller_pb2.PlaceRequest(node="a")])
