@@ -24,6 +24,7 @@ from pathlib import Path
 from google.protobuf import message
 
 from typedflow.pb import attempt_pb2, literals_pb2
+from typedflow.run_task import log_file
 from typedflow_propeller import process_identity
 
 _RECORD = "attempt.json"
@@ -107,8 +108,9 @@ class AttemptFolder:
             return None
         return found if found.WhichOneof("value") else None
 
-    def finish(self) -> None:
-        """Removes all but the log; the spec goes last, so that a crash in between repeats it."""
+    def finish(self, log_limit: int) -> None:
+        """Removes all but the log, and what is too much of that; the spec goes last, so that a crash repeats it."""
+        log_file.trim(self.log, log_limit)
         work = self.path / _WORK
         try:
             work.rmdir()  # mostly empty

@@ -37,9 +37,10 @@ def pauses(spread_by: str = "") -> Iterator[float]:
 
 async def until_reached(call: Callable[[], Awaitable[T]], spread_by: str = "") -> T:
     """The call's result; tried again for as long as nobody answers. Other errors pass."""
-    for seconds in pauses(spread_by):
+    waits: Iterator[float] | None = None  # mostly somebody answers
+    while True:
         try:
             return await call()
         except errors.ServerUnreachable:
-            await asyncio.sleep(seconds)
-    raise AssertionError("pauses() does not end")
+            waits = waits or pauses(spread_by)
+            await asyncio.sleep(next(waits))

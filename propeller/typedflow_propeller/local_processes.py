@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import functools
 import hashlib
 import logging
-import os
-import secrets
 import signal
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -32,6 +29,7 @@ from typedflow_propeller import (
     attempt_process,
     backoff,
     executor,
+    executor_id,
     lost_attempts,
     machine,
     process_identity,
@@ -115,7 +113,8 @@ class LocalProcesses:
         self._service = service
         self._machine = shared or machine.here(cpus=slots)
         self._admission = admission.Admission(self._machine)
-        self._watch = watch.Watch(log_limit or machine.log_limit())
+        self._log_limit = log_limit or machine.log_limit()
+        self._watch = watch.Watch(self._log_limit)
         self._said: set[str] = set()
         self._grace_s = grace_s
         self._launcher = attempt_process.Launcher(store_url, template_idle_s=template_idle_s)
@@ -128,7 +127,7 @@ class LocalProcesses:
     def id(self) -> str:
         """See `executor.Executor`."""
         if not self._id:
-            self._id = _lasting_id(self._id_file)
+            self._id = executor_id.lasting(self._id_file)
         return self._id
 
     async def start(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
@@ -147,7 +146,7 @@ class LocalProcesses:
         Raises:
             UsageError: another process runs the attempts of this home.
         """
-        self._lock = _locked(self._id_file)
+        self._lock = executor_id.locked(self._id_file)
         for folder in attempt_folder.unfinished(self._root):
             record = folder.record()
             if record is None:
@@ -218,7 +217,9 @@ class LocalProcesses:
             except _Taken:
                 attempt.folder.remove()
                 await self._outlast(attempt)
-            await asyncio.to_thread(attempt.folder.finish)  # removing takes milliseconds in some kernels
+            await asyncio.to_thread(
+                attempt.folder.finish, self._log_limit
+            )  # removing takes milliseconds in some kernels
         except _NotAdmitted:
             attempt.folder.remove()
         except Exception:  # noqa: BLE001 - one attempt's trouble must not touch the others
@@ -463,33 +464,6 @@ def _adopted(
     return _Attempt(
         spec, folder, record.runner_uid, record.token, record.process, admitted=True, gpus=tuple(record.gpus)
     )
-
-
-def _lasting_id(path: Path) -> str:
-    """What the file says; something new when there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError), path.open("x", encoding="ascii") as file:
-        file.write(secrets.token_hex(16))
-        file.flush()
-        os.fsync(file.fileno())
-    return path.read_text("ascii")
-
-
-def _locked(path: Path) -> IO[str]:
-    """The file, locked until it is closed or this process ends."""
-    _lasting_id(path)
-    file = path.open(encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise errors.UsageError(
-            "another process runs the attempts of this home",
-            where=str(path.parent),
-            code="HomeInUse",
-            hint="give this one a home of its own with --home",
-        ) from None
-    return file
 
 
 def _key(attempt: attempt_pb2.AttemptId) -> Key:

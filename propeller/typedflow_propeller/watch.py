@@ -44,7 +44,7 @@ class _Look:
 
 
 class Watch:
-    """For one event loop. `log_limit`: bytes of a log that are kept."""
+    """For one event loop. `log_limit`: bytes of a log that are kept; what is written last is the caller's to trim."""
 
     def __init__(self, log_limit: int) -> None:
         self._log_limit = log_limit
@@ -65,8 +65,7 @@ class Watch:
         try:
             yield
         finally:
-            watched = self._watched.pop(pid)
-            log_file.trim(watched.log, self._log_limit, watched.trimmed)
+            del self._watched[pid]
 
     def close(self) -> None:
         """Looks no more."""
