@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 _FORMS = (output.TABLE, output.JSON, output.YAML)
 _REASONS = {
-    "absent": "nothing was made under this key",
-    "stale": "what the entry points at is gone",
-    "expired": "the entry is older than max_age",
-    "overwrite": "it was to be made anew",
+    "absent": "missed: nothing was there under this key",
+    "stale": "missed: what the entry points at is gone",
+    "expired": "missed: the entry is older than max_age",
+    "overwrite": "not asked: it was to be made anew",
     "fenced": "another made the entry meanwhile",
     "recovered": "taken from the execution that is recovered",
 }
@@ -193,7 +193,7 @@ def _status(found: ExplainResponse) -> str:
 
 def _show(node: str, found: ExplainResponse) -> None:
     reason = _REASONS.get(found.reason, found.reason)
-    click.echo(f"{click.style(node, bold=True)}  {_status(found)}{f': {reason}' if reason else ''}")
+    click.echo(f"{click.style(node, bold=True)}  {_status(found)}{f' ({reason})' if reason else ''}")
     pairs = {"key": found.key}
     if found.HasField("nearest"):
         near = found.nearest

@@ -96,6 +96,12 @@ COMMANDS: Final = (
         'raise NonRecoverable("the table is empty")',
     ),
     Explanation(
+        "NotAsked",
+        "The node has no cache key to explain: it has not started, or it runs no task; a map has one for each of its slots.",
+        "Wait until it has started, or ask for a slot.",
+        "typedflow cache explain EXECUTION train[0]",
+    ),
+    Explanation(
         "NotFound",
         "There is no such entity, execution, node, bundle or object.",
         "See what there is with `typedflow get`; the help names what is spelled nearly the same.",
@@ -254,6 +260,12 @@ SERVERS: Final = (
         "typedflow up --port 0",
     ),
     Explanation(
+        "AlreadyCollecting",
+        "Somebody makes room on the server just now.",
+        "Wait for its end.",
+        "typedflow gc",
+    ),
+    Explanation(
         "AttemptEnded",
         "A runner wants to begin an attempt that has ended.",
         "Nothing: it exits, and the outcome that was first counts.",
@@ -360,6 +372,12 @@ SERVERS: Final = (
         "A runner reports on an attempt to which another one was admitted, or none.",
         "Nothing: its outcome does not count.",
         "Attempt.Finish",
+    ),
+    Explanation(
+        "ObjectsGone",
+        "Something refers to objects that were removed from the store, because nothing did so for longer than the grace period.",
+        "Launch again, which uploads its inputs; an attempt is made again by itself, and no retry is used.",
+        "typedflow launch nightly --table old.csv",
     ),
     Explanation(
         "OriginRefused",
