@@ -15,6 +15,8 @@ from typedflow.pb.workflows_pb2 import CompiledWorkflow, Node
 from typedflow_admin import registration
 
 _SHOWN = 5
+_MOST_DOTS = 512
+_LONGEST = 65_536
 
 
 def is_slotted(path: str) -> bool:
@@ -29,6 +31,8 @@ def without_slot(path: str) -> str:
 
 def owners(path: str) -> Iterator[str]:
     """The paths that it may be a part of a dynamic task at, longest first: only who knows the tasks can tell."""
+    if path.count(".") > _MOST_DOTS or len(path) > _LONGEST:
+        return  # no node is so deep, and whoever asks for one is not to be waited for
     end = path.rfind(".")
     while end > 0:
         yield path[:end]

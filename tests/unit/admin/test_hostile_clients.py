@@ -150,6 +150,49 @@ def test_s5_what_a_journal_keeps_has_a_limit(admin, graph):
     assert refused(admin.attempts.Begin, begin).where == "note"
 
 
+def test_s5_what_names_nothing_is_refused_by_every_call_that_names_an_execution(admin, graph):
+    admin.register(graph.task(), graph.workflow(), version="v1")
+    launched = admin.launch().id
+    executions = admin.executions
+    for id_ in ("", "x-absent", EMOJI, "a\0b"):
+        for call, request in (
+            (executions.RelaunchExecution, executions_pb2.RelaunchExecutionRequest(execution_id=id_)),
+            (executions.RecoverExecution, executions_pb2.RecoverExecutionRequest(execution_id=id_)),
+            (executions.SignalNode, executions_pb2.SignalNodeRequest(execution_id=id_, approved=True)),
+            (executions.GetAttempt, executions_pb2.GetAttemptRequest(execution_id=id_, node="a")),
+        ):
+            assert isinstance(refused(call, request), errors.NotFound), (id_, request)
+        lease = {"execution_id": id_, "epoch": 1, "node": "a"}
+        child = propeller_pb2.LaunchChildRequest(**lease)
+        assert refused(admin.propeller.LaunchChild, child).code == "Fenced"
+        assert refused(admin.propeller.AbortChild, propeller_pb2.AbortChildRequest(**lease)).code == "Fenced"
+    for node in ("", "z", EMOJI, "a\0b", "a[0]", "a.b", "[", "]", ".", "." * 1_000_000):
+        signal = executions_pb2.SignalNodeRequest(execution_id=launched, node=node, approved=True)
+        assert isinstance(refused(executions.SignalNode, signal), errors.NotFound), node
+        attempt = executions_pb2.GetAttemptRequest(execution_id=launched, node=node)
+        assert isinstance(refused(executions.GetAttempt, attempt), errors.NotFound), node
+        nodes = executions_pb2.ListNodesRequest(execution_id=launched, parent=node or "z")
+        assert isinstance(refused(executions.ListNodes, nodes), errors.NotFound), node
+        relaunch = executions_pb2.RelaunchExecutionRequest(
+            execution_id=launched, overwrite_cache=[node or "z"]
+        )
+        assert isinstance(refused(executions.RelaunchExecution, relaunch), errors.NotFound), node
+    assert len(executions.ListExecutions(executions_pb2.ListExecutionsRequest()).executions) == 1
+
+
+def test_s5_what_somebody_says_to_an_execution_has_a_limit(admin, graph):
+    admin.register(graph.task(), graph.workflow(), version="v1")
+    id_ = admin.launch().id
+    signal = executions_pb2.SignalNodeRequest(execution_id=id_, node="a", approved=True, reason="r" * 5000)
+    assert refused(admin.executions.SignalNode, signal).where == "reason"
+    abort = propeller_pb2.AbortChildRequest(execution_id=id_, epoch=1, node="a", reason="r" * 5000)
+    assert refused(admin.propeller.AbortChild, abort).where == "reason"
+    for text in ("[" * 100_000, '"\\ud800"', "NaN"):
+        plan = executions_pb2.CreateExecutionRequest(launch_plan=admin.plan("m.wf"), inputs_json=text)
+        request = executions_pb2.PlanExecutionRequest(launch=plan)
+        assert isinstance(refused(admin.executions.PlanExecution, request), errors.ConversionError)
+
+
 def test_s5_too_many_keys_at_once_are_refused(admin):
     request = catalog_pb2.LookupRequest(keys=["k"] * 1001)
     assert refused(admin.catalog.Lookup, request).where == "keys"

@@ -36,6 +36,22 @@ def test_a_call_is_the_same_over_http(admin, graph, client):
     ]
 
 
+def test_what_a_launch_would_do_and_a_relaunch_are_asked_for_over_http(admin, graph, client):
+    admin.register(graph.task(), graph.workflow())
+    plan = {"project": "p", "domain": "development", "name": "m.wf"}
+    planned = client.post(
+        "/typedflow.v1.Executions/PlanExecution",
+        json={"launch": {"launchPlan": plan, "inputsJson": '{"n": 4}'}},
+    )
+    assert planned.status_code == 200
+    assert [node["decision"] for node in planned.json()["nodes"]] == ["DECISION_RUN", "DECISION_WAIT"]
+    first = admin.launch("m.wf", inputs_json='{"n": 4}').id
+    again = client.post("/typedflow.v1.Executions/RelaunchExecution", json={"executionId": first})
+    assert again.json()["execution"]["relaunchedFrom"] == first
+    refused = client.post("/typedflow.v1.Executions/RecoverExecution", json={"executionId": first})
+    assert (refused.status_code, refused.json()["code"]) == (400, "failed_precondition")
+
+
 def test_an_error_is_its_code_and_what_to_do(client):
     answer = client.post(GET, json={"executionId": "absent"})
     assert answer.status_code == 404
