@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import grpc
 
-from typedflow import errors
+from typedflow import errors, rpc
 from typedflow.dataplane import objects
 from typedflow.pb import events_pb2, propeller_pb2, workflows_pb2
 from typedflow_propeller import admin_client, backoff, batches, executor, lease, reconciler
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 _CAPACITY = 1_000
 _PROTOCOL = 1
 _COMMIT_BYTES = 8 * 1024 * 1024
+_LARGEST_COMMIT = rpc.MAX_MESSAGE_BYTES - 64 * 1024
 _QUESTIONS = 64  # an entry may have a MiB of outputs, and an answer has 96 MiB at most
 _GOODBYE_S = 1.0
 _ANSWER_S = 60.0
@@ -134,6 +135,12 @@ class _Stream:
     def commit(
         self, commit: propeller_pb2.ExecutionCommit
     ) -> asyncio.Future[propeller_pb2.CommitStatus.ValueType]:
+        # It would end the stream, and with it the driving of all the others, again and again.
+        if (size := commit.ByteSize()) > _LARGEST_COMMIT:
+            raise errors.UsageError(
+                f"one thing in a commit has {size:,} bytes, and a message takes {_LARGEST_COMMIT:,}",
+                where=commit.execution_id,
+            )
         return self._committer.put(commit)
 
     async def launch_child(
