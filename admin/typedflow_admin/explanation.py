@@ -46,7 +46,7 @@ class Side:
     manifest: KeyManifest
     inputs: LiteralMap = field(default_factory=LiteralMap)
     interface: Interface = field(default_factory=Interface)
-    code: Code | None = None
+    task_code: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,23 +320,23 @@ def _environment(before: Side, after: Side) -> Iterator[KeyDifference]:
     if old == new:
         return
     found: list[KeyDifference] = []
-    if before.code is not None and after.code is not None:
+    if before.task_code is not None and after.task_code is not None:
         was, now = (
             {"python": code.python} | {one.name: one.version for one in code.distributions}
             for code in _codes(before, after)
         )
         # Otherwise it is an image, or a version that stands for it.
-        if before.code.environment == old and after.code.environment == new:
+        if before.task_code.environment == old and after.task_code.environment == new:
             found += _named("environment", was, now)
     yield from found or [KeyDifference(component="environment", before=old, after=new)]
 
 
 def _is_code_of(side: Side, fingerprint: str) -> bool:
-    return side.code is not None and side.code.fingerprint == fingerprint
+    return side.task_code is not None and side.task_code.fingerprint == fingerprint
 
 
 def _codes(*sides: Side) -> Iterator[Code]:
-    return (side.code for side in sides if side.code is not None)
+    return (side.task_code for side in sides if side.task_code is not None)
 
 
 def _parts(component: str, old: Iterable[KeyPart], new: Iterable[KeyPart]) -> Iterator[KeyDifference]:
