@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple, assert_type
 
+import pandas as pd
 import pandera.pandas as pa
 from pandera.typing import DataFrame
 
 from typedflow import (
     Cache,
+    Deck,
+    Directory,
     File,
     Format,
     LaunchPlan,
@@ -38,6 +41,21 @@ class Metrics(NamedTuple):
 class Config:
     layers: list[int]
     started: datetime | None = None
+
+
+@task(retries=2)
+def resumes(epochs: int) -> Directory:
+    checkpoint = current_context().checkpoint
+    assert_type(checkpoint.read(), bytes | None)
+    assert_type(checkpoint.restore("state"), bool)
+    checkpoint.write(b"1")
+    checkpoint.save(current_context().working_folder / "state")
+    losses = Deck("losses")
+    losses.append("<b>0.5</b>")
+    losses.append(pd.DataFrame({"epoch": [1]}))
+    losses.append_text(str(epochs))
+    assert_type(current_context().deck, Deck)
+    return Directory("state")
 
 
 @task(cache=True)

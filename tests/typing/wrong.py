@@ -6,6 +6,7 @@ from typing import NamedTuple
 from typedflow import (
     ContainerTask,
     Cron,
+    Deck,
     ExecutionError,
     FixedRate,
     LaunchPlan,
@@ -13,6 +14,7 @@ from typedflow import (
     Workflow,
     approve,
     conditional,
+    current_context,
     dynamic,
     map_task,
     reference_launch_plan,
@@ -141,6 +143,14 @@ def gates() -> None:
     wait_for_input("rate", float, timeout=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     evaluate(model=approve(3, "ok"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     sleep(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def side_outputs() -> None:
+    """What a checkpoint and a report take."""
+    current_context().checkpoint.write("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    current_context().checkpoint.save(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Deck(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Deck("losses").append(0.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def definitions() -> None:

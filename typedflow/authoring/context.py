@@ -43,7 +43,7 @@ class TaskContext:
     project: str
     domain: str
     working_folder: Path
-    side_outputs: SideOutputs = field(default_factory=SideOutputs, repr=False, compare=False)
+    side_outputs: SideOutputs = field(repr=False, compare=False)
 
     @property
     def checkpoint(self) -> Checkpoint:

@@ -9,8 +9,6 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from typedflow import errors
-
 if TYPE_CHECKING:
     from typedflow.authoring.checkpoint import Checkpoint, Keep
     from typedflow.pb.literals_pb2 import Literal
@@ -47,7 +45,7 @@ class SideOutputs:
     """Of one call of one task.
 
     Args:
-        data: where a checkpoint's bytes go to and come from; None where there is no place for one.
+        data: where a checkpoint's bytes go to and come from.
         found: the checkpoint of an attempt before this one.
         keep: records a checkpoint that was stored.
         guard: what is around storing and fetching a checkpoint, and not around the task's body.
@@ -57,7 +55,7 @@ class SideOutputs:
 
     def __init__(
         self,
-        data: Data | None = None,
+        data: Data,
         found: Literal | None = None,
         keep: Keep = lambda _: None,
         guard: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
@@ -77,8 +75,6 @@ class SideOutputs:
         if self._checkpoint is None:
             from typedflow.authoring import checkpoint  # noqa: PLC0415 - brings the family of files in
 
-            if self._data is None:
-                raise errors.StateConflict("there is no place for a checkpoint here")
             self._checkpoint = checkpoint.Checkpoint(self._data, self._found, self._keep, self._guard)
         return self._checkpoint
 

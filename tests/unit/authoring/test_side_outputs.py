@@ -163,8 +163,8 @@ def test_decks_and_checkpoints_are_a_running_tasks(attempts):
 
 def test_a_task_that_uses_neither_loads_neither():
     program = (
-        "import sys; from typedflow.authoring import context; from pathlib import Path;"
-        "context.TaskContext('e', 'n', 1, 'p', 'd', Path('.')).side_outputs.page('t');"
+        "import sys; from typedflow import type_engine; from typedflow.authoring import side_outputs;"
+        "side_outputs.SideOutputs(type_engine.NO_DATA).page('t');"
         "print({'typedflow.authoring.checkpoint', 'typedflow.type_engine.files', 'html'} & set(sys.modules))"
     )
     assert (
