@@ -11,6 +11,7 @@ from tests.e2e import machines
 
 LAUNCHES = 100
 KILLS = 18
+TOKEN = "the same whenever admin is started"
 SUMS = """
     from pathlib import Path
     from typedflow import Cache, File, Retry, current_context, map_task, task, workflow
@@ -52,7 +53,7 @@ from typedflow_admin import server
 
 options = server.Options(
     Path(os.environ["TYPEDFLOW_HOME"]), port=int(os.environ["PORT"]), http_port=0, lease_ms=2_000,
-    database=os.environ["DATABASE"],
+    database=os.environ["DATABASE"], token=os.environ["TYPEDFLOW_TOKEN"],
 )
 with services.stop_signals() as stopped, server.EmbeddedServer(options, propeller=False):
     stopped.wait()
@@ -71,11 +72,11 @@ class Cluster:
         self._propeller = self._start_propeller()
 
     def _start_admin(self):
-        variables = {"PORT": str(self._port), "DATABASE": self._database}
+        variables = {"PORT": str(self._port), "DATABASE": self._database, "TYPEDFLOW_TOKEN": TOKEN}
         return self._machine.announced(self._machine.start(python=ADMIN, **variables))
 
     def _start_propeller(self):
-        return self._machine.start("propeller", "run", "--slots", "3")
+        return self._machine.start("propeller", "run", "--slots", "3", TYPEDFLOW_TOKEN=TOKEN)
 
     def kill(self, what):
         """Gives whether there was something to kill."""
