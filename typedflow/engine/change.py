@@ -6,7 +6,6 @@ one after another by `step`, so that nothing recurses on the graph. Must never k
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from typedflow import errors
@@ -37,7 +36,7 @@ class Change:
         self.now = now
         self.fixed = graph.size
         self.actions: list[Action] = []
-        self.todo: deque[int] = deque()
+        self.todo: list[int] = []
 
     def place(self, unit: int) -> tuple[Graph, int]:
         """As State.place."""

@@ -61,13 +61,14 @@ def resolved(change: Change, event: NodeResolved) -> None:
             branches.decide(change, unit, event.case)
     elif result == "slots" and _uncounted(state, unit):
         maps.open_(change, unit, event.slots)
-    elif (
-        result == "outputs"
-        and not _undecided(state, unit)
-        and not _uncounted(state, unit)
-        and bindings.has_all(event.outputs, graph.output_names[node])
-    ):
-        change.succeed(unit, event.outputs)
+    elif result == "outputs" and not _undecided(state, unit) and not _uncounted(state, unit):
+        names = graph.output_names[node]
+        if bindings.has_all(event.outputs, names):
+            change.succeed(unit, event.outputs)
+        else:
+            given = [each.name for each in event.outputs.values]
+            message = failures.wrong_names("the answer", given, names)
+            change.fail(unit, stages.FAILED, failures.system("InvalidOutputs", message))
 
 
 def _undecided(state: State, unit: int) -> bool:

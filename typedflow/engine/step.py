@@ -87,13 +87,13 @@ def _other(change: Change, event: Event, kind: str) -> None:
 
 
 def _follow(change: Change) -> None:
-    """Does what one thing leads to, one after another."""
-    while change.todo:
-        unit = change.todo.popleft()
+    """Does what one thing leads to, one after another: the list grows meanwhile."""
+    for unit in change.todo:
         if unit < 0:
             _tell(change, ~unit)
         else:
             _reach(change, unit)
+    change.todo.clear()
 
 
 def _tell(change: Change, unit: int) -> None:
