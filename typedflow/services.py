@@ -37,8 +37,9 @@ class Embedded(Protocol):
         database: str,
         store: str,
         project_parallelism: int,
+        gc_grace_hours: int,
     ) -> AbstractContextManager[settings.ServerInfo]:
-        """Runs until the context is left. Port 0 is any free one; the last three are as in `settings.Settings`.
+        """Runs until the context is left. Port 0 is any free one; the last four are as in `settings.Settings`.
 
         `ended` is called, in some thread, when it ends by itself; leaving the context then raises why.
         """
@@ -53,6 +54,7 @@ def embedded(
     database: str = "",
     store: str = "",
     project_parallelism: int = 0,
+    gc_grace_hours: int = 24,
 ) -> AbstractContextManager[settings.ServerInfo]:
     """Starts the embedded server with its state under `home`; see `Embedded`.
 
@@ -68,6 +70,7 @@ def embedded(
             database=database,
             store=store,
             project_parallelism=project_parallelism,
+            gc_grace_hours=gc_grace_hours,
         )
     raise errors.UsageError(
         "no embedded server is installed", hint="install all of typedflow: pip install typedflow"

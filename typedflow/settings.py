@@ -21,7 +21,9 @@ from typedflow import errors, identifiers, spelling
 FILE = "typedflow.toml"
 SERVER_FILE = "server.json"
 
-_NAMES = ("admin", "project", "domain", "home", "token", "database", "store", "project_parallelism")
+_NUMBERS = {"project_parallelism": 0, "gc_grace_hours": 24}
+"""The settings that are numbers, and what they are when nobody says."""
+_NAMES = ("admin", "project", "domain", "home", "token", "database", "store", *_NUMBERS)
 _VARIABLES = {name: f"TYPEDFLOW_{name.upper()}" for name in _NAMES}
 
 
@@ -38,6 +40,7 @@ class Settings:
         database: of a server: the address of its PostgreSQL database; empty: SQLite in `home`.
         store: of a server: the address of its object store; empty: a folder in `home`.
         project_parallelism: of a server: attempts of one project that may run at once; 0 is no limit.
+        gc_grace_hours: of a server: how long an object stays in its store after nothing referred to it any more.
     """
 
     admin: str
@@ -47,7 +50,8 @@ class Settings:
     token: str
     database: str = ""
     store: str = ""
-    project_parallelism: int = 0
+    project_parallelism: int = _NUMBERS["project_parallelism"]
+    gc_grace_hours: int = _NUMBERS["gc_grace_hours"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def load(*, cwd: Path | None = None, environ: Mapping[str, str] | None = None) -
         token=values.get("token", ""),
         database=values.get("database", ""),
         store=values.get("store", ""),
-        project_parallelism=int(values.get("project_parallelism", 0)),
+        **{name: int(values.get(name, usual)) for name, usual in _NUMBERS.items()},
     )
 
 
@@ -145,7 +149,7 @@ def _checked_by_schema(found: object, path: Path, table: Iterable[str]) -> dict[
 
     texts = {name: marshmallow.fields.String() for name in _NAMES}
     number = marshmallow.fields.Integer(strict=True)
-    schema = marshmallow.Schema.from_dict({**texts, "project_parallelism": number})
+    schema = marshmallow.Schema.from_dict({**texts, **dict.fromkeys(_NUMBERS, number)})
     try:
         loaded: Mapping[str, str] = schema().load(found)  # type: ignore[arg-type]
     except marshmallow.ValidationError as error:
@@ -173,13 +177,14 @@ def _check(values: Mapping[str, str], places: Mapping[str, str]) -> None:
     for name in ("project", "domain"):
         if name in values and (problem := identifiers.check_label(values[name])):
             raise errors.UsageError(problem, where=places[name], code="Setting")
-    if not values.get("project_parallelism", "0").isdecimal():
-        raise errors.UsageError(
-            f"`{values['project_parallelism']}` is no number of attempts",
-            where=places["project_parallelism"],
-            hint="0 is no limit",
-            code="Setting",
-        )
+    for name, what in (("project_parallelism", "attempts"), ("gc_grace_hours", "hours")):
+        if not values.get(name, "0").isdecimal():
+            raise errors.UsageError(
+                f"`{values[name]}` is no number of {what}",
+                where=places[name],
+                hint="write a whole number, 0 or more",
+                code="Setting",
+            )
     if "admin" in values:
         host, colon, port = values["admin"].rpartition(":")
         if not (colon and host and port.isdigit() and 0 < int(port) < 65536):

@@ -64,6 +64,7 @@ def serve(
         project_parallelism=(
             found.project_parallelism if project_parallelism is None else project_parallelism
         ),
+        gc_grace_hours=found.gc_grace_hours,
     )
     with services.stop_signals() as stopped, server.EmbeddedServer(options, propeller=False) as info:
         click.echo(f"admin serves gRPC at {info.grpc}, HTTP at http://{info.http}")

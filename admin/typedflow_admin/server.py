@@ -77,7 +77,7 @@ class Options:
         database: the address of a PostgreSQL database; empty: SQLite in the home.
         store: the address of the object store; empty: a folder in the home.
         project_parallelism: attempts of one project that may run at once; 0 is no limit.
-        grace_s: how long an object that nothing refers to stays in the store after that was found out.
+        gc_grace_hours: how long an object stays in the store after nothing referred to it any more.
     """
 
     home: Path
@@ -90,7 +90,7 @@ class Options:
     database: str = ""
     store: str = ""
     project_parallelism: int = 0
-    grace_s: float = 24 * 3600
+    gc_grace_hours: int = 24
 
 
 @asynccontextmanager
@@ -232,6 +232,7 @@ def embedded(
     database: str = "",
     store: str = "",
     project_parallelism: int = 0,
+    gc_grace_hours: int = 24,
 ) -> EmbeddedServer:
     """What `typedflow` starts when a command needs a server of its own; see `typedflow.services`."""
     options = Options(
@@ -241,6 +242,7 @@ def embedded(
         database=database,
         store=store,
         project_parallelism=project_parallelism,
+        gc_grace_hours=gc_grace_hours,
     )
     return EmbeddedServer(options, ended=ended)
 
@@ -308,7 +310,7 @@ def _rooms(tables: SqlStore, options: Options) -> service.Rooms:
     work_bell, changes = Bell(), Bell()
     store = objects.open_store(_objects(options))
     contents = Contents(store)
-    garbage = Garbage(tables, store, contents, options.grace_s, _clock_us)
+    garbage = Garbage(tables, store, contents, options.gc_grace_hours * 3600, _clock_us)
     database, fitness = Guarded(tables, garbage), Fitness(store, contents)
     folder = home.emptied(options.home / "incoming")
     places = Places(options.project_parallelism)

@@ -81,6 +81,17 @@ def test_a_value_of_a_file_that_does_not_fit_names_its_key(tmp_path):
     assert refused.value.where == f"{tmp_path / 'pyproject.toml'}: tool.typedflow.project"
 
 
+def test_numbers_of_a_server_are_whole_ones(tmp_path):
+    (tmp_path / "typedflow.toml").write_text("gc_grace_hours = 2\nproject_parallelism = 3")
+    found = settings.load(cwd=tmp_path, environ={"TYPEDFLOW_GC_GRACE_HOURS": "5"})
+    assert (found.gc_grace_hours, found.project_parallelism) == (5, 3)
+    assert settings.load(cwd=tmp_path.parent, environ={}).gc_grace_hours == 24
+    for name in ("TYPEDFLOW_GC_GRACE_HOURS", "TYPEDFLOW_PROJECT_PARALLELISM"):
+        with pytest.raises(errors.UsageError, match="is no number of") as refused:
+            settings.load(cwd=tmp_path, environ={name: "-1"})
+        assert refused.value.where == name
+
+
 def test_server_json_is_read_and_is_none_where_there_is_no_server(tmp_path):
     assert settings.server_json(tmp_path / "absent") is None
     path = tmp_path / settings.SERVER_FILE

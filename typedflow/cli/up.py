@@ -55,6 +55,7 @@ def up(
             project_parallelism=(
                 found.project_parallelism if project_parallelism is None else project_parallelism
             ),
+            gc_grace_hours=found.gc_grace_hours,
         ) as info,
     ):
         _show(info, folder)
