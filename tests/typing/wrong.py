@@ -150,7 +150,7 @@ def side_outputs() -> None:
     current_context().checkpoint.write("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     current_context().checkpoint.save(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Deck(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    Deck("losses").append(0.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Deck("losses").append_text(0.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def definitions() -> None:

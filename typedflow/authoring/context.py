@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from typedflow import errors
 from typedflow.authoring.side_outputs import SideOutputs
@@ -112,12 +112,6 @@ def entered(current: Tracing | TaskContext) -> Iterator[None]:
         _current.reset(token)
 
 
-class HasHtml(Protocol):
-    """What can show itself as HTML, as notebooks ask for it: data frames, figures, models."""
-
-    def _repr_html_(self) -> str | None: ...
-
-
 class Deck:
     """A section of the report that the running task leaves: one page of HTML, shown with its node.
 
@@ -157,12 +151,16 @@ class Deck:
         """Its heading."""
         return self._section.name
 
-    def append(self, html: str | HasHtml) -> None:
-        """Adds HTML as it is, or anything that shows itself as HTML in a notebook, such as a data frame.
+    def append(self, html: object) -> None:
+        """Adds HTML as it is (a text), or anything that shows itself as HTML in a notebook, such as a data frame.
 
         What comes from elsewhere, such as a column's name, must be escaped by whoever writes it into HTML.
+
+        Raises:
+            UsageError: it is neither.
         """
-        given: object = html
+        # Not a protocol with `_repr_html_`: what type checkers are told of data frames has no such method.
+        given = html
         if not isinstance(given, str):
             show = getattr(given, "_repr_html_", None)
             shown = show() if callable(show) else None

@@ -92,7 +92,7 @@ def test_a_save_that_fails_leaves_the_checkpoint_before_it(attempts, tmp_path):
 def test_mistakes_with_checkpoints_say_what_to_do(attempts, tmp_path):
     checkpoint = attempts.next().checkpoint
     with pytest.raises(errors.UsageError, match=r"takes bytes, not dict") as refused:
-        checkpoint.write({})  # type: ignore[arg-type]
+        checkpoint.write({})
     assert "json.dumps" in str(refused.value.hint)
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "a").touch()
@@ -136,7 +136,7 @@ def test_what_shows_itself_as_html_in_a_notebook_does_so_in_a_deck(attempts):
     running.deck.append(Table())
     assert b"<table></table>" in running.side_outputs.page("t")
     with pytest.raises(errors.UsageError, match="int can't show itself"):
-        running.deck.append(3)  # type: ignore[arg-type]
+        running.deck.append(3)
 
 
 def test_a_report_that_is_too_large_says_what_it_left_out(attempts):
