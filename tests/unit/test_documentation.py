@@ -17,7 +17,16 @@ import pytest
 
 from typedflow import literal_types
 
-PAGES = ["evolution.md", "files.md", "frames.md", "tasks.md", "transformers.md", "types.md", "wiring.md"]
+PAGES = [
+    "evolution.md",
+    "files.md",
+    "frames.md",
+    "storage.md",
+    "tasks.md",
+    "transformers.md",
+    "types.md",
+    "wiring.md",
+]
 ROOMS = [
     *(
         f"typedflow.{each}"
