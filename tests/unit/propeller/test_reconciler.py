@@ -3,9 +3,11 @@
 import asyncio
 import hmac
 
+import pytest
+
 from tests.unit.propeller import worlds
 from typedflow import Retry, literals, task, workflow
-from typedflow.pb import errors_pb2, events_pb2, executions_pb2, propeller_pb2
+from typedflow.pb import attempt_pb2, errors_pb2, events_pb2, executions_pb2, propeller_pb2
 
 
 @task
@@ -221,5 +223,41 @@ def test_e12_an_abort_stops_what_runs(tell):
         world.post(attempt_stopped=events_pb2.AttemptStopped(node="plain", attempt=1))
         await world.running
         assert world.admin.status.phase == executions_pb2.PHASE_ABORTED
+
+    tell(chain, story)
+
+
+def test_e12_an_attempt_whose_row_was_never_written_has_one_before_it_is_stopped(tell):
+    async def story(world: worlds.World) -> None:
+        # Of a commit in parts only the events were written; then its propeller was gone.
+        inputs = literals.as_map({"n": literals.from_int(1)})
+        started = events_pb2.ExecutionStarted(inputs=inputs)
+        world.admin.journal += [
+            events_pb2.Event(schema=1, time_us=1, execution_started=started),
+            events_pb2.Event(schema=1, time_us=2, abort_requested=events_pb2.AbortRequested(principal="me")),
+        ]
+        world.drive()
+        await world.until(lambda: world.admin.executor.stopped == [("plain", 1)])
+        assert world.admin.attempts["plain", 1].task.endswith("plain")
+        assert world.started == []
+
+    tell(chain, story)
+
+
+def test_an_executor_that_refuses_loses_nothing_for_the_next_claim(tell):
+    async def story(world: worlds.World) -> None:
+        class Refusing(worlds.Executor):
+            async def start(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
+                raise OSError("no space left on device")
+
+        world.admin.executor = Refusing()
+        world.drive()
+        world.launch()
+        with pytest.raises(OSError, match="no space"):
+            await world.running
+        world.admin.executor = worlds.Executor()
+        world.drive()
+        await world.until(lambda: world.started == [("plain", 1)])
+        assert world.kinds() == ["execution_started"]
 
     tell(chain, story)
