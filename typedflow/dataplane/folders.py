@@ -42,7 +42,7 @@ class FolderStore:
     def put_bytes(self, data: bytes) -> Blob:
         """See `ObjectStore.put_bytes`."""
         digest = digests.of_bytes(data)
-        if self.has(digest):
+        if self._has(digest, len(data)):
             return addresses.blob(digest, len(data))
         return self.put_written(lambda sink: sink.write(data))
 
@@ -54,7 +54,7 @@ class FolderStore:
         """
         with source_file(path) as source:
             found = digests.of_file(path)
-            if self.has(found.digest):
+            if self._has(found.digest, found.size):
                 return addresses.blob(found.digest, found.size)
             with self._incoming() as (temporary, sink):
                 try:
@@ -73,13 +73,21 @@ class FolderStore:
             writer = _Writer(sink)
             write(cast("BinaryIO", writer))
             found = writer.finish()
-            if self.has(found.digest):
+            if self._has(found.digest, found.size):
                 return addresses.blob(found.digest, found.size)
             return self._publish(temporary, sink, found)
 
     def has(self, digest: str) -> bool:
         """See `ObjectStore.has`."""
         return self._path(digest).is_file()
+
+    def _has(self, digest: str, size: int) -> bool:
+        """Whether it need not be written: what was cut short is written again."""
+        path = self._path(digest)
+        try:
+            return path.stat().st_size == size
+        except OSError:
+            return False
 
     def exists(self, blobs: Sequence[Blob]) -> list[bool]:
         """See `ObjectStore.exists`."""

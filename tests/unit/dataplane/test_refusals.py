@@ -170,6 +170,23 @@ def test_c6_what_is_found_damaged_is_gone_for_whoever_looks_it_up_and_can_be_mad
     assert list((tmp_path / ".damaged").iterdir()) == []
 
 
+def test_an_object_that_was_cut_short_is_written_again(tmp_path):
+    store = objects.FolderStore(tmp_path / "store")
+    (tmp_path / "file").write_bytes(b"a result")
+    for put in (
+        lambda: store.put_bytes(b"a result"),
+        lambda: store.put_chunks([b"a result"]),
+        lambda: store.put_file(tmp_path / "file"),
+    ):
+        blob = put()
+        stored = store.local_path(blob)
+        assert stored is not None
+        stored.chmod(0o644)
+        stored.write_bytes(b"a res")
+        assert put() == blob
+        assert store.read_bytes(blob) == b"a result"
+
+
 def test_a_list_of_chunks_that_is_lost_is_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(digests, "CHUNK_SIZE", 1000)
     store = objects.FolderStore(tmp_path)
