@@ -116,6 +116,25 @@ def test_c3_the_content_of_a_file_never_changes(table: Path, data: Data) -> None
     )
 
 
+def test_a_file_that_its_task_deleted_is_told(table: Path, data: Data) -> None:
+    made = File(table)
+    received = receive(publish(made, data), data)
+    received.path.unlink()
+    table.unlink()
+    for each in (made, received):
+        with pytest.raises(errors.ConversionError, match="there is no file") as caught:
+            publish(each, data)
+        assert caught.value.where == "outputs.o0"
+
+
+def test_d3_a_task_that_writes_to_a_file_that_it_is_given_changes_no_object(table: Path, data: Data) -> None:
+    literal = publish(File(table), data)
+    first, second = receive(literal, data), receive(literal, data)
+    first.path.write_text("mine")
+    assert second.path.read_text() == "a,b\n1,2\n"
+    assert data.store.read_bytes(literal.blob) == b"a,b\n1,2\n"
+
+
 def test_a_damaged_object_is_told_and_leaves_no_file(table: Path, data: Data, tmp_path: Path) -> None:
     table.write_text("to be damaged")
     literal = publish(File(table), data)
