@@ -248,7 +248,7 @@ def test_an_executor_that_refuses_loses_nothing_for_the_next_claim(tell):
     async def story(world: worlds.World) -> None:
         class Refusing(worlds.Executor):
             async def start(self, spec: attempt_pb2.AttemptSpec, token: str) -> None:
-                raise OSError("no space left on device")
+                raise OSError(f"no space left on device for {spec.id.node} {bool(token)}")
 
         world.admin.executor = Refusing()
         world.drive()
