@@ -34,7 +34,7 @@ from typedflow import (
     wait_for_input,
     workflow,
 )
-from typedflow.authoring import context, serialize
+from typedflow.authoring import context, serialize, side_outputs
 from typedflow.authoring.dynamic import DynamicTask
 from typedflow.dataplane import bundles, objects
 from typedflow.pb import attempt_pb2, errors_pb2, literals_pb2, tasks_pb2
@@ -102,7 +102,8 @@ def expand(data: type_engine.Data) -> Expand:
         for name, value in inputs.items():
             literal = of.signature.parameters[name].converter.to_literal(value, name, data)
             made.values.add(name=name, value=literal)
-        running = context.TaskContext("e", "tune", 2, "", "", data.folder)
+        side = side_outputs.SideOutputs(data)
+        running = context.TaskContext("e", "tune", 2, "", "", data.folder, side)
         return of.expand(made, running, data, lambda each: each.template())
 
     return expanded

@@ -42,6 +42,8 @@ def outer(n: int) -> int:
 @workflow
 def simple(n: int) -> int:
     return built(n=n)
+
+mild = LaunchPlan(simple, name="mild")
 """
 REFERRING = """
 from typedflow import *
@@ -52,8 +54,8 @@ def simple(n: int) -> int: ...
 @reference_task(name="told_flow.big", version="v1")
 def big(n: int) -> int: ...
 
-@reference_launch_plan(name="told_flow.plan", version="v1")
-def plan(n: int = 1) -> int: ...
+@reference_launch_plan(name="told_flow.mild", version="v1")
+def mild(n: int) -> int: ...
 
 @workflow
 def uses(n: int) -> int:
@@ -61,7 +63,7 @@ def uses(n: int) -> int:
 
 @workflow
 def launches(n: int) -> int:
-    return plan(n=n)
+    return mild(n=n)
 """
 
 
@@ -74,8 +76,11 @@ def test_what_is_registered_is_referred_to_and_launched(typedflow_server: Client
     run.wait()
     assert run.outputs.o0 == 3
     assert [each.id for each in run.nodes] == ["simple.built.big", "big"]
-    with pytest.raises(errors.Unimplemented, match=r"`plan` of workflow `told_flow\.outer`"):
-        typedflow_server.launch("told_flow.outer", inputs={"n": 3})
+    run = typedflow_server.launch("told_referring.launches", inputs={"n": 4}).wait(60)
+    assert run.outputs.o0 == 4
+    run = typedflow_server.launch("told_flow.outer", inputs={"n": 3}).wait(60, check=False)
+    assert run.phase == "FAILED"
+    assert "runs an image" in run.error
 
 
 def test_a_stub_that_says_other_than_what_is_registered_is_told_by_the_server(
