@@ -328,6 +328,19 @@ def test_a_large_log_is_kept_whole_and_goes_through_the_server_in_pieces(author)
     assert resident("VmHWM") - before < 15 << 20  # the server is in this process
 
 
+@pytest.mark.slow
+def test_of_a_log_that_is_too_large_the_server_gives_both_ends_and_says_what_is_missing(author):
+    lines = 100 * 1024
+    run = author.run("only_talks", n=lines)
+    log = author.log(run, "talks")
+    assert len(log) < 66 << 20
+    left_out = int(
+        re.findall(rb"typedflow: ([0-9,]+) bytes of the log are left out", log)[0].replace(b",", b"")
+    )
+    note = len(b"\n[typedflow:  bytes of the log are left out here]\n") + len(f"{left_out:,}")
+    assert len(log) - note + left_out == lines * 1024
+
+
 def resident(which):
     """Of this process' memory, in bytes."""
     status = Path("/proc/self/status").read_text()
