@@ -516,7 +516,9 @@ class PlanExecutionResponse(_message.Message):
     INTERFACE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedNode]:
-        """In the order in which they can run. Of a map also its slots are told, where they are known and not all alike."""
+        """In the order in which they can run. Of a map also its slots are told, where they are known and not all alike; the first
+        1,000 of them.
+        """
 
     @_builtins.property
     def interface(self) -> _interface_pb2.Interface: ...
