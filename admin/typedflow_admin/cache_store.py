@@ -165,8 +165,8 @@ class Objects(Protocol):
     """Objects that nothing refers to, on their way out.
 
     A CONDEMNED one is as good as any: whoever writes a reference to it takes it out of here, in the same transaction.
-    One that is REMOVING may be gone at any moment and one that is REMOVED was, so no reference to it is written until it
-    is known to be there again.
+    One that is REMOVING may be gone at any moment and one that is REMOVED was, so no reference to it is written until
+    it is known to be there again.
     """
 
     def find(self, digests: Collection[str]) -> list[CondemnedRow]:

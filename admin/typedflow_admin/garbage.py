@@ -1,8 +1,8 @@
 """Garbage collection: forgets what is old, and removes the objects that nothing refers to any more.
 
 An object is removed in two calls. In the first, one transaction condemns what nothing refers to; in a later one, when
-the grace period is over and still nothing refers to it, it is removed. In between it is as good as any: whoever writes a
-reference to it revives it in the same transaction, whatever room writes it (`Guarded`). While it is removed, and
+the grace period is over and still nothing refers to it, it is removed. In between it is as good as any: whoever writes
+a reference to it revives it in the same transaction, whatever room writes it (`Guarded`). While it is removed, and
 afterwards, no reference is written until the store was seen to have it again.
 
 Why nothing that is referred to is removed: a reference is there when the later call looks (then the object is revived),

@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Collection, Mapping, Sequence
 
 from typedflow.pb.events_pb2 import PlaceGranted
-from typedflow_admin import inbox, store
+from typedflow_admin import inbox, place_store, store
 
 _LOOKED_AT = 1000  # executions at a time
 _UNLIMITED = store.LAST
@@ -54,7 +54,7 @@ class Places:
 
 
 def allot(
-    waiting: Sequence[store.QueueRow], used: Mapping[tuple[str, str, str], int], free: int
+    waiting: Sequence[place_store.QueueRow], used: Mapping[tuple[str, str, str], int], free: int
 ) -> dict[str, int]:
     """How many places each of the executions gets that wait.
 

@@ -33,7 +33,8 @@ _reservations, _counts, _executions = tables.reservations.c, tables.cache_counts
 
 _ENTRY = [
     _catalog.key, _catalog.project, _catalog.domain, _catalog.task, _catalog.entry, _catalog.manifest, _catalog.shown,
-    _catalog.launch_plan, _catalog.size, _catalog.created_at_us, _catalog.hits, _catalog.last_hit_at_us, _catalog.number,
+    _catalog.launch_plan, _catalog.size, _catalog.created_at_us, _catalog.hits, _catalog.last_hit_at_us,
+    _catalog.number,
 ]  # fmt: skip
 _ENTRIES = select(*_ENTRY).where(_catalog.key.in_(bindparam("keys", expanding=True)))
 _BY_NUMBER = select(*_ENTRY).where(_catalog.number == bindparam("number"))

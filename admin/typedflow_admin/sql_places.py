@@ -1,4 +1,4 @@
-"""Places under caps in SQL; see `store.Places` for what each method promises."""
+"""Places under caps in SQL; see `place_store.Places` for what each method promises."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from typedflow_admin import store, tables
+from typedflow_admin import place_store, tables
 from typedflow_admin.sql_entities import parts, upsert
 
 _queues, _places = tables.place_queues.c, tables.places.c
@@ -72,21 +72,21 @@ _GRANT = (
 
 
 class SqlPlaces:
-    """See `store.Places`."""
+    """See `place_store.Places`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def queues(self, execution_ids: Collection[str]) -> dict[str, store.QueueRow]:
-        """See `store.Places.queues`."""
+    def queues(self, execution_ids: Collection[str]) -> dict[str, place_store.QueueRow]:
+        """See `place_store.Places.queues`."""
         return {
-            row.execution_id: store.QueueRow(*row)
+            row.execution_id: place_store.QueueRow(*row)
             for part in parts(sorted(execution_ids))
             for row in self._connection.execute(_FIND, {"ids": part})
         }
 
-    def ask(self, keys: Sequence[store.PlaceKey]) -> None:
-        """See `store.Places.ask`."""
+    def ask(self, keys: Sequence[place_store.PlaceKey]) -> None:
+        """See `place_store.Places.ask`."""
         asked: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
         for execution_id, node, attempt in keys:
             asked[execution_id].append(
@@ -100,8 +100,8 @@ class SqlPlaces:
             )
         self._recount(asked)
 
-    def give_back(self, keys: Sequence[store.PlaceKey]) -> None:
-        """See `store.Places.give_back`."""
+    def give_back(self, keys: Sequence[place_store.PlaceKey]) -> None:
+        """See `place_store.Places.give_back`."""
         if keys:
             self._connection.execute(
                 _GIVE_BACK, [{"id": id_, "name": node, "try": attempt} for id_, node, attempt in keys]
@@ -109,23 +109,23 @@ class SqlPlaces:
         self._recount({key[0] for key in keys})
 
     def leave(self, execution_ids: Sequence[str]) -> None:
-        """See `store.Places.leave`."""
+        """See `place_store.Places.leave`."""
         if rows := [{"id": id_} for id_ in execution_ids]:
             for statement in (_EMPTY, _LEAVE):
                 self._connection.execute(statement, rows)
 
     def granted(self, project: str) -> dict[tuple[str, str, str], int]:
-        """See `store.Places.granted`."""
+        """See `place_store.Places.granted`."""
         rows = self._connection.execute(_BY_PLAN, {"project": project})
         return {(row.project, row.domain, row.launch_plan): int(row.granted) for row in rows}
 
-    def waiting(self, project: str, limit: int) -> list[store.QueueRow]:
-        """See `store.Places.waiting`."""
+    def waiting(self, project: str, limit: int) -> list[place_store.QueueRow]:
+        """See `place_store.Places.waiting`."""
         rows = self._connection.execute(_WAITING, {"project": project, "limit": limit})
-        return [store.QueueRow(*row) for row in rows]
+        return [place_store.QueueRow(*row) for row in rows]
 
-    def grant(self, counts: Mapping[str, int]) -> list[store.PlaceKey]:
-        """See `store.Places.grant`."""
+    def grant(self, counts: Mapping[str, int]) -> list[place_store.PlaceKey]:
+        """See `place_store.Places.grant`."""
         granted = [
             (execution_id, row.node, row.attempt)
             for execution_id, count in counts.items()

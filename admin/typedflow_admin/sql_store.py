@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from typedflow_admin import cache_store, database, references, store
+from typedflow_admin import cache_store, database, place_store, references, store
 from typedflow_admin.database import Database
 from typedflow_admin.sql_catalog import SqlCatalog, SqlCounts, SqlReservations
 from typedflow_admin.sql_entities import SqlEntities
@@ -29,7 +29,7 @@ class SqlTransaction:
         self.entities: store.Entities = SqlEntities(connection)
         self.executions: store.Executions = SqlExecutions(connection)
         self.leases: store.Leases = SqlLeases(connection)
-        self.places: store.Places = SqlPlaces(connection)
+        self.places: place_store.Places = SqlPlaces(connection)
         self.attempts: store.Attempts = SqlAttempts(connection)
         self.catalog: cache_store.Catalog = SqlCatalog(connection)
         self.reservations: cache_store.Reservations = SqlReservations(connection)

@@ -97,7 +97,7 @@ COMMANDS: Final = (
     ),
     Explanation(
         "NotAsked",
-        "The node has no cache key to explain: it has not started, or it runs no task; a map has one for each of its slots.",
+        "The node has no cache key to explain: it has not started, or runs no task; a map has one for each slot.",
         "Wait until it has started, or ask for a slot.",
         "typedflow cache explain EXECUTION train[0]",
     ),
@@ -375,7 +375,7 @@ SERVERS: Final = (
     ),
     Explanation(
         "ObjectsGone",
-        "Something refers to objects that were removed from the store, because nothing did so for longer than the grace period.",
+        "Something refers to objects that were removed from the store: nothing did for longer than the grace period.",
         "Launch again, which uploads its inputs; an attempt is made again by itself, and no retry is used.",
         "typedflow launch nightly --table old.csv",
     ),

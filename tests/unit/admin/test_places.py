@@ -3,7 +3,7 @@
 import hypothesis
 import pytest
 from hypothesis import strategies
-from typedflow_admin import places, store
+from typedflow_admin import place_store, places
 
 from tests.unit.admin import execution_world
 from tests.unit.admin.execution_world import calls, promise, task, workflow
@@ -21,8 +21,8 @@ QUEUES = strategies.lists(
 PLAN_LIMITS = {"m.a": 3, "m.b": 0}
 
 
-def queue(number: int, plan: str, granted: int, waiting: int) -> store.QueueRow:
-    return store.QueueRow(f"x{number}", number, "p", "d", plan, PLAN_LIMITS[plan], granted, waiting)
+def queue(number: int, plan: str, granted: int, waiting: int) -> place_store.QueueRow:
+    return place_store.QueueRow(f"x{number}", number, "p", "d", plan, PLAN_LIMITS[plan], granted, waiting)
 
 
 @hypothesis.given(rows=QUEUES, free=strategies.integers(0, 12))
@@ -152,3 +152,71 @@ def test_a_place_that_there_can_not_be_is_refused(world):
     one = launched(world)
     with pytest.raises(errors.UsageError, match="a place is asked for"):
         world.commit(one, places=[propeller_pb2.PlaceRequest(node="a")])
+
+
+EXECUTIONS = 4
+STEPS = strategies.lists(
+    strategies.tuples(
+        strategies.integers(0, EXECUTIONS - 1),
+        strategies.sampled_from(["ask", "ask", "finish", "end"]),
+    ),
+    max_size=25,
+)
+
+
+@hypothesis.settings(
+    max_examples=10, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(steps=STEPS)
+def test_e13_whatever_happens_caps_hold_and_everybody_is_served_in_the_end(world, steps):
+    ids = [launched(world, "m.one" if number % 2 else "m.wf") for number in range(EXECUTIONS)]
+    running = dict.fromkeys(ids, 0)
+    for number, (chosen, what) in enumerate(steps):
+        id_ = ids[chosen]
+        if id_ not in running:
+            continue
+        if what == "ask":
+            ask(world, id_, f"n{number}")
+        elif what == "finish":
+            finish_one(world, id_)
+        else:
+            world.end(id_)
+            del running[id_]
+        hold(world, ids)
+    # Whoever still waits comes to his turn as the others finish.
+    for _ in range(len(steps) + 1):
+        for id_ in running:
+            finish_one(world, id_)
+    assert sum(row.granted + row.waiting for row in queues(world, ids).values()) == 0
+    for id_ in running:
+        world.end(id_)
+
+
+def queues(world, ids: list[str]) -> dict[str, store.QueueRow]:
+    return world.read(lambda transaction: transaction.places.queues(ids))
+
+
+def has(world, execution_id: str) -> list[str]:
+    """The nodes of an execution that have places, by its own telling."""
+    events = world.told(execution_id, "place_granted")
+    return [each.node for each in events]
+
+
+def finish_one(world, execution_id: str) -> None:
+    """Ends the first node that was told of its place."""
+    nodes = has(world, execution_id)[:1]
+    rows = [executions_pb2.NodeExecution(id=node, phase=executions_pb2.PHASE_SUCCEEDED) for node in nodes]
+    if rows:
+        keep = has(world, execution_id)[1:]
+        world.commit(execution_id, nodes=rows)
+        # What was told is consumed by then: the others end too, so that no place is held by nobody.
+        rest = [executions_pb2.NodeExecution(id=node, phase=executions_pb2.PHASE_SUCCEEDED) for node in keep]
+        if rest:
+            world.commit(execution_id, nodes=rest)
+
+
+def hold(world, ids: list[str]) -> None:
+    """The caps hold, and what is counted is what there is."""
+    found = queues(world, ids)
+    assert sum(row.granted for row in found.values()) <= 2
+    assert sum(row.granted for row in found.values() if row.launch_plan == "m.one") <= 1

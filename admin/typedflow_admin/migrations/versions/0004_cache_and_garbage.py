@@ -1,13 +1,13 @@
-"""What is asked of the cache: entries are found by what is like them, counted and held; and objects on their way out."""
+"""The cache: entries are found by what is like them, counted and held. Objects that are on their way out."""
 
 import sqlalchemy as sa
 from alembic import op
+from typedflow_admin import references
 
 from typedflow import interface
 from typedflow.pb.attempt_pb2 import AttemptSpec
 from typedflow.pb.catalog_pb2 import CatalogEntry
 from typedflow.pb.literals_pb2 import Blob, LiteralMap
-from typedflow_admin import references
 
 revision = "0004"
 down_revision = "0003"
