@@ -1,9 +1,9 @@
 """`python -m tests.simulation --seeds 10000`: plays the plans of seeds; one that fails is cut down and printed.
 
-    --from 5000           the first seed
-    --seed 1213           one seed, with its journal
-    --scenario FILE       a plan that was kept
-    --keep NAME           a plan that fails is kept as tests/simulation/scenarios/NAME.json
+--from 5000           the first seed
+--seed 1213           one seed, with its journal
+--scenario FILE       a plan that was kept
+--keep NAME           a plan that fails is kept as tests/simulation/scenarios/NAME.json
 """
 
 import argparse
@@ -57,20 +57,25 @@ def play(first: int, count: int, processes: int, most_failures: int = 1) -> list
             now = time.monotonic()
             if now - told > 5 or done == count or len(failures) >= most_failures:
                 told = now
-                print(f"{done:,} of {count:,} seeds, {done / (now - begun):.0f} seeds/s, {steps:,} commits", flush=True)
+                say(f"{done:,} of {count:,} seeds, {done / (now - begun):.0f} seeds/s, {steps:,} commits")
             if len(failures) >= most_failures:
                 pool.terminate()
                 break
-    print(", ".join(f"{name} {number:,}" for name, number in sorted(happened.items())))
+    say(", ".join(f"{name} {number:,}" for name, number in sorted(happened.items())))
     return failures
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def tell(plan: world.Plan) -> bool:
     """Plays a plan and prints what came of it; whether all was well."""
     result = world.World(plan).play()
-    print(json.dumps(plan, indent=1))
-    print("\n".join(result.journals))
-    print("\n".join(result.violations) or "all is well")
+    say(json.dumps(plan, indent=1))
+    say("\n".join(result.journals))
+    say("\n".join(result.violations) or "all is well")
     return not result.violations
 
 
@@ -92,12 +97,12 @@ def main(arguments: list[str]) -> int:
     if not failures:
         return 0
     for seed, violation in failures:
-        print(f"seed {seed}: {violation}")
+        say(f"seed {seed}: {violation}")
     seed, violation = failures[0]
-    print(f"cutting down seed {seed} ...", flush=True)
+    say(f"cutting down seed {seed} ...")
     plan = shrinking.shrink(plans.draw(seed), violation)
     tell(plan)
-    print(f"This is what is left of seed {seed}; see docs/simulation.md.")
+    say(f"This is what is left of seed {seed}; see docs/simulation.md.")
     if given.keep:
         SCENARIOS.mkdir(exist_ok=True)
         kept = {"about": violation, "plan": plan}

@@ -97,7 +97,7 @@ class Admin:
         self.cache = wider.Cache(self)
         self.places = wider.Places(self, world.plan.get("project_cap", 0), world.plan_caps())
         self.children = wider.Children(self)
-        self.sessions: dict[str, "Session"] = {}
+        self.sessions: dict[str, Session] = {}
         self._heard_at: dict[str, float] = {}
         self._began_at = 0.0
         self._waiting: dict[Any, None] = {}  # answers that somebody waits for
@@ -205,7 +205,9 @@ class Admin:
 
     def claim(self, holder: str, most: int) -> list[Row]:
         now = self.loop.time()
-        free = [row for row in self.rows.values() if not row.ended and (not row.holder or row.expires_at < now)]
+        free = [
+            row for row in self.rows.values() if not row.ended and (not row.holder or row.expires_at < now)
+        ]
         for row in free[:most]:
             row.holder, row.expires_at = holder, now + self.world.lease_s
             row.epoch += 1
@@ -277,7 +279,9 @@ class Admin:
                 raise errors.StateConflict("another runner was admitted", code="AttemptTaken")
             id_ = request.id
             if not row.post(
-                events_pb2.Event(attempt_started=events_pb2.AttemptStarted(node=id_.node, attempt=id_.attempt))
+                events_pb2.Event(
+                    attempt_started=events_pb2.AttemptStarted(node=id_.node, attempt=id_.attempt)
+                )
             ):
                 raise errors.StateConflict("the execution has ended", code="ExecutionEnded")
             attempt.runner_uid, attempt.executor_id = request.runner_uid, request.executor_id
@@ -342,7 +346,9 @@ class Admin:
 
 
 def token(id_: attempt_pb2.AttemptId) -> str:
-    return hmac.new(SECRET, f"{id_.execution_id}/{id_.node}/{id_.attempt}".encode(), hashlib.sha256).hexdigest()
+    return hmac.new(
+        SECRET, f"{id_.execution_id}/{id_.node}/{id_.attempt}".encode(), hashlib.sha256
+    ).hexdigest()
 
 
 def _answer(future: Any, result: object) -> None:

@@ -305,7 +305,11 @@ def _task(name: str, version: str) -> TaskTemplate:
     for number, letter in enumerate(takes):
         made.interface.inputs.append(Variable(name=f"i{number}", type=TYPES[letter]))
     made.interface.outputs.append(Variable(name="o0", type=TYPES[result]))
-    made.python.module, made.python.qualname, made.python.bundle = "m", name.partition(".")[0], "b3:" + 64 * "0"
+    made.python.module, made.python.qualname, made.python.bundle = (
+        "m",
+        name.partition(".")[0],
+        "b3:" + 64 * "0",
+    )
     made.code.fingerprint = version
     return made
 

@@ -5,15 +5,17 @@ processes, and a machine that is wiped has lost its folders too.
 """
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+from typedflow_propeller import backoff, lost_attempts
+
 from tests.simulation import graphs, virtual_time, wires
 from typedflow import errors
 from typedflow.pb import attempt_pb2, errors_pb2
-from typedflow_propeller import backoff, lost_attempts
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -38,7 +40,7 @@ class Running:
         self.behaviour, seconds = world.behaviour(folder.spec)
         world.monitor.code_starts(folder.spec.id, uid)
         if self.behaviour == "hang":
-            self.behaviour, seconds = "ok", HANGS_S
+            self.behaviour, seconds = "ok", world.plan.get("hangs_s", HANGS_S)
         world.loop.call_later(seconds, self.end, context=world.loop.inside(machine.process))
 
     def end(self) -> None:
@@ -270,10 +272,9 @@ class Executor:
         request = attempt_pb2.FinishRequest(
             id=folder.spec.id, token=folder.token, runner_uid=folder.uid, outcome=outcome
         )
-        try:
+        # Else it is not wanted any more.
+        with contextlib.suppress(errors.StateConflict, errors.NotFound, errors.PermissionDenied):
             await backoff.until_reached(lambda: self._client.finish(request))
-        except (errors.StateConflict, errors.NotFound, errors.PermissionDenied):
-            pass  # the outcome is not wanted any more
 
     async def _outlast(self, attempt: _Attempt) -> NoReturn:
         """Waits until the executor that has the attempt has said what became of it, or is gone: then we say so."""

@@ -56,7 +56,7 @@ class Monitor:
         self.violations: list[str] = []
         self.steps = 0
         self._shadows: dict[str, Shadow] = {}
-        self._consumers: dict[tuple[str, int], "tuple[wires.Session, int]"] = {}
+        self._consumers: dict[tuple[str, int], tuple[wires.Session, int]] = {}
         self._ran: dict[Key, set[str]] = defaultdict(set)
         self._running: dict[Key, dict[str, int]] = defaultdict(dict)  # machines' processes by runner
 
@@ -95,14 +95,20 @@ class Monitor:
         """Of the execution, the map, the launch plan and the project."""
         living = self._living(row)
         of_map = node.rpartition("[")[0] if node.endswith("]") else ""
-        concurrency = graphs.find(self._world.workflows[row.workflow], of_map).get("concurrency", 0) if of_map else 0
+        concurrency = (
+            graphs.find(self._world.workflows[row.workflow], of_map).get("concurrency", 0) if of_map else 0
+        )
         rows = self._world.admin.rows.values()
         places = self._world.admin.places
         plan, project = places.plan_cap(row), places.project
         for what, number, limit in (
             (row.id, len(living), row.started.max_parallelism),
             (f"{row.id}/{of_map}", sum(each.startswith(f"{of_map}[") for each in living), concurrency),
-            ("the launch plan", sum(len(self._living(r)) for r in rows if r.workflow == row.workflow) if plan else 0, plan),
+            (
+                "the launch plan",
+                sum(len(self._living(r)) for r in rows if r.workflow == row.workflow) if plan else 0,
+                plan,
+            ),
             ("the project", sum(len(self._living(each)) for each in rows) if project else 0, project),
         ):
             if limit and number > limit:
@@ -116,7 +122,7 @@ class Monitor:
 
     def _lives(self, row: admin.Row, node: str, number: int) -> bool:
         """Whether the attempt's code runs, and counts."""
-        running = self._running.get((row.id, node, number))
+        running = self._running.get((row.id, node, number), {})
         attempt = row.attempts[node, number]
         # Of a machine that nobody has heard of for a lease, what runs there does not count any more.
         return bool(running) and attempt.runner_uid in running and attempt.outcome is None
@@ -210,17 +216,17 @@ class Monitor:
         for (_, number), attempt in row.attempts.items():
             if self._lives(row, attempt.spec.id.node, number):
                 self.note(f"{row.id} has ended, and {attempt.spec.id.node} still runs")
-        self._check_phase(row, shadow)
+        self._check_phase(row)
         self._check_values(row, shadow)
-        self._check_budgets(row, shadow)
+        self._check_budgets(row)
 
-    def _check_phase(self, row: admin.Row, shadow: Shadow) -> None:
+    def _check_phase(self, row: admin.Row) -> None:
         assert row.status is not None
         phase, rows = row.status.phase, row.nodes.values()
         open_ = [node.id for node in rows if node.phase not in FINAL]
         if open_:
             self.note(f"{row.id} has ended, and {open_} have not")
-        if phase == executions_pb2.PHASE_ABORTED and not row.id in self._world.aborted:
+        if phase == executions_pb2.PHASE_ABORTED and row.id not in self._world.aborted:
             self.note(f"{row.id} is ABORTED, and nobody asked for that")
         if phase == executions_pb2.PHASE_SUCCEEDED:
             for node in rows:
@@ -256,7 +262,7 @@ class Monitor:
             if given != wanted:
                 self.note(f"{row.id} gave {given}, and {wanted} is right")
 
-    def _check_budgets(self, row: admin.Row, shadow: Shadow) -> None:
+    def _check_budgets(self, row: admin.Row) -> None:
         users: dict[str, int] = defaultdict(int)
         systems: dict[str, int] = defaultdict(int)
         numbers: dict[str, int] = defaultdict(int)

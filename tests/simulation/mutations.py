@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from unittest import mock  # noqa: TID251 - what is replaced here is what is to be missed
 
+from typedflow_propeller import drive, reconciler
+
 from tests.simulation import admin, wider
 from typedflow import engine
 from typedflow.pb import propeller_pb2
-from typedflow_propeller import drive, reconciler
 
 
 @contextlib.contextmanager
@@ -46,7 +47,7 @@ def fencing_by_epoch() -> Iterator[None]:
 @contextlib.contextmanager
 def one_runner_for_an_attempt() -> Iterator[None]:
     """A second runner is admitted as the first is."""
-    with mock.patch.object(admin.Admin, "may_admit", lambda self, attempt: True):
+    with mock.patch.object(admin.Admin, "may_admit", return_value=True):
         yield
 
 
@@ -87,7 +88,7 @@ def pending_actions() -> Iterator[None]:
 @contextlib.contextmanager
 def fencing_of_reservations() -> Iterator[None]:
     """Who has lost a reservation publishes all the same."""
-    with mock.patch.object(wider.Cache, "may_publish", lambda self, key, maker, begun_at: True):
+    with mock.patch.object(wider.Cache, "may_publish", return_value=True):
         yield
 
 

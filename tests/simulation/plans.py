@@ -10,7 +10,20 @@ from tests.simulation.world import Plan
 
 MOST_NODES = 12
 SIMPLE = ("task", "task", "task", "map", "sleep")
-ALL = ("task", "task", "task", "task", "map", "map", "branch", "signal", "approval", "sleep", "child", "dynamic")
+ALL = (
+    "task",
+    "task",
+    "task",
+    "task",
+    "map",
+    "map",
+    "branch",
+    "signal",
+    "approval",
+    "sleep",
+    "child",
+    "dynamic",
+)
 HOOKS = ("commit_sent", "commit_applied", "started", "stopped")
 
 
@@ -88,7 +101,12 @@ def _fault(chance: random.Random, propellers: int, lease_s: float) -> dict[str, 
         case "kill":
             made |= {"propeller": one, "after": chance.randrange(60), "for": away}
         case "kill_at":
-            made |= {"propeller": one, "point": chance.choice(HOOKS), "nth": chance.randint(1, 8), "for": away}
+            made |= {
+                "propeller": one,
+                "point": chance.choice(HOOKS),
+                "nth": chance.randint(1, 8),
+                "for": away,
+            }
         case "stop" | "pause" | "cut":
             made |= {"propeller": one, "for": away}
         case "power":
@@ -237,7 +255,7 @@ class _Workflows:
 
     def _dynamic(self, id_: str, known: dict[str, str]) -> graphs.Node:
         chance = self._chance
-        inner = []
+        inner: list[graphs.Workflow] = []
         for _ in range(min(chance.choice((1, 2)), self._left)):
             kinds = (*SIMPLE, "branch", "dynamic") if chance.random() < 0.3 else SIMPLE
             within: dict[str, str] = {}

@@ -6,7 +6,7 @@ What is left out changes the order of all that comes after, so each smaller plan
 import copy
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tests.simulation import graphs
@@ -99,38 +99,44 @@ def _without_nodes(plan: Plan) -> Iterator[Plan]:
 
 def _without(workflow: graphs.Workflow, id_: str) -> graphs.Workflow:
     """The workflow without a node and whatever can't be without it."""
-    gone = {id_}
-    for node in graphs.nodes_of(workflow):
-        if node["id"] == id_:
-            gone |= {inner["id"] for inner in graphs.nodes_of({"nodes": [node]})}
-
-    def is_gone(source: Any) -> bool:
-        return (source[0] if isinstance(source, list) else source) in gone
-
-    def kept(nodes: list[graphs.Node]) -> list[graphs.Node]:
-        left = []
-        for node in nodes:
-            if node["id"] in gone or ("over" in node and is_gone(node["over"])):
-                gone.add(node["id"])
-                continue
-            if "in" in node:
-                only = node["kind"] in ("child", "approval")
-                sources = ["x" if only and is_gone(each) else each for each in node["in"]]
-                node["in"] = [each for each in sources if not is_gone(each)]
-            if "after" in node:
-                node["after"] = [each for each in node["after"] if each not in gone]
-            for case in node.get("cases", ()):
-                case["nodes"] = kept(case["nodes"])
-                if "out" in case and is_gone(case["out"]):
-                    case["out"] = "x"
-                if "if" in case:
-                    case["if"] = ["x" if is_gone(each) else each for each in case["if"]]
-            left.append(node)
-        return left
-
-    workflow["nodes"] = kept(workflow["nodes"])
+    removal = _Removal(node for node in graphs.nodes_of(workflow) if node["id"] == id_)
+    workflow["nodes"] = removal.kept(workflow["nodes"])
     if "failure" in workflow:
-        workflow["failure"] = kept(workflow["failure"])
-    if is_gone(workflow.get("out")):
+        workflow["failure"] = removal.kept(workflow["failure"])
+    if removal.is_gone(workflow.get("out")):
         workflow["out"] = "x"
     return workflow
+
+
+class _Removal:
+    """Takes nodes out, with what is inside of them, and gives the others something else in their place."""
+
+    def __init__(self, nodes: Iterable[graphs.Node]) -> None:
+        self._gone = {inner["id"] for node in nodes for inner in graphs.nodes_of({"nodes": [node]})}
+
+    def is_gone(self, source: Any) -> bool:
+        return (source[0] if isinstance(source, list) else source) in self._gone
+
+    def kept(self, nodes: list[graphs.Node]) -> list[graphs.Node]:
+        left = []
+        for node in nodes:
+            if node["id"] in self._gone or ("over" in node and self.is_gone(node["over"])):
+                self._gone.add(node["id"])
+            else:
+                self._rewire(node)
+                left.append(node)
+        return left
+
+    def _rewire(self, node: graphs.Node) -> None:
+        if "in" in node:
+            only = node["kind"] in ("child", "approval")
+            sources = ["x" if only and self.is_gone(each) else each for each in node["in"]]
+            node["in"] = [each for each in sources if not self.is_gone(each)]
+        if "after" in node:
+            node["after"] = [each for each in node["after"] if each not in self._gone]
+        for case in node.get("cases", ()):
+            case["nodes"] = self.kept(case["nodes"])
+            if "out" in case and self.is_gone(case["out"]):
+                case["out"] = "x"
+            if "if" in case:
+                case["if"] = ["x" if self.is_gone(each) else each for each in case["if"]]

@@ -69,8 +69,8 @@ class Stuck(Exception):
     """More happened than can: something goes round in circles."""
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
-    """See the module."""
+class VirtualLoop:
+    """See the module. It has what tasks, futures and the reconciler ask of a loop, and nothing else."""
 
     def __init__(self, chance: random.Random, *, shuffled: bool, most_callbacks: int = 400_000) -> None:
         self.chance = chance
@@ -118,15 +118,20 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return handle
 
     def create_future(self) -> Any:
-        return asyncio.Future(loop=self)
+        return asyncio.Future(loop=self)  # type: ignore[arg-type]
 
     def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)
+        task: asyncio.Task[Any] = asyncio.Task(
+            coro,
+            loop=self,  # type: ignore[arg-type]
+            name=name,
+            context=context,
+        )
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         self._tasks.append(task)  # kept, for what is collected must not depend on memory
         return task
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, _executor: Any, func: Any, *args: Any) -> Any:
         """A thread: its work is done at once, some time from now."""
         result = self.create_future()
 
@@ -163,8 +168,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return context
 
     def run_until(self, is_over: Callable[[], bool], latest: float) -> bool:
-        """Runs until it is over, which is asked after `look` is set; gives whether that came before the time `latest`."""
-        asyncio._set_running_loop(self)
+        """Runs until it is over, which is asked once `look` is set; gives whether it came before the time `latest`."""
+        asyncio._set_running_loop(self)  # type: ignore[arg-type]
         try:
             while True:
                 if self.look:

@@ -127,9 +127,13 @@ class Session:
         self.propeller_id = hello.propeller_id
         self._executor_id = hello.executor_id
         self._heard_at = world.loop.time()
-        self._held = {row.id: row.epoch for row in self._admin.rows.values() if row.holder == self.propeller_id}
+        self._held = {
+            row.id: row.epoch for row in self._admin.rows.values() if row.holder == self.propeller_id
+        }
         self._sent: dict[str, int] = {}
         self._latest: dict[str, Sequence[propeller_pb2.InboxRow]] = {}
+        self._read: deque[tuple[str, Sequence[propeller_pb2.InboxRow]]] = deque()
+        self._pushed_at = 0.0
         self._pushing: set[str] = set()
         self._claiming = False
         self._leaving = False
@@ -224,7 +228,11 @@ class Session:
         if rows:
             self._sent[execution_id] = rows[-1].sequence
             # What was read is sent a little later: a commit may have consumed it meanwhile, and have been answered.
-            self._admin.soon(self._world.store_delay(), self._send_rows, execution_id, rows)
+            # One is read and sent after the other, so they stay in order.
+            now = self._world.loop.time()
+            self._pushed_at = max(self._pushed_at, now + self._world.store_delay())
+            self._read.append((execution_id, rows))
+            self._admin.soon(self._pushed_at - now, lambda: self._send_rows(*self._read.popleft()))
 
     def _send_rows(self, execution_id: str, rows: Sequence[propeller_pb2.InboxRow]) -> None:
         self._latest[execution_id] = rows
@@ -254,9 +262,9 @@ class Session:
             if result.status == propeller_pb2.COMMIT_STATUS_CONFLICT:
                 self._sent.pop(part.execution_id, None)
                 self.push_soon(part.execution_id)
-            elif result.status == propeller_pb2.COMMIT_STATUS_FENCED or row.ended:
-                if self._held.get(part.execution_id, 0) <= part.epoch:
-                    self._drop(part.execution_id)
+            is_over = result.status == propeller_pb2.COMMIT_STATUS_FENCED or row.ended
+            if is_over and self._held.get(part.execution_id, 0) <= part.epoch:
+                self._drop(part.execution_id)
 
     def _drop(self, execution_id: str) -> None:
         self._held.pop(execution_id, None)

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from typedflow_propeller import backoff, lease, propeller
+
 from tests.simulation import admin, graphs, machines, monitor, virtual_time, wires
 from typedflow.dataplane import objects
-from typedflow.pb import attempt_pb2, events_pb2, executions_pb2, literals_pb2, workflows_pb2
-from typedflow_propeller import backoff, lease, propeller
+from typedflow.pb import attempt_pb2, events_pb2, literals_pb2, workflows_pb2
 
 Plan = dict[str, Any]
 _START_US = 1_700_000_000_000_000
@@ -139,7 +140,8 @@ class World:
             for trouble in loop.trouble:
                 self.monitor.note(trouble)
         phases = {
-            row.id: monitor.phase_name(row.status.phase) if row.status else "-" for row in self.admin.rows.values()
+            row.id: monitor.phase_name(row.status.phase) if row.status else "-"
+            for row in self.admin.rows.values()
         }
         return Result(
             self.monitor.violations,
@@ -171,7 +173,7 @@ class World:
 
     def is_lost(self) -> bool:
         """A message, or the answer to one."""
-        return self.loop.time() < self._faults_end and self.chance.random() < self.plan["loss"]
+        return self.loop.time() < self._faults_end and self.chance.random() < float(self.plan["loss"])
 
     def is_store_full(self) -> bool:
         return self._is_in("store_full")
@@ -322,7 +324,7 @@ class World:
         for row in self.admin.rows.values():
             if not row.ended:
                 waiting = {
-                    node.id: executions_pb2.Phase.Name(node.phase)
+                    node.id: f"{monitor.phase_name(node.phase)} {node.note}".rstrip()
                     for node in row.nodes.values()
                     if node.phase not in monitor.FINAL
                 }
@@ -357,17 +359,18 @@ def _in_world(world: World) -> Iterator[None]:
     """The propeller's modules, with the world's time and chance."""
     logger = logging.getLogger("typedflow_propeller")
     handler, level = _Errors(world), logger.level
-    real_random, real_lease, real_store = backoff.random, lease.Lease, objects.open_store
+    real_lease, real_store = lease.Lease, objects.open_store
     logger.addHandler(handler)
     logger.setLevel(logging.ERROR)
     logger.propagate, propagated = False, logger.propagate
-    backoff.random = _Chance(world.chance)  # type: ignore[assignment]
+    vars(backoff)["random"] = _Chance(world.chance)
     lease.Lease = lambda: real_lease(world.loop.time)  # type: ignore[assignment,misc]
     objects.open_store = lambda *_: _NoStore()  # type: ignore[assignment]
     try:
         yield
     finally:
-        backoff.random, lease.Lease, objects.open_store = real_random, real_lease, real_store  # type: ignore[misc]
+        vars(backoff)["random"] = random
+        lease.Lease, objects.open_store = real_lease, real_store  # type: ignore[misc]
         logger.removeHandler(handler)
         logger.setLevel(level)
         logger.propagate = propagated
@@ -379,7 +382,7 @@ class _NoStore:
 
 def _signals(row: admin.Row) -> list[events_pb2.SignalReceived]:
     """What the gates of an execution were told."""
-    said = []
+    said: list[events_pb2.SignalReceived] = []
     for stored in row.journal:
         event = events_pb2.Event.FromString(stored)
         if event.HasField("execution_started"):
