@@ -6,6 +6,7 @@ compiler that checks workflows. Nothing that it calls runs in here.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -53,6 +54,7 @@ class DynamicTask(FunctionTask[P, R]):
         running: context.TaskContext,
         data: type_engine.Data,
         describe: Callable[[Task[..., Any]], tasks_pb2.TaskTemplate],
+        converting: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> attempt_pb2.Expanded | literals_pb2.LiteralMap:
         """Runs the body, and gives the graph that it says; or the outputs, where it calls nothing.
 
@@ -61,6 +63,7 @@ class DynamicTask(FunctionTask[P, R]):
             running: what the body may ask about itself.
             data: where inputs come from, and where the bytes of values go that the body gives to what it calls.
             describe: a task that is called as a registration has it.
+            converting: what is around the conversion of inputs, and not around the body.
 
         Raises:
             ConversionError: an input that does not fit its type.
@@ -69,7 +72,9 @@ class DynamicTask(FunctionTask[P, R]):
         from typedflow.dataplane import offload  # noqa: PLC0415 - no definition moves bytes
 
         keep = functools.partial(offload.offload, store=data.store, limit=_LARGEST_INSIDE)
-        traced = self.trace(call.arguments(self, inputs, data), running, data, keep)
+        with converting():
+            arguments = call.arguments(self, inputs, data)
+        traced = self.trace(arguments, running, data, keep)
         found = outputs(traced)
         if found is not None:
             return found

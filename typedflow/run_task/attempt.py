@@ -114,7 +114,8 @@ def _expand(  # type: ignore[explicit-any]  # a task of any arguments
             f"task `{task.short_name}` is registered as a dynamic one, and is a plain one here",
             hint="register the code again",
         )
-    return task.expand(inputs, running, data, serialize.AtRunTime(roots, spec.python.bundle))
+    describe = serialize.AtRunTime(roots, spec.python.bundle)
+    return task.expand(inputs, running, data, describe, _storage)
 
 
 @contextlib.contextmanager
