@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
+from urllib.parse import unquote, urlsplit
 
 from blake3 import blake3
 
+from typedflow import errors
 from typedflow.dataplane import addresses, checked, digests, folders, multipart, s3
 from typedflow.dataplane.stored import Stored
 from typedflow.pb.literals_pb2 import Blob
@@ -27,6 +29,27 @@ if TYPE_CHECKING:
 _TRIES = 2
 """A chunk that is not what it was is fetched once more: it may have been damaged on the way."""
 _BUFFERED = 1024 * 1024
+
+
+def open_bucket(url: str) -> BucketStore:
+    """The store at `s3://bucket/prefix`.
+
+    Raises:
+        UsageError: there is no bucket in it, or the extra `s3` is not installed.
+    """
+    parts = urlsplit(url)
+    if not parts.netloc or parts.query or parts.fragment:
+        raise errors.UsageError(
+            "this is not a bucket's address", where=url, hint="write it as s3://bucket/prefix"
+        )
+    try:
+        import botocore.session  # noqa: F401, PLC0415 - takes a quarter of a second; told of now and not in a task
+    except ImportError:
+        hint = "install it with pip install 'typedflow[s3]'"
+        raise errors.UsageError(
+            "S3 needs the extra `s3`", where=url, hint=hint, code="MissingExtra"
+        ) from None
+    return BucketStore(s3.Bucket(parts.netloc, unquote(parts.path).strip("/")))
 
 
 class BucketStore:

@@ -116,9 +116,9 @@ def open_store(url: str) -> ObjectStore:
         case "file":
             return FolderStore(_path_of(url))
         case "s3":
-            from typedflow.dataplane import s3  # noqa: PLC0415 - most processes use no S3
+            from typedflow.dataplane import bucket_store  # noqa: PLC0415 - most processes use no S3
 
-            return s3.open_bucket(url)
+            return bucket_store.open_bucket(url)
         case _:
             raise errors.UsageError(
                 f"there is no object store for `{scheme}://`",

@@ -11,15 +11,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from typedflow import errors
 from typedflow.dataplane import patience
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-    from typedflow.dataplane.bucket_store import BucketStore
 
 CONNECTIONS = 32
 _CONNECT_S = 5
@@ -33,29 +30,6 @@ _COPIED_AT_ONCE = 5 * 1024**3
 _AWAY = frozenset({"SlowDown", "Throttling", "RequestTimeout", "OperationAborted"})
 """Besides all that S3 answers with 429 or 5xx."""
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
-
-
-def open_bucket(url: str) -> BucketStore:
-    """The store at `s3://bucket/prefix`.
-
-    Raises:
-        UsageError: there is no bucket in it, or the extra `s3` is not installed.
-    """
-    from typedflow.dataplane import bucket_store  # noqa: PLC0415 - it is built on this module
-
-    parts = urlsplit(url)
-    if not parts.netloc or parts.query or parts.fragment:
-        raise errors.UsageError(
-            "this is not a bucket's address", where=url, hint="write it as s3://bucket/prefix"
-        )
-    try:
-        import botocore.session  # noqa: F401, PLC0415 - takes a quarter of a second; told of now and not in a task
-    except ImportError:
-        hint = "install it with pip install 'typedflow[s3]'"
-        raise errors.UsageError(
-            "S3 needs the extra `s3`", where=url, hint=hint, code="MissingExtra"
-        ) from None
-    return bucket_store.BucketStore(Bucket(parts.netloc, unquote(parts.path).strip("/")))
 
 
 class NoSuchUpload(Exception):
