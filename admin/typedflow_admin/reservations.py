@@ -2,8 +2,8 @@
 
 A reservation is its holder's for as long as the holder's execution is driven by somebody, for it is renewed with that
 execution's lease. A holder that failed lets go in the transaction that says so; one that is lost loses it with the
-lease, and whoever asks next is the holder. What a holder that lost it still makes is good, but it is not published. Functions
-here run inside a transaction; that is what keeps two from being the holder.
+lease, and whoever asks next is the holder. What a holder that lost it still makes is good, but it is not published.
+Functions here run inside a transaction; that is what keeps two from being the holder.
 """
 
 from __future__ import annotations
