@@ -145,6 +145,8 @@ class Executor:
         self._machine = machine
         self._world = machine.world
         self._client = client
+        # As LocalProcesses does it today: what had no go-ahead when the propeller ended is dropped without a word.
+        self._forgets: bool = machine.world.plan.get("forgets", False)
         self._attempts: dict[Key, _Attempt] = {}
         self._drivers: dict[asyncio.Task[None], None] = {}
 
@@ -166,7 +168,9 @@ class Executor:
         for key, folder in list(self._machine.folders.items()):
             if folder.finished:
                 continue
-            if folder.running is None:
+            if folder.running is None and self._forgets:
+                del self._machine.folders[key]
+            elif folder.running is None:
                 # It had no go-ahead, and may have been admitted: whoever drives the execution by now can't run it.
                 self._drive(key, _Attempt(folder, begun=True, ending="interrupted"))
             else:
@@ -225,7 +229,7 @@ class Executor:
             if not attempt.work.cancelled():
                 return attempt.work.result()
         if attempt.ending == "interrupted":
-            if folder.running is None and not attempt.begun:
+            if folder.running is None and (self._forgets or not attempt.begun):
                 raise _NotAdmitted
             folder.interrupted = True
         if folder.running is not None:
@@ -246,6 +250,8 @@ class Executor:
             self._machine.folders[key] = folder
             attempt.begun = True
             await self._admit(attempt)
+            self._world.passes("admitted")
+            await asyncio.sleep(self._world.latency())
             folder.running = Running(self._machine, folder, folder.uid)
         await folder.running.ended.wait()
         if folder.outcome is not None:

@@ -24,7 +24,7 @@ ALL = (
     "child",
     "dynamic",
 )
-HOOKS = ("commit_sent", "commit_applied", "started", "stopped")
+HOOKS = ("commit_sent", "commit_applied", "started", "admitted", "stopped")
 
 
 def draw(seed: int) -> Plan:
