@@ -126,12 +126,18 @@ class Data:
             return await self._keep(lambda: self._objects.put_file(file.name), _claim)
 
     async def get_value(self, request: GetValueRequest) -> AsyncIterator[bytes]:
-        """The bytes behind an execution's input or output; what is Sensitive is not given out.
+        """The bytes behind an execution's input or output, or a node's report; what is Sensitive is not given out.
 
         Raises:
             NotFound: there is no such execution, node, variable or object in it.
             IntegrityError: the object is gone.
         """
+        if request.deck:
+            async for chunk in self._there(
+                await self._database.read(functools.partial(_deck, request=request))
+            ):
+                yield chunk
+            return
         literal, of = await self._database.read(lambda transaction: self._value(transaction, request))
         shown = literal if of is None else literals.redacted(literal, of)
         blob = _wanted(shown, request)
@@ -141,9 +147,7 @@ class Data:
                 blob = _wanted(whole if of is None else literals.redacted(whole, of), request)
         if blob is None:
             raise _not_there(shown, request)
-        if not self._objects.exists([blob])[0]:
-            raise errors.IntegrityError("the bytes are no longer there", where=blob.uri)
-        async for chunk in self._read(blob):
+        async for chunk in self._there(blob):
             yield chunk
 
     def _value(
@@ -178,9 +182,7 @@ class Data:
             hint=f"there are {', '.join(names)}" if names else "it has no values yet",
         )
 
-    async def _keep(
-        self, put: Callable[[], Blob], then: Callable[[store.Transaction, Blob], None]
-    ) -> Blob:
+    async def _keep(self, put: Callable[[], Blob], then: Callable[[store.Transaction, Blob], None]) -> Blob:
         """Puts an object, and does something with it in a transaction; again, should it be removed meanwhile."""
         tries = itertools.count(1)
         while True:
@@ -192,6 +194,12 @@ class Data:
                     raise
             else:
                 return blob
+
+    async def _there(self, blob: Blob) -> AsyncIterator[bytes]:
+        if not self._objects.exists([blob])[0]:
+            raise errors.IntegrityError("the bytes are no longer there", where=blob.uri)
+        async for chunk in self._read(blob):
+            yield chunk
 
     async def _read(self, blob: Blob) -> AsyncIterator[bytes]:
         file = await asyncio.to_thread(self._objects.open, blob)
@@ -206,6 +214,22 @@ def _with(
     then: Callable[[store.Transaction, Blob], None], blob: Blob, transaction: store.Transaction
 ) -> None:
     then(transaction, blob)
+
+
+def _deck(transaction: store.Transaction, *, request: GetValueRequest) -> Blob:
+    """A node's report."""
+    row = transaction.executions.node(request.execution_id, request.node)
+    if row is None:
+        raise errors.NotFound(
+            f"execution `{request.execution_id}` has no node `{request.node}`",
+            hint=f"`typedflow get nodes {request.execution_id}` lists them",
+        )
+    node = NodeExecution.FromString(row.state)
+    if not node.HasField("deck"):
+        raise errors.NotFound(
+            f"node `{request.node}` has no report", hint='a task writes one with Deck("title").append(...)'
+        )
+    return node.deck
 
 
 def _claim(transaction: store.Transaction, blob: Blob) -> None:

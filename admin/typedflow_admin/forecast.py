@@ -213,13 +213,12 @@ class Forecast:
             self._reasons[unit] = f"its inputs can't be had: {error.message}"
             return
         cache = call.options.cache
-        again = _is_of(self._state.path(unit), self._started.rerun)
         self._asked[unit] = self._open[unit] = CacheQuestion(
             node=self._state.path(unit),
             key=key,
             cached=cache.enabled,
             max_age_ms=cache.max_age_ms,
-            recover_from="" if again else self._started.recover_from,
+            recover_from=self._started.recover_from,
         )
 
     def _call(self, unit: int) -> _Call:

@@ -104,7 +104,7 @@ class AttemptSpecs:
             cached=cache.enabled,
             serialize=cache.serialize,
             max_age_ms=cache.max_age_ms,
-            recover_from="" if self._runs_again(unit) else self.recover_from,
+            recover_from=self.recover_from,
         )
 
     def spec(self, unit: int, attempt: int, *, at_once: bool = False) -> attempt_pb2.AttemptSpec:
@@ -134,15 +134,6 @@ class AttemptSpecs:
         """What shows admin that a runner is this attempt's."""
         text = f"{self._claim.execution_id}/{self._state.path(unit)}/{attempt}"
         return hmac.digest(self._claim.attempt_secret, text.encode(), hashlib.sha256).hex()
-
-    def _runs_again(self, unit: int) -> bool:
-        """Whether the unit, or what it is a part of, is not to be taken from the execution that this one recovers."""
-        again = self._state.rerun
-        while again and unit >= 0:
-            if self._state.path(unit) in again:
-                return True
-            unit = self._state.parent(unit)
-        return False
 
     def _given(
         self, unit: int, call: _Call, *, at_once: bool

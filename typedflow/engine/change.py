@@ -85,8 +85,8 @@ class Change:
             deadline_ms = graph.options[node].timeouts.deadline_ms
             if deadline_ms:
                 self.set_timer(unit, 0, events_pb2.TIMER_DEADLINE, self.now + deadline_ms * 1_000)
-        overwritten = bool(state.overwrite) and self._named(unit, state.overwrite)
-        if state.recovers and not overwritten and not self._named(unit, state.rerun):
+        overwritten = self._named(unit, state.overwrite) or self._named(unit, state.rerun)
+        if state.recovers and not overwritten:
             self._check(unit)
         elif not graph.cached[node]:
             state.cache[unit] = catalog_pb2.CACHE_STATUS_DISABLED
