@@ -44,6 +44,7 @@ def draw(seed: int) -> Plan:
         "latency_s": chance.choice((0.001, 0.005, 0.03)),
         "late": chance.choice((0.0, 0.0, 0.02)),
         "loss": chance.choice((0.0, 0.0, 0.03, 0.1)),
+        "commit_bytes": chance.choice((0, 0, 0, 1_500)),  # what is too large for one commit goes in parts
         "workflows": workflows,
         "project_cap": chance.choice((0, 0, 0, 0, 1, 3)),
         "executions": executions,

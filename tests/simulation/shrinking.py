@@ -68,8 +68,14 @@ def _candidates(plan: Plan) -> Iterator[Plan]:
                     yield plan | {name: kept}
             size //= 2
     yield from _without_nodes(plan)
-    for name, simplest in (("loss", 0.0), ("late", 0.0), ("shuffled", False), ("latency_s", 0.001)):
-        if plan[name] != simplest:
+    for name, simplest in (
+        ("loss", 0.0),
+        ("late", 0.0),
+        ("shuffled", False),
+        ("latency_s", 0.001),
+        ("commit_bytes", 0),
+    ):
+        if plan.get(name, simplest) != simplest:
             yield plan | {name: simplest}
     used = {fault.get("propeller", 0) for fault in plan["faults"]}
     if plan["propellers"] > max([0, *used]) + 1:

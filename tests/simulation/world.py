@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from typedflow_propeller import backoff, lease, propeller
+from typedflow_propeller import backoff, lease, propeller, steps
 
 from tests.simulation import admin, graphs, machines, monitor, virtual_time, wires
 from typedflow.dataplane import objects
@@ -364,12 +364,15 @@ def _in_world(world: World) -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     logger.propagate, propagated = False, logger.propagate
     vars(backoff)["random"] = _Chance(world.chance)
+    most = steps.COMMIT_BYTES
+    vars(steps)["COMMIT_BYTES"] = world.plan.get("commit_bytes") or most
     lease.Lease = lambda: real_lease(world.loop.time)  # type: ignore[assignment,misc]
     objects.open_store = lambda *_: _NoStore()  # type: ignore[assignment]
     try:
         yield
     finally:
         vars(backoff)["random"] = random
+        vars(steps)["COMMIT_BYTES"] = most
         lease.Lease, objects.open_store = real_lease, real_store  # type: ignore[misc]
         logger.removeHandler(handler)
         logger.setLevel(level)
