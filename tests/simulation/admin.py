@@ -34,6 +34,7 @@ ENDED = frozenset(
         executions_pb2.PHASE_TIMED_OUT,
     }
 )
+_NODE_ENDED = ENDED | {executions_pb2.PHASE_SKIPPED, executions_pb2.PHASE_RECOVERED}
 OK, FENCED, CONFLICT = (
     propeller_pb2.COMMIT_STATUS_OK,
     propeller_pb2.COMMIT_STATUS_FENCED,
@@ -254,12 +255,27 @@ class Admin:
                 row.inbox.clear()
                 self.places.give_back(row.id)
                 self.children.tell(row)
+        if not row.ended:
+            self._give_back(row, part)
         if part.places and not row.ended:
             self.places.ask(row, part.places)
         for given in part.dynamic_outputs:
             self.cache.publish(row.attempts[given.node, given.attempt], given.outputs)
         self.world.monitor.after_commit(row, part)
         return OK
+
+    def _give_back(self, row: Row, part: propeller_pb2.ExecutionCommit) -> None:
+        """What nodes that have ended, and attempts that were given up, need no longer."""
+        for event in part.events:
+            kind = event.WhichOneof("kind") or ""
+            if kind in ("attempt_failed", "attempt_stopped", "attempt_succeeded"):
+                ended = getattr(event, kind)
+                self.places.give_back(row.id, ended.node, ended.attempt)
+        for node in part.nodes:
+            if node.phase in _NODE_ENDED:
+                self.places.give_back(row.id, node.id)
+                if node.phase != executions_pb2.PHASE_SUCCEEDED:
+                    self.cache.node_ended(node, (row.id, node.id))
 
     def check(
         self, row: Row, holder: str, part: propeller_pb2.ExecutionCommit

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from tests.simulation.admin import Admin, AttemptRow, Row
 
 Holder = tuple[str, str]
+_NODE_ENDED = (
+    executions_pb2.PHASE_SUCCEEDED,
+    executions_pb2.PHASE_FAILED,
+    executions_pb2.PHASE_ABORTED,
+    executions_pb2.PHASE_TIMED_OUT,
+    executions_pb2.PHASE_SKIPPED,
+    executions_pb2.PHASE_RECOVERED,
+)
 _GOOD = (executions_pb2.PHASE_SUCCEEDED, executions_pb2.PHASE_RECOVERED)
 
 
@@ -38,6 +46,8 @@ class Cache:
         self._admin = admin
         self.entries: dict[str, Entry] = {}
         self.holders: dict[str, Holder] = {}
+        # As admin does it today: a node that ends lets go of the key that it tells, which it has with the answer only.
+        self._by_key: bool = admin.world.plan.get("reserves_by_key", False)
 
     def check(self, questions: Sequence[propeller_pb2.CacheQuestion]) -> list[propeller_pb2.CacheAnswer]:
         return [self._answer(each) for each in questions]
@@ -62,7 +72,7 @@ class Cache:
                 return propeller_pb2.CacheAnswer(
                     wait=True, holder_execution_id=holder[0], holder_node=holder[1], reason=reason
                 )
-            if not self._admin.rows[question.execution_id].ended:
+            if not self._has_ended(asks):
                 self.holders[question.key] = asks
         return propeller_pb2.CacheAnswer(reason=reason)
 
@@ -117,8 +127,23 @@ class Cache:
 
     def release(self, spec: attempt_pb2.AttemptSpec) -> None:
         """An attempt has ended: its node makes the entry no longer."""
-        if self.holders.get(spec.cache_key) == (spec.id.execution_id, spec.id.node):
-            del self.holders[spec.cache_key]
+        self.let_go(spec.cache_key, (spec.id.execution_id, spec.id.node))
+
+    def node_ended(self, node: executions_pb2.NodeExecution, maker: Holder) -> None:
+        """A node has ended without having made anything: what it holds, if only by an answer that it never had."""
+        held = [key for key, holder in self.holders.items() if holder == maker]
+        for key in [node.cache_key] if self._by_key else held:
+            self.let_go(key, maker)
+
+    def _has_ended(self, maker: Holder) -> bool:
+        row = self._admin.rows[maker[0]]
+        node = row.nodes.get(maker[1])
+        return row.ended or (not self._by_key and node is not None and node.phase in _NODE_ENDED)
+
+    def let_go(self, key: str, maker: Holder) -> None:
+        """Of what is another's by now, nothing."""
+        if self.holders.get(key) == maker:
+            del self.holders[key]
 
 
 class Places:
@@ -150,11 +175,12 @@ class Places:
         self.grant()
 
     def give_back(self, execution_id: str, node: str = "", attempt: int = 0) -> None:
-        """One attempt's place, or all of an execution's."""
+        """The place of one attempt, of all of a node, or of all of an execution."""
+        wanted = (execution_id, node, attempt)
+        given = wanted[: 1 if not node else 2 if not attempt else 3]
         for kept in (self._waiting, self.granted):
-            for key in list(kept):
-                if key == (execution_id, node, attempt) or (key[0] == execution_id and not node):
-                    del kept[key]
+            for key in [key for key in kept if key[: len(given)] == given]:
+                del kept[key]
         self.grant()
 
     def grant(self) -> None:
