@@ -377,7 +377,9 @@ class LocalProcesses:
         for shortage in shortages:
             if shortage not in self._said:
                 self._said.add(shortage)
-                _log.warning("task %s %s", spec.task, shortage)
+                # A GPU is mostly missing where people try things out: the node's note says it.
+                level = logging.INFO if shortage == machine.NO_GPU else logging.WARNING
+                _log.log(level, "task %s: %s", spec.task, shortage)
         return "; ".join(shortages)
 
     async def _finish(self, attempt: _Attempt, outcome: attempt_pb2.Outcome) -> None:

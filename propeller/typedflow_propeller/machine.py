@@ -25,6 +25,7 @@ from typedflow.pb import tasks_pb2
 from typedflow.run_task import log_file
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+NO_GPU = "no GPU here: runs on CPU"
 
 _GPUS = "TYPEDFLOW_GPUS"
 _MEMORY = "TYPEDFLOW_MEMORY"
@@ -62,7 +63,7 @@ class Machine:
         wanted = asked(resources)
         said = []
         if wanted.gpus and not self.gpus:
-            said.append("no GPU here: runs on CPU")
+            said.append(NO_GPU)
         elif wanted.gpus > len(self.gpus):
             said.append(f"asks for {wanted.gpus} GPUs, this machine has {len(self.gpus)}")
         if wanted.cpus > self.cpus:

@@ -138,10 +138,22 @@ COMMANDS: Final = (
         'domain = "Production!"               # typedflow.toml',
     ),
     Explanation(
+        "Signals",
+        "What a test tells gates, in `local(signals=...)`, is not what they wait for, or a gate was told nothing.",
+        "Name the gates as the message lists them; True and False answer approvals.",
+        'local(signals={"review": True})',
+    ),
+    Explanation(
         "Unimplemented",
         "What was asked for can be written, checked and registered, and can't be run yet.",
         "The message names what it is; the rest of the workflow runs without it.",
         "typedflow launch nightly",
+    ),
+    Explanation(
+        "UnknownTask",
+        "The node ran a task that the file does not define.",
+        "Name the file that defines it.",
+        "typedflow run pipeline.py --from-execution x0c5 --node prep",
     ),
     Explanation(
         "UnknownWorkflow",
@@ -178,6 +190,12 @@ ATTEMPTS: Final = (
         'typedflow abort EXECUTION --reason "wrong data"',
     ),
     Explanation(
+        "BranchFailed",
+        "A conditional came to a case that its author ends with `fail`.",
+        "The message is the author's.",
+        'conditional("size").if_(n < 10).then(small(n=n)).else_().fail("too large")',
+    ),
+    Explanation(
         "ExitCode",
         "The task's process exited before the task returned.",
         "Raise an exception to fail; don't call `sys.exit` or `os._exit` in a task.",
@@ -196,10 +214,22 @@ ATTEMPTS: Final = (
         "typedflow version",
     ),
     Explanation(
+        "OutOfMemory",
+        "The task's processes had more memory than the task asks for, and were killed.",
+        "Ask for more, or use less.",
+        '@task(resources=Resources(mem="16Gi"))',
+    ),
+    Explanation(
         "OutcomeRefused",
         "The server refused what an attempt reported; the message says why.",
         "Mostly the result is too large to be told: return a File.",
         "return [...]                         # of 100 MB",
+    ),
+    Explanation(
+        "Rejected",
+        "Somebody did not agree to what a gate asked for.",
+        "The message says who, and why.",
+        "typedflow signal EXECUTION NODE reject",
     ),
     Explanation(
         "RunnerFailed",
@@ -244,6 +274,12 @@ ATTEMPTS: Final = (
         "@task(timeout=Timeout(run=timedelta(hours=2)))",
     ),
     Explanation(
+        "TooManySlots",
+        "A map was given a list that is too long.",
+        "Give each slot a part of the list.",
+        "map_task(train)(batch=batches)",
+    ),
+    Explanation(
         "WorkerLost",
         "The attempt's process, or its machine, is gone without a word.",
         "Mostly memory: let the task use less, or run fewer at once. The attempt is tried again at no cost.",
@@ -284,6 +320,12 @@ SERVERS: Final = (
         "Registry.Register",
     ),
     Explanation(
+        "DatabaseInUse",
+        "Another server has the PostgreSQL database.",
+        "Stop that one, or give this one a database of its own.",
+        "typedflow up --database postgresql://...",
+    ),
+    Explanation(
         "DatabaseUnavailable",
         "The server's database is locked, full, read-only or gone.",
         "Try again; the server's log has what the database said.",
@@ -306,6 +348,12 @@ SERVERS: Final = (
         "An attempt belongs to an execution that has ended.",
         "Nothing: its outcome would count for nothing.",
         "Attempt.Begin",
+    ),
+    Explanation(
+        "Fenced",
+        "A propeller speaks for an execution that is another's by now.",
+        "Nothing: the other one goes on.",
+        "Propeller.LaunchChild",
     ),
     Explanation(
         "HomeInUse",
@@ -362,6 +410,12 @@ SERVERS: Final = (
         "pip install -U typedflow",
     ),
     Explanation(
+        "NoAttempt",
+        "The node has had no attempt: it was skipped, taken from the cache, or has not begun.",
+        "`typedflow get nodes` says which.",
+        "typedflow run pipeline.py --from-execution x0c5 --node prep",
+    ),
+    Explanation(
         "NoLog",
         "The node was not run, so it has no log.",
         "If its outputs come from the cache, the help names the node that made them.",
@@ -372,6 +426,18 @@ SERVERS: Final = (
         "A runner reports on an attempt to which another one was admitted, or none.",
         "Nothing: its outcome does not count.",
         "Attempt.Finish",
+    ),
+    Explanation(
+        "NotEnded",
+        "Only what has ended can be recovered.",
+        "Wait for its end, or abort it first.",
+        "typedflow recover EXECUTION",
+    ),
+    Explanation(
+        "NotWaiting",
+        "The node is no gate, or waits for nobody.",
+        "The message names those that wait.",
+        "typedflow signal EXECUTION NODE 5",
     ),
     Explanation(
         "ObjectsGone",
