@@ -214,16 +214,16 @@ ATTEMPTS: Final = (
         "typedflow version",
     ),
     Explanation(
-        "OutOfMemory",
-        "The task's processes had more memory than the task asks for, and were killed.",
-        "Ask for more, or use less.",
-        '@task(resources=Resources(mem="16Gi"))',
-    ),
-    Explanation(
         "OutcomeRefused",
         "The server refused what an attempt reported; the message says why.",
         "Mostly the result is too large to be told: return a File.",
         "return [...]                         # of 100 MB",
+    ),
+    Explanation(
+        "OutOfMemory",
+        "The task's processes had more memory than the task asks for, and were killed.",
+        "Ask for more, or use less.",
+        '@task(resources=Resources(mem="16Gi"))',
     ),
     Explanation(
         "Rejected",
