@@ -144,6 +144,9 @@ class Reservations(Protocol):
     def find(self, keys: Collection[str]) -> dict[str, ReservationRow]:
         """Those of the keys whose holder's execution is driven by somebody: its lease has not ended."""
 
+    def of(self, execution_ids: Collection[str]) -> list[ReservationRow]:
+        """Those that the executions' nodes hold."""
+
     def grant(self, rows: Sequence[ReservationRow]) -> None:
         """Makes new holders, in the place of whoever is there. Their executions have leases."""
 

@@ -16,9 +16,7 @@ from typedflow.pb.executions_pb2 import (
     PHASE_ABORTED,
     PHASE_FAILED,
     PHASE_QUEUED,
-    PHASE_RECOVERED,
     PHASE_RUNNING,
-    PHASE_SKIPPED,
     PHASE_SUCCEEDED,
     PHASE_TIMED_OUT,
     NodeExecution,
@@ -34,7 +32,6 @@ from typedflow.pb.propeller_pb2 import (
     ExecutionCommitResult,
 )
 from typedflow_admin import (
-    cache_store,
     catalog,
     children,
     garbage,
@@ -50,9 +47,6 @@ from typedflow_admin.places import Places
 _MOST_TOGETHER = 256
 _MOST_NODES = 2**31
 _PHASES = ENDED | {PHASE_QUEUED, PHASE_RUNNING}
-_NODE_ENDED = frozenset(
-    (PHASE_SUCCEEDED, PHASE_FAILED, PHASE_ABORTED, PHASE_TIMED_OUT, PHASE_SKIPPED, PHASE_RECOVERED)
-)
 _ATTEMPT_ENDED = frozenset(("attempt_succeeded", "attempt_failed", "attempt_stopped", "attempt_expanded"))
 
 
@@ -179,7 +173,8 @@ class Commits:
             results.append(statuses)
         now = self._clock_us()
         for part, _ in accepted:
-            _settle(transaction, part, now)
+            _publish_graphs(transaction, part, now)
+        reservations.end(transaction, {part.execution_id: _ended_nodes(part) for part, _ in accepted})
         statistics.count(transaction, [part for part, _ in accepted], now)
         transaction.leases.apply([step for _, step in accepted])
         told = children.tell_parents(transaction, [step for _, step in accepted])
@@ -208,8 +203,8 @@ class Commits:
         return set(self._places.grant(transaction, {queue.project for queue in queues.values()}))
 
 
-def _settle(transaction: store.Transaction, part: ExecutionCommit, now: int) -> None:
-    """Publishes what dynamic tasks gave in the end; nodes that made nothing, begun or not, let others make it."""
+def _publish_graphs(transaction: store.Transaction, part: ExecutionCommit, now: int) -> None:
+    """Publishes what dynamic tasks gave in the end."""
     for given in part.dynamic_outputs:
         found = (
             transaction.attempts.find(part.execution_id, given.node, given.attempt) if given.attempt else None
@@ -220,13 +215,11 @@ def _settle(transaction: store.Transaction, part: ExecutionCommit, now: int) -> 
         made = Outcome.FromString(attempt.outcome or b"")
         made.outputs.CopyFrom(given.outputs)
         catalog.publish(transaction, AttemptSpec.FromString(attempt.spec), made, attempt.begun_at_us, now)
-    lost = [
-        cache_store.ReservationRow(node.cache_key, part.execution_id, node.id)
-        for node in part.nodes
-        if node.cache_key and node.phase in _NODE_ENDED - {PHASE_SUCCEEDED}
-    ]
-    if lost:
-        reservations.release(transaction, lost)
+
+
+def _ended_nodes(part: ExecutionCommit) -> set[str]:
+    """Nodes that have ended, and will make nothing any more."""
+    return {node.id for node in part.nodes if node.phase in reservations.NODE_ENDED}
 
 
 def _given_back(part: ExecutionCommit) -> Iterator[tuple[str, int]]:
@@ -240,7 +233,7 @@ def _given_back(part: ExecutionCommit) -> Iterator[tuple[str, int]]:
             ended = getattr(event, kind)
             yield ended.node, ended.attempt
     for node in part.nodes:
-        if node.phase in _NODE_ENDED:
+        if node.phase in reservations.NODE_ENDED:
             yield node.id, 0
 
 

@@ -1,20 +1,35 @@
 """Single flight: one node makes the entry of a key, the others wait for it and then hit.
 
 A reservation is its holder's for as long as the holder's execution is driven by somebody, for it is renewed with that
-execution's lease. A holder that failed lets go in the transaction that says so; one that is lost loses it with the
-lease, and whoever asks next is the holder. What a holder that lost it still makes is good, but it is not published.
+execution's lease. A holder that failed lets go in the transaction that says so, as does a node that ends; one that
+is lost loses it with the lease, and whoever asks next is the holder. What a holder that lost it still makes is good,
+but it is not published. A node that has ended holds nothing, not even by an answer that comes too late for it.
 Functions here run inside a transaction; that is what keeps two from being the holder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from typedflow.pb.executions_pb2 import (
+    PHASE_ABORTED,
+    PHASE_FAILED,
+    PHASE_RECOVERED,
+    PHASE_SKIPPED,
+    PHASE_SUCCEEDED,
+    PHASE_TIMED_OUT,
+)
 from typedflow_admin import store
 from typedflow_admin.cache_store import CatalogRow, ReservationRow
 
 Holder = tuple[str, str]
 """An execution and a node."""
+
+NODE_ENDED = frozenset(
+    (PHASE_SUCCEEDED, PHASE_FAILED, PHASE_ABORTED, PHASE_TIMED_OUT, PHASE_SKIPPED, PHASE_RECOVERED)
+)
+"""The phases of nodes that will make nothing any more."""
 
 
 def ask(
@@ -32,6 +47,7 @@ def ask(
     entries = transaction.catalog.find(keys)
     held = {key: row.holder for key, row in transaction.reservations.find(keys).items()}
     driven = transaction.leases.find({row.execution_id for row in wanted})
+    ended = _ended(transaction, (row for row in wanted if row.key not in held))
     granted: list[ReservationRow] = []
     answers: dict[ReservationRow, Holder | None] = {}
     for row in wanted:
@@ -43,7 +59,7 @@ def ask(
         else:
             answers[row] = None
             # One that has ended meanwhile makes nothing, whatever it is told.
-            if holder is None and row.execution_id in driven:
+            if holder is None and row.execution_id in driven and row.holder not in ended:
                 granted.append(row)
                 held[row.key] = row.holder
     transaction.reservations.grant(granted)
@@ -66,3 +82,24 @@ def may_publish(
 def release(transaction: store.Transaction, rows: Collection[ReservationRow]) -> None:
     """Lets go of what is theirs; of what is another's by now, nothing."""
     transaction.reservations.release(rows)
+
+
+def end(transaction: store.Transaction, nodes: Mapping[str, Collection[str]]) -> None:
+    """Lets go of all that nodes hold which have ended, by execution."""
+    of = {execution_id for execution_id, ended in nodes.items() if ended}
+    if of:
+        held = transaction.reservations.of(of)
+        transaction.reservations.release([row for row in held if row.node in nodes[row.execution_id]])
+
+
+def _ended(transaction: store.Transaction, rows: Iterable[ReservationRow]) -> set[Holder]:
+    """Those whose nodes have ended."""
+    asked: defaultdict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        asked[row.execution_id].add(row.node)
+    return {
+        (execution_id, path)
+        for execution_id, paths in asked.items()
+        for path, node in transaction.executions.nodes_of(execution_id, paths).items()
+        if node.phase in NODE_ENDED
+    }

@@ -61,6 +61,9 @@ _HOLDERS = (
     .join(tables.leases, _leases.execution_id == _reservations.execution_id)
     .where(_reservations.key.in_(bindparam("keys", expanding=True)), _leases.expires_at_ms > now_ms())
 )
+_HELD = select(
+    _reservations.key, _reservations.execution_id, _reservations.node, _reservations.fence
+).where(_reservations.execution_id.in_(bindparam("ids", expanding=True)))
 _TAKE_AWAY = delete(tables.reservations).where(_reservations.key == bindparam("of"))
 _GRANT = insert(tables.reservations)
 _RELEASE = delete(tables.reservations).where(
@@ -166,6 +169,10 @@ class SqlReservations:
         """See `cache_store.Reservations.find`."""
         rows = _in_parts(self._connection, _HOLDERS, "keys", keys, cache_store.ReservationRow)
         return {row.key: row for row in rows}
+
+    def of(self, execution_ids: Collection[str]) -> list[cache_store.ReservationRow]:
+        """See `cache_store.Reservations.of`."""
+        return _in_parts(self._connection, _HELD, "ids", execution_ids, cache_store.ReservationRow)
 
     def grant(self, rows: Sequence[cache_store.ReservationRow]) -> None:
         """See `cache_store.Reservations.grant`."""

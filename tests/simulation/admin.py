@@ -275,7 +275,7 @@ class Admin:
             if node.phase in _NODE_ENDED:
                 self.places.give_back(row.id, node.id)
                 if node.phase != executions_pb2.PHASE_SUCCEEDED:
-                    self.cache.node_ended(node, (row.id, node.id))
+                    self.cache.node_ended((row.id, node.id))
 
     def check(
         self, row: Row, holder: str, part: propeller_pb2.ExecutionCommit

@@ -46,8 +46,6 @@ class Cache:
         self._admin = admin
         self.entries: dict[str, Entry] = {}
         self.holders: dict[str, Holder] = {}
-        # As admin does it today: a node that ends lets go of the key that it tells, which it has with the answer only.
-        self._by_key: bool = admin.world.plan.get("reserves_by_key", False)
 
     def check(self, questions: Sequence[propeller_pb2.CacheQuestion]) -> list[propeller_pb2.CacheAnswer]:
         return [self._answer(each) for each in questions]
@@ -129,16 +127,15 @@ class Cache:
         """An attempt has ended: its node makes the entry no longer."""
         self.let_go(spec.cache_key, (spec.id.execution_id, spec.id.node))
 
-    def node_ended(self, node: executions_pb2.NodeExecution, maker: Holder) -> None:
+    def node_ended(self, maker: Holder) -> None:
         """A node has ended without having made anything: what it holds, if only by an answer that it never had."""
-        held = [key for key, holder in self.holders.items() if holder == maker]
-        for key in [node.cache_key] if self._by_key else held:
+        for key in [key for key, holder in self.holders.items() if holder == maker]:
             self.let_go(key, maker)
 
     def _has_ended(self, maker: Holder) -> bool:
         row = self._admin.rows[maker[0]]
         node = row.nodes.get(maker[1])
-        return row.ended or (not self._by_key and node is not None and node.phase in _NODE_ENDED)
+        return row.ended or (node is not None and node.phase in _NODE_ENDED)
 
     def let_go(self, key: str, maker: Holder) -> None:
         """Of what is another's by now, nothing."""

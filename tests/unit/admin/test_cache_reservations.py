@@ -75,6 +75,35 @@ def test_c7_who_ends_without_having_begun_lets_go(world):
     assert waits_for(serial(world, "x2")) is None
 
 
+def end_of_node(world, id_: str, **node) -> None:
+    lease = world.read(lambda transaction: transaction.leases.find([id_]))[id_]
+    ended = executions_pb2.NodeExecution(id="a", phase=executions_pb2.PHASE_TIMED_OUT, **node)
+    part = propeller_pb2.ExecutionCommit(
+        execution_id=id_, epoch=lease.epoch, expected_version=lease.version, nodes=[ended]
+    )
+    result = world.run(world.commits.commit("me", propeller_pb2.Commit(id=1, executions=[part])))
+    assert result.executions[0].status == propeller_pb2.COMMIT_STATUS_OK
+
+
+def test_c7_who_ends_before_it_had_its_answer_lets_go_of_what_it_does_not_know_that_it_holds(world):
+    """Otherwise another node of the execution waits for it for ever."""
+    serial(world, "x1")
+    end_of_node(world, "x1")  # without a key
+    assert waits_for(serial(world, "x1", "b")) is None
+
+
+def test_c7_who_has_ended_before_it_is_answered_is_no_holder(world):
+    end_of_node(world, "x1")
+    assert waits_for(serial(world, "x1")) is None
+    assert waits_for(serial(world, "x1", "b")) is None
+
+
+def test_c7_what_other_nodes_hold_stays_theirs_when_one_ends(world):
+    serial(world, "x1", "b")
+    end_of_node(world, "x1")
+    assert waits_for(serial(world, "x2")) == ("x1", "b")
+
+
 def test_c7_what_ends_holds_nothing(world):
     serial(world, "x1")
     world.end("x1")
