@@ -1,6 +1,7 @@
 """A hundred launches while admin, propeller and workers are killed at random: all end right, on each database."""
 
 import collections
+import functools
 import os
 import random
 import signal
@@ -95,7 +96,13 @@ class Cluster:
                     except ProcessLookupError:
                         continue
                 return bool(workers)
+            case _:
+                raise AssertionError(what)
         return True
+
+
+def has_notes(machine, count):
+    return len(machine.notes) >= count
 
 
 def expected(base):
@@ -112,17 +119,17 @@ def database(request):
 def test_e3_a_hundred_launches_end_right_whatever_is_killed(machine, database):
     chance = random.Random(20_241)
     cluster = Cluster(machine, database)
-    runs = {}
+    runs: dict[int, str] = {}
     with machine.client() as client:
         client.register(machine.write("sums_module", SUMS))
-    killed = collections.Counter()
+    killed: collections.Counter[str] = collections.Counter()
     for kill in range(KILLS):
         with machine.client() as client:
             for base in range(len(runs), (kill + 1) * LAUNCHES // KILLS):
                 inputs = {"where": str(machine.folder), "numbers": [base + i for i in range(4)], "size": base}
                 runs[base] = client.launch("sums", inputs=inputs).id
         wanted = len(machine.notes) + chance.randrange(1, 15)
-        machines.until(lambda wanted=wanted: len(machine.notes) >= wanted, "tasks run")
+        machines.until(functools.partial(has_notes, machine, wanted), "tasks run")
         victim = ["admin", "propeller", "worker"][kill % 3]
         killed[victim] += cluster.kill(victim)
     assert len(runs) == LAUNCHES

@@ -42,6 +42,8 @@ class Runner:
             "source": project.source,
             "cache": str(cache),
         }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())

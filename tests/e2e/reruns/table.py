@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 from tests.e2e.reruns.project import Edit, Project, text
 
@@ -13,11 +14,11 @@ FOLLOWED = ("load", "clean", "fit", "write", "double 1", "double 2", "double 3")
 ALL = ("load", "clean", "fit", "judge", "write", "double 1", "double 2", "double 3")
 
 
-def _set(name: str, value: object) -> object:
+def _set(name: str, value: object) -> Callable[[Project], object]:
     return lambda project: project.inputs.update({name: value})
 
 
-def _environment(name: str, value: str) -> object:
+def _environment(name: str, value: str) -> Callable[[Project], object]:
     return lambda project: project.environment.update({name: value})
 
 
@@ -28,13 +29,6 @@ def _touch(project: Project) -> None:
 def _rename_source(project: Project) -> None:
     (project.folder / project.source).rename(project.folder / "data/other.txt")
     project.source = "data/other.txt"
-
-
-def _with_resources(project: Project) -> None:
-    project.replace(FLOW, "import Cache,", "import Cache, Resources,")
-    project.replace(
-        FLOW, "@task(cache=True)\ndef write(", '@task(cache=True, resources=Resources(cpu="2"))\ndef write('
-    )
 
 
 def _with_resources(project: Project) -> None:
