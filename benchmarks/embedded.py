@@ -1,27 +1,33 @@
-"""What the embedded server costs: a launch of which everything is cached, and many small executions.
+"""What the embedded server costs: launches of which everything is cached, and many small tasks, a process each.
 
 A real server over real sockets, with its database and its processes in a temporary home.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
-from benchmarks import measure
-from typedflow import client, services
+from benchmarks import measure, serving
 
-NODES = 200
 EXECUTIONS = 20
 CHAIN = 5
+LEAVES = 6_000
+TOGETHER = 2
+AT_ONCE = 300
+
+CACHED = {
+    "wide_200": (200, 5, 1_000.0),
+    "deep_200": (200, 5, 1_000.0),
+    "wide_1000": (1_000, 5, 2_000.0),
+    "deep_1000": (1_000, 3, None),
+    "wide_10000": (10_000, 2, 15_000.0),
+}
+"""Fully cached launches: how many tasks, how often, and in how many milliseconds they should be there."""
 
 PIPELINE = f"""
-from typedflow import task, workflow
+from typedflow import map_task, task, workflow
 
 @task(cache=True)
 def step(n: int) -> int:
@@ -35,21 +41,47 @@ def fresh(n: int) -> int:
 def total(values: list[int]) -> int:
     return sum(values)
 
-@workflow
-def wide(n: int) -> int:
-    return total(values=[step(n=i) for i in range({NODES - 1})])
+def _wide(count):
+    return total(values=[step(n=i) for i in range(count - 1)])
 
-@workflow
-def deep(n: int) -> int:
-    for _ in range({NODES}):
+def _deep(n, count):
+    for _ in range(count):
         n = step(n=n)
     return n
+
+@workflow
+def wide_200(n: int) -> int:
+    return _wide(200)
+
+@workflow
+def wide_1000(n: int) -> int:
+    return _wide(1_000)
+
+@workflow
+def wide_10000(n: int) -> int:
+    return _wide(10_000)
+
+@workflow
+def deep_200(n: int) -> int:
+    return _deep(n, 200)
+
+@workflow
+def deep_1000(n: int) -> int:
+    return _deep(n, 1_000)
 
 @workflow
 def chain(n: int) -> int:
     for _ in range({CHAIN}):
         n = fresh(n=n)
     return n
+
+@workflow
+def fan_out(n: list[int]) -> list[int]:
+    return map_task(fresh)(n=n)
+
+@workflow
+def few_at_once(n: list[int]) -> list[int]:
+    return map_task(fresh, concurrency={TOGETHER})(n=n)
 """
 
 _FORKS = """
@@ -63,69 +95,78 @@ for _ in range({count}):
 
 
 def figures() -> Iterator[measure.Figure]:
-    """Fully cached launches of 200 nodes, side by side and one after another; 20 executions of a 5-task chain."""
-    with _server() as (connected, folder):
-        for shape in ("wide", "deep"):
-            connected.launch(f"bench_pipeline.{shape}", inputs={"n": 1}).wait()
+    """Fully cached launches, side by side and one after another; chains, and a fan-out, of tasks that run."""
+    with serving.serving("bench_pipeline", PIPELINE) as served:
+        for workflow, (tasks, rounds, goal) in CACHED.items():
+            served.fill(workflow)
             yield measure.compare(
-                f"cached launch of {NODES} nodes, {shape}",
-                lambda shape=shape: _launch(connected, shape, NODES),
-                lambda: _transactions(folder, NODES),
+                f"cached launch of {tasks:,} nodes, {workflow.partition('_')[0]}",
+                lambda workflow=workflow, tasks=tasks: served.cached(workflow, tasks),
+                lambda tasks=tasks: served.transactions(tasks),
                 unit="ms",
-                baseline_name=f"{NODES} SQLite transactions by hand",
-                rounds=5,
-                goal=1000.0,
+                baseline_name="as many SQLite transactions by hand",
+                rounds=rounds,
+                goal=goal,
+                wall_goal=goal,
             )
-        tasks = EXECUTIONS * CHAIN
-        yield measure.compare(
+        yield _small(
             f"{EXECUTIONS} executions of a {CHAIN}-task chain",
-            lambda: _many(connected),
-            lambda: _forks(tasks),
-            unit="ms/task",
-            baseline_name="os.fork and wait by hand",
-            count=tasks,
+            lambda: _many(served),
+            EXECUTIONS * CHAIN,
             rounds=3,
             goal=25.0,
         )
+        yield _small(
+            f"a map of {AT_ONCE} tasks, {TOGETHER} at once",
+            lambda: _mapped(served, "few_at_once", AT_ONCE),
+            AT_ONCE,
+            rounds=3,
+            wall_goal=10.0,
+        )
+        yield _small(
+            f"a map of {LEAVES:,} tasks",
+            lambda: _mapped(served, "fan_out", LEAVES),
+            LEAVES,
+            rounds=1,
+            warm=False,
+        )
 
 
-def _launch(connected: client.Client, shape: str, nodes: int) -> None:
-    run = connected.launch(f"bench_pipeline.{shape}", inputs={"n": 1}).wait()
-    hits = [node for node in run.nodes if node.cache == "HIT"]
-    assert len(hits) == nodes, f"{len(hits)} hits of {nodes}"
+def _small(
+    name: str,
+    subject: measure.Work,
+    tasks: int,
+    *,
+    rounds: int,
+    warm: bool = True,
+    goal: float | None = None,
+    wall_goal: float | None = None,
+) -> measure.Figure:
+    return measure.compare(
+        name,
+        subject,
+        lambda: _forks(tasks),
+        unit="ms/task",
+        baseline_name="os.fork and wait by hand",
+        count=tasks,
+        rounds=rounds,
+        warm=warm,
+        goal=goal,
+        wall_goal=wall_goal,
+    )
 
 
-def _many(connected: client.Client) -> None:
-    runs = [connected.launch("bench_pipeline.chain", inputs={"n": i}) for i in range(EXECUTIONS)]
+def _many(served: serving.Serving) -> None:
+    runs = [served.client.launch("bench_pipeline.chain", inputs={"n": i}) for i in range(EXECUTIONS)]
     for i, run in enumerate(runs):
         assert run.wait().outputs.o0 == i + CHAIN
+
+
+def _mapped(served: serving.Serving, workflow: str, count: int) -> None:
+    run = served.client.launch(f"bench_pipeline.{workflow}", inputs={"n": list(range(count))})
+    assert run.wait().outputs.o0 == list(range(1, count + 1))
 
 
 def _forks(count: int) -> None:
     """In a process of its own: gRPC has a lot to say about forks in this one."""
     subprocess.run([sys.executable, "-c", _FORKS.format(count=count)], check=True)
-
-
-def _transactions(folder: Path, count: int) -> None:
-    path = folder / "baseline.db"
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, value BLOB)")
-        for i in range(count):
-            with connection:
-                connection.execute("INSERT INTO results (value) VALUES (?)", (str(i).encode() * 50,))
-    path.unlink()
-
-
-@contextlib.contextmanager
-def _server() -> Iterator[tuple[client.Client, Path]]:
-    with tempfile.TemporaryDirectory(prefix="typedflow-bench-") as name:
-        folder = Path(name)
-        (folder / "bench_pipeline.py").write_text(PIPELINE)
-        with (
-            services.embedded(folder / "home") as server,
-            client.Client(server.grpc, token=server.token) as connected,
-        ):
-            connected.register(folder / "bench_pipeline.py")
-            yield connected, folder
