@@ -172,7 +172,7 @@ class Executor:
                 del self._machine.folders[key]
             elif folder.running is None:
                 # It had no go-ahead, and may have been admitted: whoever drives the execution by now can't run it.
-                self._drive(key, _Attempt(folder, begun=True, ending="interrupted"))
+                self._drive(key, _Attempt(folder, begun=True, ending="dropped"))
             else:
                 self._drive(key, _Attempt(folder, admitted=True))
 
@@ -228,7 +228,7 @@ class Executor:
             await asyncio.wait({attempt.work})
             if not attempt.work.cancelled():
                 return attempt.work.result()
-        if attempt.ending == "interrupted":
+        if attempt.ending in ("interrupted", "dropped"):
             if folder.running is None and (self._forgets or not attempt.begun):
                 raise _NotAdmitted
             folder.interrupted = True
@@ -239,7 +239,7 @@ class Executor:
             folder.running.die()
             if folder.outcome is not None:
                 return folder.outcome
-        if attempt.ending == "interrupted":
+        if attempt.ending in ("interrupted", "dropped"):
             return lost_attempts.interrupted(node)
         return attempt_pb2.Outcome(stopped=attempt_pb2.Stopped())
 
@@ -299,7 +299,7 @@ class Executor:
                 id=folder.spec.id,
                 token=folder.token,
                 runner_uid=folder.uid,
-                outcome=stopped if attempt.ending else lost_attempts.gone(folder.spec.id.node),
+                outcome=stopped if attempt.ending == "stopped" else lost_attempts.gone(folder.spec.id.node),
             )
             try:
                 await backoff.until_reached(functools.partial(self._client.finish, request))
