@@ -317,7 +317,12 @@ def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def upsert(connection: Connection) -> type[sqlite.Insert | postgresql.Insert]:
     """The kind of INSERT that can say what to do about a row that is there already."""
-    if connection.dialect.name == "sqlite":
+    return upsert_of(connection.dialect.name)
+
+
+def upsert_of(dialect: str) -> type[sqlite.Insert | postgresql.Insert]:
+    """As `upsert`, of a dialect by its name."""
+    if dialect == "sqlite":
         return sqlite.Insert
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - slow to load, and not needed with SQLite
 

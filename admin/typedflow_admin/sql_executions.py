@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, select, update
@@ -13,8 +14,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from typedflow_admin import store, tables
-from typedflow_admin.sql_entities import parts, until_full, upsert
+from typedflow_admin import statements, store, tables
+from typedflow_admin.sql_entities import parts, until_full, upsert, upsert_of
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -39,7 +40,7 @@ def _now_postgresql(_element: now_ms, _compiler: SQLCompiler, **_options: object
 
 _executions, _launches = tables.executions.c, tables.launches.c
 _leases, _events, _inbox = tables.leases.c, tables.events.c, tables.inbox.c
-_nodes, _attempts = tables.nodes.c, tables.attempts.c
+_nodes = tables.nodes.c
 
 _EXECUTION = [
     _executions.id, _executions.project, _executions.domain, _executions.launch_plan, _executions.launch_plan_version,
@@ -56,10 +57,8 @@ _NODE = [
     _nodes.node, _nodes.position, _nodes.revision, _nodes.state, _nodes.parent, _nodes.slotted, _nodes.phase,
 ]  # fmt: skip
 _LEASE = [_leases.execution_id, _leases.holder, _leases.epoch, _leases.version, _leases.last_sequence]
-_ATTEMPT = [
-    _attempts.execution_id, _attempts.node, _attempts.attempt, _attempts.holder, _attempts.spec, _attempts.runner_uid,
-    _attempts.executor_id, _attempts.begun_at_us, _attempts.ended_at_us, _attempts.outcome,
-]  # fmt: skip
+
+_ATTEMPT_FIELDS = tuple(field.name for field in fields(store.AttemptRow))
 
 _BOTH = select(*_EXECUTION, *_LAUNCH).join(tables.launches, _launches.execution_id == _executions.id)
 _FIND = _BOTH.where(_executions.id == bindparam("id"))
@@ -166,23 +165,6 @@ _CHANGE_STATUS = (
         started_at_us=bindparam("new_started"),
         ended_at_us=bindparam("new_ended"),
     )
-)
-_OF_NODE = (_attempts.execution_id == bindparam("id")) & (_attempts.node == bindparam("name"))
-_OF_ATTEMPT = _OF_NODE & (_attempts.attempt == bindparam("try"))
-_WITH_SECRET = select(*_ATTEMPT, _launches.secret).join(
-    tables.launches, _launches.execution_id == _attempts.execution_id
-)
-_FIND_ATTEMPT = _WITH_SECRET.where(_OF_ATTEMPT)
-_LATEST_ATTEMPT = _WITH_SECRET.where(_OF_NODE).order_by(_attempts.attempt.desc()).limit(1)
-_ADMIT = (
-    update(tables.attempts)
-    .where(_OF_ATTEMPT)
-    .values(runner_uid=bindparam("uid"), executor_id=bindparam("executor"), begun_at_us=bindparam("at"))
-)
-_FINISH = (
-    update(tables.attempts)
-    .where(_OF_ATTEMPT)
-    .values(outcome=bindparam("result"), ended_at_us=bindparam("at"))
 )
 
 
@@ -367,79 +349,44 @@ class SqlLeases:
 
     def find(self, execution_ids: Collection[str]) -> dict[str, store.LeaseRow]:
         """See `store.Leases.find`."""
-        found = {}
-        for part in parts(list(execution_ids)):
-            for row in self._connection.execute(_FIND_LEASES, {"ids": part}):
-                found[row.execution_id] = store.LeaseRow(*row)
-        return found
+        return {
+            row.execution_id: row
+            for part in parts(list(execution_ids))
+            for row in statements.rows(self._connection, _FIND_LEASES, {"ids": part}, store.LeaseRow)
+        }
 
     def post(self, execution_id: str, event: bytes) -> bool:
         """See `store.Leases.post`."""
-        sequence = self._connection.execute(_NEXT_SEQUENCE, {"id": execution_id}).scalar()
-        if sequence is None:
+        found = statements.rows(self._connection, _NEXT_SEQUENCE, {"id": execution_id}, int)
+        if not found:
             return False
-        values = {"execution_id": execution_id, "sequence": sequence, "event": event}
-        self._connection.execute(_INSERT_INBOX, values)
+        values = {"execution_id": execution_id, "sequence": found[0], "event": event}
+        statements.run(self._connection, _INSERT_INBOX, [values])
         return True
 
     def inbox(self, execution_ids: Collection[str]) -> list[store.InboxRow]:
         """See `store.Leases.inbox`."""
-        found = []
+        found: list[store.InboxRow] = []
         for part in parts(list(execution_ids)):
-            found += [store.InboxRow(*row) for row in self._connection.execute(_WAITING, {"ids": part})]
+            found += statements.rows(self._connection, _WAITING, {"ids": part}, store.InboxRow)
         return found
 
     def apply(self, steps: Sequence[store.Step]) -> None:
         """See `store.Leases.apply`. One statement for each table, however many steps there are."""
         writes: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
         for step in steps:
-            revision = self._connection.execute(_REVISE, {"key": step.execution_id}).scalar_one()
-            _gather(step, revision, writes)
-        execute = self._connection.execute
-        if writes["events"]:
-            execute(_INSERT_EVENT, writes["events"])
-        if writes["consumed"]:
-            execute(_CONSUME, writes["consumed"])
-        if writes["nodes"]:
-            execute(_put_nodes(self._connection), writes["nodes"])
-        if writes["attempts"]:
-            # The same attempt again, after a crash between a commit and its answer, is the same row.
-            execute(upsert(self._connection)(tables.attempts).on_conflict_do_nothing(), writes["attempts"])
-        if writes["leases"]:
-            execute(_ADVANCE, writes["leases"])
-        if writes["statuses"]:
-            execute(_CHANGE_STATUS, writes["statuses"])
-        if writes["ended"]:
-            execute(_END_LEASE, writes["ended"])
-            execute(_EMPTY_INBOX, writes["ended"])
-
-
-class SqlAttempts:
-    """See `store.Attempts`."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def find(self, execution_id: str, node: str, attempt: int) -> tuple[store.AttemptRow, bytes] | None:
-        """See `store.Attempts.find`."""
-        parameters: dict[str, object] = {"id": execution_id, "name": node}
-        if attempt:
-            parameters["try"] = attempt
-        row = self._connection.execute(_FIND_ATTEMPT if attempt else _LATEST_ATTEMPT, parameters).first()
-        return (store.AttemptRow(*row[:-1]), row.secret) if row is not None else None
-
-    def admit(
-        self, execution_id: str, node: str, attempt: int, runner_uid: str, executor_id: str, at_us: int
-    ) -> None:
-        """See `store.Attempts.admit`."""
-        parameters = {"id": execution_id, "name": node, "try": attempt}
-        parameters |= {"uid": runner_uid, "executor": executor_id, "at": at_us}
-        self._connection.execute(_ADMIT, parameters)
-
-    def finish(self, execution_id: str, node: str, attempt: int, outcome: bytes, at_us: int) -> None:
-        """See `store.Attempts.finish`."""
-        parameters = {"id": execution_id, "name": node, "try": attempt, "result": outcome, "at": at_us}
-        self._connection.execute(_FINISH, parameters)
+            revision = statements.rows(self._connection, _REVISE, {"key": step.execution_id}, int)
+            _gather(step, revision[0], writes)
+        run = functools.partial(statements.run, self._connection)
+        dialect = self._connection.dialect.name
+        run(_INSERT_EVENT, writes["events"])
+        run(_CONSUME, writes["consumed"])
+        run(_put_nodes(dialect), writes["nodes"])
+        run(_put_attempts(dialect), writes["attempts"])
+        run(_ADVANCE, writes["leases"])
+        run(_CHANGE_STATUS, writes["statuses"])
+        run(_END_LEASE, writes["ended"])
+        run(_EMPTY_INBOX, writes["ended"])
 
 
 def _node(row: Sequence[object]) -> store.NodeRow:
@@ -447,13 +394,20 @@ def _node(row: Sequence[object]) -> store.NodeRow:
     return store.NodeRow(node, position, revision, state, parent, bool(slotted), phase)  # type: ignore[arg-type]
 
 
-def _put_nodes(connection: Connection) -> sqlite.Insert | postgresql.Insert:
+@functools.cache
+def _put_nodes(dialect: str) -> sqlite.Insert | postgresql.Insert:
     """New parts of maps and dynamic tasks are added; of a node that is there, its place stays."""
-    new = upsert(connection)(tables.nodes)
+    new = upsert_of(dialect)(tables.nodes)
     return new.on_conflict_do_update(
         index_elements=["execution_id", "node"],
         set_={name: new.excluded[name] for name in ("revision", "state", "phase")},
     )
+
+
+@functools.cache
+def _put_attempts(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """The same attempt again, after a crash between a commit and its answer, is the same row."""
+    return upsert_of(dialect)(tables.attempts).on_conflict_do_nothing()
 
 
 def _both(row: Sequence[object]) -> tuple[store.ExecutionRow, store.LaunchRow]:
@@ -468,10 +422,21 @@ def _gather(step: store.Step, revision: int, writes: dict[str, list[dict[str, ob
         writes["events"].append({"execution_id": id_, "position": position, "event": event})
     writes["consumed"] += [{"id": id_, "number": number} for number in step.consumed]
     writes["nodes"] += [
-        asdict(node) | {"execution_id": id_, "revision": revision, "slotted": int(node.slotted)}
+        {
+            "node": node.node,
+            "position": node.position,
+            "revision": revision,
+            "state": node.state,
+            "parent": node.parent,
+            "slotted": int(node.slotted),
+            "phase": node.phase,
+            "execution_id": id_,
+        }
         for node in step.nodes
     ]
-    writes["attempts"] += [asdict(attempt) for attempt in step.attempts]
+    writes["attempts"] += [
+        {name: getattr(attempt, name) for name in _ATTEMPT_FIELDS} for attempt in step.attempts
+    ]
     writes["leases"].append({"id": id_, "new_version": step.version})
     status = step.status
     if status is None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from typedflow_admin import place_store, tables
+from typedflow_admin import place_store, statements, tables
 from typedflow_admin.sql_entities import parts, upsert
 
 _queues, _places = tables.place_queues.c, tables.places.c
@@ -80,9 +80,9 @@ class SqlPlaces:
     def queues(self, execution_ids: Collection[str]) -> dict[str, place_store.QueueRow]:
         """See `place_store.Places.queues`."""
         return {
-            row.execution_id: place_store.QueueRow(*row)
+            row.execution_id: row
             for part in parts(sorted(execution_ids))
-            for row in self._connection.execute(_FIND, {"ids": part})
+            for row in statements.rows(self._connection, _FIND, {"ids": part}, place_store.QueueRow)
         }
 
     def ask(self, keys: Sequence[place_store.PlaceKey]) -> None:

@@ -7,11 +7,12 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from typedflow_admin import cache_store, database, place_store, references, store
+from typedflow_admin import cache_store, place_store, references, statements, store
 from typedflow_admin.database import Database
+from typedflow_admin.sql_attempts import SqlAttempts
 from typedflow_admin.sql_catalog import SqlCatalog, SqlCounts, SqlReservations
 from typedflow_admin.sql_entities import SqlEntities
-from typedflow_admin.sql_executions import SqlAttempts, SqlExecutions, SqlLeases
+from typedflow_admin.sql_executions import SqlExecutions, SqlLeases
 from typedflow_admin.sql_objects import SqlObjects
 from typedflow_admin.sql_places import SqlPlaces
 
@@ -42,6 +43,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        statements.watch(database.engine)
 
     async def read(self, work: Callable[[store.Transaction], T]) -> T:
         """See `store.Store.read`."""
@@ -52,7 +54,7 @@ class SqlStore:
 
         def run(connection: Connection) -> T:
             transaction = SqlTransaction(connection)
-            with database.watched(connection) as written:
+            with statements.watched(connection) as written:
                 result = work(transaction)
             digests = set().union(*map(references.digests, filter(references.may_have_any, written)))
             if digests:

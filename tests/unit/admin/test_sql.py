@@ -4,11 +4,20 @@ import pytest
 from sqlalchemy import ClauseElement, Executable, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
-from typedflow_admin import database, sql_entities, sql_executions, sql_places, sql_store, store, tables
+from typedflow_admin import (
+    database,
+    sql_attempts,
+    sql_entities,
+    sql_executions,
+    sql_places,
+    sql_store,
+    store,
+    tables,
+)
 
 STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": value
-    for module in (sql_entities, sql_executions, sql_places)
+    for module in (sql_attempts, sql_entities, sql_executions, sql_places)
     for name, value in vars(module).items()
     if isinstance(value, ClauseElement) and isinstance(value, Executable) and name.isupper()
 }
