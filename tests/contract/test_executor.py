@@ -214,6 +214,7 @@ def test_an_idle_template_ends(world):
     world(story)
 
 
+@pytest.mark.slow
 def test_templates_do_not_pile_up(world):
     async def story(world: World) -> None:
         for number in range(12):

@@ -407,6 +407,7 @@ def test_run_attaches_to_the_server_that_is_up(served):
     assert remote["outputs"] == {"o0": 16}
 
 
+@pytest.mark.slow
 def test_run_starts_anew_where_a_killed_server_left_its_address(terminal):
     terminal.machine.up().kill()
     assert settings.server_json(terminal.machine.home) is not None
@@ -414,6 +415,7 @@ def test_run_starts_anew_where_a_killed_server_left_its_address(terminal):
     assert terminal.read("run", path, "quadruple", "--n", "3")["outputs"] == {"o0": 12}
 
 
+@pytest.mark.slow
 def test_a_run_outlives_the_server_that_it_found(machine):
     server = machine.up()
     path = machine.write("steps", STEPS)

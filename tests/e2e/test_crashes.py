@@ -143,6 +143,7 @@ def test_e3_a_killed_server_loses_nothing_and_runs_nothing_twice(machine):
         assert {each.id: each.attempts for each in run.nodes} == machine.runs()
 
 
+@pytest.mark.slow
 def test_e3_kills_in_heavy_traffic_change_no_result(machine):
     chance = random.Random(20_240)
     server = machine.up()
@@ -170,6 +171,7 @@ def test_e3_kills_in_heavy_traffic_change_no_result(machine):
     assert len(machine.notes) == 40
 
 
+@pytest.mark.slow
 def test_a_stopped_server_ends_its_attempts_and_the_next_one_runs_them_again(machine):
     server = machine.up()
     with machine.client() as client:

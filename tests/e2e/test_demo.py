@@ -102,6 +102,7 @@ def test_the_demo_may_be_kept_and_says_how_to_go_on(machine):
     assert "brings it back" in kept.output
 
 
+@pytest.mark.slow
 def test_e3_a_server_killed_in_the_middle_of_the_demos_pipeline_finishes_it_and_repeats_nothing(
     machine, repository
 ):

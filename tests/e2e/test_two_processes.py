@@ -106,6 +106,7 @@ def test_an_execution_goes_all_the_way_through_admin_and_propeller(machine):
     assert machine.processes() == []
 
 
+@pytest.mark.slow
 def test_e3_another_propeller_finishes_what_a_killed_one_began(machine):
     machine.announced(machine.start(python=ADMIN))
     propeller = machine.start("propeller", "run")
@@ -131,6 +132,7 @@ def elsewhere(machine, name):
     )
 
 
+@pytest.mark.slow
 def test_e3_an_attempt_whose_machine_is_away_runs_again_elsewhere_and_counts_once(machine):
     machine.announced(machine.start(python=ADMIN))
     first = elsewhere(machine, "first")
@@ -156,6 +158,7 @@ def test_e3_an_attempt_whose_machine_is_away_runs_again_elsewhere_and_counts_onc
         assert second.is_running
 
 
+@pytest.mark.slow
 def test_e3_an_execution_whose_machine_is_gone_can_be_aborted(machine):
     machine.announced(machine.start(python=ADMIN))
     first = elsewhere(machine, "first")

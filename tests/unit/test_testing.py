@@ -73,6 +73,7 @@ def test_fixtures_and_mocks_work_in_an_authors_project(pytester: pytest.Pytester
     result.assert_outcomes(passed=5)
 
 
+@pytest.mark.slow
 def test_the_server_fixture_registers_launches_and_reads(pytester: pytest.Pytester):
     project = pytester.mkdir(
         "project"

@@ -400,7 +400,9 @@ class Stepped:
 STEPS = 15  # before and after each transaction and removal of a collection; the last is after its end
 
 
-@pytest.mark.parametrize("put_at", range(STEPS))
+@pytest.mark.parametrize(
+    "put_at", [pytest.param(step, marks=[] if step == 9 else pytest.mark.slow) for step in range(STEPS)]
+)
 def test_d5_a_commit_is_safe_wherever_a_collection_is(tmp_path, put_at):
     """The object is put at one step of a collection that removes it, and committed at the same or a later one."""
     for commit_at in range(put_at, STEPS):

@@ -383,7 +383,7 @@ def test_e3_whatever_happens_an_execution_ends_once_and_in_one_state(data, compi
     drive(data, world, aborted_after)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.data(),
     all_kinds(),

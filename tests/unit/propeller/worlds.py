@@ -213,8 +213,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.now
 
     def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self.now = max(self.now, self._scheduled[0].when())  # type: ignore[attr-defined]
+        coming = [each.when() for each in self._scheduled if not each.cancelled()]  # type: ignore[attr-defined]
+        if not self._ready and coming:  # type: ignore[attr-defined]
+            self.now = max(self.now, min(coming))
         super()._run_once()  # type: ignore[misc]
 
 

@@ -55,6 +55,7 @@ def come_back(shape: strategies_values.Shape, data: st.DataObject) -> None:
         assert converter.is_exact(value)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(strategies_values.SHAPES, st.data())
 def test_t6_many_values_of_any_annotation_are_packed_as_their_literals_are(
@@ -69,6 +70,7 @@ def test_t6_many_values_of_any_annotation_are_packed_as_their_literals_are(
     assert exactness.same(converter.from_column(sent, lambda i: f"x[{i}]", NO_DATA), values)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(strategies_values.PLAIN_SHAPES, st.data())
 def test_t2_a_wrong_leaf_is_told_with_its_own_path(
@@ -115,6 +117,7 @@ def elsewhere(
 Ask = Callable[[str, list[bytes]], list[bytes]]
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(shape=strategies_values.SHAPES, data=st.data())
 def test_t2_values_cross_to_another_process_and_back_exactly(
