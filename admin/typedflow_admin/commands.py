@@ -66,7 +66,10 @@ def serve(
         ),
         gc_grace_hours=found.gc_grace_hours,
     )
-    with services.stop_signals() as stopped, server.EmbeddedServer(options, propeller=False) as info:
+    with (
+        services.stop_signals() as stopped,
+        server.EmbeddedServer(options, propeller=False, ended=stopped.set) as info,
+    ):
         click.echo(f"admin serves gRPC at {info.grpc}, HTTP at http://{info.http}")
         click.echo(
             f"run what is launched with `typedflow propeller run --home {options.home}`; Ctrl-C stops this"

@@ -4,7 +4,8 @@
 loop never waits for a disk and a transaction never waits for the event loop. There is one writer at a time: with one
 thread for it, nobody waits for a lock, and what a transaction has read is so when it writes. The lock on a home keeps
 other servers from its SQLite file. On PostgreSQL a server owns the database: it holds a lock for as long as it is
-connected, and writes only while nobody has taken the database over. Nothing here knows what the tables mean.
+connected, takes it again when the database has been away, and writes only while nobody has taken the database over.
+Nothing here knows what the tables mean.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -29,6 +31,15 @@ _WRITES = "typedflow_writes"
 _SCHEMES = ("postgresql", "postgres")
 # Of the lock that a server has on its database; an application of another kind has other numbers.
 _LOCK = 7_046_029_254_386_353_131
+_LOOK_S = 1.0
+# A machine that is gone says nothing; without these a connection to it hangs for a quarter of an hour.
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 40_000,
+}
 OWNER = "typedflow_owner"
 """The table that says which server has a PostgreSQL database; it is no part of what is stored."""
 
@@ -50,8 +61,11 @@ def create_engine(url: str) -> Engine:
         name = address.get_backend_name()
         if name not in ("sqlite", "postgresql"):
             raise _unknown(address.drivername)
-        # A connection that broke while nobody used it is found out before it is used.
-        engine = sqlalchemy.create_engine(address, pool_pre_ping=name != "sqlite")
+        if name == "sqlite":
+            engine = sqlalchemy.create_engine(address)
+        else:
+            # A connection that broke while nobody used it is found out before it is used.
+            engine = sqlalchemy.create_engine(address, pool_pre_ping=True, connect_args=_patience(address))
     except exc.ArgumentError:
         raise _unknown("this") from None
     except ModuleNotFoundError:
@@ -92,6 +106,20 @@ class Database:
         """Runs `work` on one consistent state."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, _run, self._reading, work)
 
+    async def own(self) -> None:
+        """Until another server has taken the database over; on SQLite, where the home is locked, until it is cancelled.
+
+        Raises:
+            StateConflict: another server has the database.
+        """
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if self._owner is not None:
+                try:
+                    await asyncio.to_thread(self._owner.hold)
+                except exc.DBAPIError:
+                    continue  # it is away, as whoever calls is told
+
     def close(self) -> None:
         """Waits for what is under way, then closes the connections."""
         self._writer.shutdown()
@@ -108,21 +136,33 @@ class Database:
 
 
 class _Owner:
-    """This server's hold on a PostgreSQL database.
+    """This server's hold on a PostgreSQL database: a lock, and its name in a table.
+
+    The lock keeps others out, and is gone when its connection breaks. The name says whose the database is: who starts
+    writes its own there, and the one before finds out.
 
     Raises:
         UsageError: another server has it.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._where = engine.url.render_as_string()
+        self._where = engine.url.set(drivername=_SCHEMES[0]).render_as_string()
         self._name = secrets.token_hex(16)
-        # A connection of its own, which is never used again: the lock lasts as long as it.
-        apart = sqlalchemy.create_engine(engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        self._holding = apart.connect()
+        self._alone = threading.Lock()
+        self._closed = False
+        # A connection of its own, which is used for nothing else: the lock lasts as long as it.
+        self._apart = sqlalchemy.create_engine(
+            engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=_patience(engine.url)
+        )
+        self._holding: Connection | None = self._apart.connect()
         try:
-            if not self._holding.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
-                raise self._taken()
+            if not _lock(self._holding):
+                raise errors.UsageError(
+                    "another server has this database",
+                    where=self._where,
+                    hint="stop that one, or give this one a database of its own",
+                    code="DatabaseInUse",
+                )
             _owner.create(self._holding, checkfirst=True)
             with engine.begin() as connection:
                 connection.execute(_owner.delete())
@@ -135,49 +175,76 @@ class _Owner:
         """Ends a transaction when the database is another's, and keeps it this server's until the transaction ends.
 
         Raises:
-            UsageError: another server has it.
+            ServerUnreachable: another server has it, and that one is to be asked.
         """
         if connection.scalar(sqlalchemy.select(_owner.c.name).with_for_update(read=True)) != self._name:
-            raise self._taken()
+            raise errors.ServerUnreachable(
+                "another server has taken over this server's database",
+                where=self._where,
+                hint="connect to that one",
+                code="DatabaseInUse",
+            )
+
+    def hold(self) -> None:
+        """Sees that the database is this server's still, and takes the lock again when its connection broke.
+
+        Raises:
+            StateConflict: another server has it.
+            DBAPIError: it can't be reached.
+        """
+        with self._alone:
+            if self._closed:
+                return
+            try:
+                name = self._look()
+            except exc.DBAPIError:
+                self._let_go()
+                raise
+        if name != self._name:
+            raise errors.StateConflict(
+                "the server stopped: another server has taken over its database",
+                where=self._where,
+                hint="use that one; executions go on there",
+                code="DatabaseInUse",
+            )
 
     def close(self) -> None:
         """Lets go of the database."""
-        self._holding.close()
+        with self._alone:
+            self._closed = True
+            self._let_go()
 
-    def _taken(self) -> errors.UsageError:
-        return errors.UsageError(
-            "another server has this database",
-            where=self._where,
-            hint="stop that one, or give this one a database of its own",
-            code="DatabaseInUse",
-        )
+    def _look(self) -> str | None:
+        whose = sqlalchemy.select(_owner.c.name)
+        if self._holding is not None:
+            return self._holding.scalar(whose)
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(self._apart.connect())
+            # The connection that broke may have the lock for a while yet: whose the database is, the name says.
+            if _lock(connection):
+                self._holding = connection
+                stack.pop_all()
+            return connection.scalar(whose)
+
+    def _let_go(self) -> None:
+        if self._holding is not None:
+            self._holding.close()
+            self._holding = None
 
 
-@contextlib.contextmanager
-def watched(connection: Connection) -> Iterator[list[bytes]]:
-    """All the bytes that statements are given on a connection while the block runs."""
-    given: list[bytes] = []
-
-    def take(
-        _connection: Connection,
-        _statement: object,
-        many: Sequence[Mapping[str, object]],
-        one: Mapping[str, object],
-        _options: object,
-    ) -> None:
-        for row in many or (one,):
-            given.extend(value for value in row.values() if isinstance(value, bytes))
-
-    event.listen(connection, "before_execute", take)
-    try:
-        yield given
-    finally:
-        event.remove(connection, "before_execute", take)
+def _lock(connection: Connection) -> bool:
+    """Takes the lock of servers for as long as the connection lasts; gives whether nobody has it."""
+    return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}))
 
 
 def _run(engine: Engine, work: Callable[[Connection], T]) -> T:
     with engine.begin() as connection:
         return work(connection)
+
+
+def _patience(address: sqlalchemy.URL) -> dict[str, int]:
+    """How long a connection waits, where the address does not say."""
+    return {name: value for name, value in _PATIENCE.items() if name not in address.query}
 
 
 def _unknown(what: str) -> errors.UsageError:

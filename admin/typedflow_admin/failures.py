@@ -15,7 +15,7 @@ from typing import NoReturn, Protocol, TypeVar, cast
 
 import grpc
 from google.protobuf.message import DecodeError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
 from typedflow import errors, rpc
 
@@ -25,7 +25,8 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 Context = grpc.aio.ServicerContext[object, object]
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SQLITE_FULL = "database or disk is full"
 
 
 def known(error: Exception) -> errors.TypedflowError | None:
@@ -34,17 +35,32 @@ def known(error: Exception) -> errors.TypedflowError | None:
         case errors.TypedflowError():
             return error
         case OSError() if error.errno in _FULL:
-            return errors.StateConflict(
-                "the server's disk is full", hint="make room in its home", code="DiskFull"
-            )
-        case OperationalError():
+            return _full("the server's disk is full")
+        case DBAPIError() if _is_away(error):
             # Locked, full, read-only, or gone: the call may be repeated once it is not.
-            _log.error("the database refused: %s", error.orig)
+            said = str(error.orig).partition("\n")[0]
+            _log.error("the database refused: %s", said)
+            if said == _SQLITE_FULL:
+                return _full(f"the server's database refused: {said}")
             return errors.ServerUnreachable(
-                f"the server's database refused: {error.orig}", hint="try again", code="DatabaseUnavailable"
+                f"the server's database refused: {said}", hint="try again", code="DatabaseUnavailable"
             )
         case _:
             return None
+
+
+def _full(message: str) -> errors.ServerUnreachable:
+    return errors.ServerUnreachable(
+        message, hint="make room on the disk of its home, and try again", code="DiskFull"
+    )
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Whether the database is to blame: gone, going, or not to be written just now."""
+    # A standby that has taken the place of the database is an InternalError to its driver: it is read only.
+    return error.connection_invalidated or isinstance(
+        error, OperationalError | InterfaceError | InternalError
+    )
 
 
 def incident(error: Exception, where: str) -> str:

@@ -99,6 +99,7 @@ async def run_admin(options: Options) -> AsyncIterator[settings.ServerInfo]:
 
     Raises:
         UsageError: the home is another server's or unfit, a port is taken, or the address is not safe to listen on.
+        StateConflict: another server has taken over the database.
     """
     async with _running(options) as (_, info):
         yield info
@@ -111,6 +112,7 @@ async def _running(options: Options) -> AsyncIterator[tuple[service.Rooms, setti
         stack.enter_context(home.locked(options.home))
         database = await asyncio.to_thread(_database, options)
         stack.push_async_callback(asyncio.to_thread, database.close)
+        await stack.enter_async_context(_owning(database))
         rooms = _rooms(SqlStore(database), options)
         # The home is locked: no propeller that was embedded in a server on it is left.
         await rooms.work.release_all(EMBEDDED)
@@ -130,6 +132,20 @@ async def _running(options: Options) -> AsyncIterator[tuple[service.Rooms, setti
 
 
 @asynccontextmanager
+async def _owning(database: Database) -> AsyncIterator[None]:
+    """Cancels the block when another server has taken over the database."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            owning = group.create_task(database.own())
+            try:
+                yield
+            finally:
+                owning.cancel()
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+@asynccontextmanager
 async def run_embedded(options: Options) -> AsyncIterator[settings.ServerInfo]:
     """Runs the services, and a propeller that runs attempts as processes of this machine, while the block runs.
 
@@ -138,7 +154,7 @@ async def run_embedded(options: Options) -> AsyncIterator[settings.ServerInfo]:
 
     Raises:
         UsageError: as `run_admin`.
-        StateConflict: the propeller keeps failing.
+        StateConflict: as `run_admin`, or the propeller keeps failing.
     """
     async with _running(options) as (rooms, info):
         client = beside.Beside(rooms, info.grpc, info.token)

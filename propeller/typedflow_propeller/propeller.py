@@ -32,6 +32,7 @@ _COMMIT_BYTES = 8 * 1024 * 1024
 _LARGEST_COMMIT = rpc.MAX_MESSAGE_BYTES - 64 * 1024
 _QUESTIONS = 64  # an entry may have a MiB of outputs, and an answer has 96 MiB at most
 _GOODBYE_S = 1.0
+_STEADY_S = 5.0  # a stream that breaks after so long is not in a row with those before it
 _ANSWER_S = 60.0
 _OUTGOING = 1_000  # messages that wait to be sent; whoever has more waits too
 
@@ -77,22 +78,27 @@ class Propeller:
         try:
             await self._executor.recover()
             while True:
-                claims = await self._connect(claims)
+                claims = await self._stay_connected(claims)
         finally:
             await self._executor.close()
 
-    async def _connect(self, claims: list[propeller_pb2.Claim]) -> list[propeller_pb2.Claim]:
-        """Tries until there is a stream; gives what was held when it broke."""
+    async def _stay_connected(self, claims: list[propeller_pb2.Claim]) -> list[propeller_pb2.Claim]:
+        """Says Hello again whenever the stream breaks, until one has lasted; gives what is held then.
+
+        A server whose database is away welcomes a propeller and breaks its stream with the first claim: it is no reason
+        to come back at once.
+        """
         for pause in backoff.pauses():
-            stream = _Stream(self, claims)
+            stream, began = _Stream(self, claims), time.monotonic()
             try:
                 await stream.run()
             except errors.PermissionDenied:
                 raise
             except errors.TypedflowError as error:
                 _log.warning("the connection to admin is lost, will try again: %s", error)
-            if stream.welcomed:
-                return stream.held
+            claims = stream.held
+            if time.monotonic() - began > _STEADY_S:
+                return claims
             await asyncio.sleep(pause)
         raise AssertionError("pauses() does not end")
 

@@ -217,6 +217,6 @@ class TestFullDisk:
         big = graph.task("m.big", description="d" * 2_000_000)
         error = refused(admin.register, big)
         assert isinstance(error, errors.ServerUnreachable)
-        assert error.code == "DatabaseUnavailable"
+        assert error.code == "DiskFull"
         assert "full" in error.message
         admin.register(graph.task("m.small"), version="v1")
