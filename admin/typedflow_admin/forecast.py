@@ -202,8 +202,12 @@ class Forecast:
         else:
             counted = self._state.slots[whole]
             units = self._slots[whole] = range(counted.base, counted.base + counted.count)
+        anew = (*self._started.overwrite_cache, *self._started.rerun)
         for each in units:
-            self._put(each)
+            if _is_of(self._state.path(each), anew):  # the engine asks for the slots beside it
+                self._reasons[each] = self._why_started(each)
+            else:
+                self._put(each)
 
     def _put(self, unit: int) -> None:
         call = self._call(unit)
@@ -340,6 +344,8 @@ class Forecast:
 
     def _why(self, unit: int, why: dict[int, str]) -> str:
         reason = self._reasons.get(unit, "")
+        if reason == "absent" and not self._asked[unit].cached:
+            return "it did not succeed then, or was given something else"
         return why.get(unit) or _REASONS.get(reason, reason)
 
     def _waits_for(self, node: NodeExecution, before: Sequence[int]) -> str:

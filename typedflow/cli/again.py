@@ -87,6 +87,7 @@ def _go_on(run: Run, what: str, form: str, *, wait: bool) -> None:
         output.write(records.execution(run.message), form)
     else:
         click.echo(f"launched {click.style(run.id, bold=True)}, {what}")
+        click.echo(f"  `typedflow watch {run.id}` shows its progress")
 
 
 @contextlib.contextmanager

@@ -192,7 +192,8 @@ def _status(found: ExplainResponse) -> str:
 
 
 def _show(node: str, found: ExplainResponse) -> None:
-    reason = _REASONS.get(found.reason, found.reason)
+    is_cached = _status(found) != "DISABLED"
+    reason = _REASONS.get(found.reason, found.reason) if is_cached else "the task has no cache=True"
     click.echo(f"{click.style(node, bold=True)}  {_status(found)}{f' ({reason})' if reason else ''}")
     pairs = {"key": found.key}
     if found.HasField("nearest"):
@@ -208,7 +209,11 @@ def _show(node: str, found: ExplainResponse) -> None:
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
         for component, name, change in rows:
             click.echo(f"  {component.ljust(widths[0])}  {name.ljust(widths[1])}  {change}".rstrip())
-    elif not found.HasField("nearest") and _status(found) != "HIT" and found.reason in ("", "absent"):
+    elif (
+        not found.HasField("nearest")
+        and _status(found) not in ("HIT", "DISABLED")
+        and found.reason in ("", "absent")
+    ):
         click.echo("\nthe cache has nothing else of this task to compare it with")
 
 

@@ -47,7 +47,11 @@ class LazyGroup(click.Group):
             loaded = getattr(importlib.import_module(f"typedflow.cli.{module}"), attribute)
         elif self._services and (entry := services.commands().get(cmd_name)):
             loaded = entry.load()
-        return loaded if isinstance(loaded, click.Command) else None
+        if not isinstance(loaded, click.Command):
+            return None
+        if loaded.help:  # docstrings are raw, as linters want; click looks for the character
+            loaded.help = loaded.help.replace("\\b\n", "\b\n")
+        return loaded
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -114,6 +118,7 @@ typedflow = LazyGroup(
         "diff": ("diff", "diff", "What differs between two versions."),
         "plan": ("plan", "plan", "Say what a launch would run, and what the cache has."),
         "get": ("commands", "get", "Look at what is registered and at what ran."),
+        "watch": ("executions", "watch", "Show an execution's progress until it has ended."),
         "logs": ("executions", "logs", "What tasks wrote."),
         "deck": ("deck", "deck", "The report that a task wrote."),
         "signal": ("signal", "signal", "Answer a node that waits for somebody."),

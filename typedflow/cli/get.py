@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
@@ -98,16 +98,20 @@ def executions(
 @connection.options
 @output.option(*_FORMS)
 def nodes(id_: str, parent: str, form: str) -> None:
-    """List the nodes of execution ID, in the order in which they can run.
+    """List the nodes of execution ID, in the order in which they can run, those of a dynamic task below it.
 
-    Of a map only the counts of its parts are shown; `--of NODE` lists these.
+    Of a map only the counts of its slots are shown; `--of NODE` lists these.
     """
     with connection.open_client() as client:
         found = list(client.nodes(id_, parent=parent))
     if form != output.TABLE:
         output.write([records.node(node) for node in found], form)
-    else:
+    elif found or not parent:
         _nodes(found)
+    else:
+        failures.say(
+            f"node {parent} has no parts: a map has slots once it has begun, a dynamic task has nodes"
+        )
 
 
 def _entities(kind: EntityKind.ValueType, name: str | None, limit: int, form: str) -> None:
@@ -150,21 +154,22 @@ def _execution(run: Run, form: str) -> None:
         return
     record = records.execution(run.message)
     plan = run.message.launch_plan
-    output.fields(
-        {
-            "id": run.id,
-            "launch plan": f"{plan.name} {plan.version}",
-            "phase": run.phase,
-            "started": records.local_time(run.message.started_at_us),
-            "took": _took(run.message.started_at_us, run.message.ended_at_us),
-        },
-        indent="",
-    )
+    about = {
+        "id": run.id,
+        "launch plan": f"{plan.name} {plan.version}",
+        "launched by": run.message.principal,
+        "phase": run.phase,
+        "started": records.local_time(run.message.started_at_us),
+        "took": _took(run.message.started_at_us, run.message.ended_at_us),
+        **records.origin(run.message),
+    }
+    output.fields({name: value for name, value in about.items() if value}, indent="")
+    stores = following.local_stores()
     for title in ("inputs", "outputs"):
         values = record[title]
         if isinstance(values, dict) and values:
             click.echo(f"\n{title}")
-            output.fields({name: following.plain(value) for name, value in values.items()})
+            output.fields({name: following.plain(value, stores) for name, value in values.items()})
     click.echo()
     _nodes([node.message for node in run.nodes])
     if run.error:
@@ -172,7 +177,7 @@ def _execution(run: Run, form: str) -> None:
 
 
 def _executions(found: Iterable[Run]) -> None:
-    rows = [
+    rows: list[Sequence[str]] = [
         (
             run.id,
             run.message.launch_plan.name,
@@ -180,16 +185,21 @@ def _executions(found: Iterable[Run]) -> None:
             run.phase,
             records.local_time(run.message.created_at_us),
             _took(run.message.started_at_us, run.message.ended_at_us),
+            ", ".join(f"{how} {what}" for how, what in records.origin(run.message).items()),
         )
         for run in found
     ]
-    output.table(("ID", "LAUNCH PLAN", "VERSION", "PHASE", "CREATED", "TOOK"), rows)
+    headings = ["ID", "LAUNCH PLAN", "VERSION", "PHASE", "CREATED", "TOOK", "NOTE"]
+    if not any(row[-1] for row in rows):
+        headings, rows = headings[:-1], [row[:-1] for row in rows]
+    output.table(headings, rows)
 
 
 def _nodes(found: Iterable[NodeExecution]) -> None:
     from typedflow import client
 
-    rows = [
+    found = progress.in_place(list(found))
+    rows: list[Sequence[str]] = [
         (
             node.id,
             client.phase(node.phase),

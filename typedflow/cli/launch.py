@@ -87,7 +87,7 @@ def launch(
         else:
             click.echo(f"launched {click.style(run.id, bold=True)} of {entity.id.name} {entity.id.version}")
             click.echo(
-                f"  `typedflow get executions {run.id}` shows it, `typedflow logs {run.id}` what its tasks write"
+                f"  `typedflow watch {run.id}` shows its progress, `typedflow logs {run.id}` what its tasks write"
             )
 
 
@@ -115,13 +115,12 @@ def follow(run: Run, form: str) -> None:
         following.wait(run, form)
     except KeyboardInterrupt:
         raise failures.Interrupted(
-            f"execution {run.id} goes on; `typedflow get executions {run.id}` shows it, "
-            f"`typedflow abort {run.id}` ends it"
+            f"execution {run.id} goes on; `typedflow watch {run.id}` shows it, `typedflow abort {run.id}` ends it"
         ) from None
     except errors.ServerUnreachable as error:
         raise errors.ServerUnreachable(
             error.message,
             where=error.where,
-            hint=f"when the server is up again the execution goes on, and `typedflow get executions {run.id}` shows it",
+            hint=f"when the server is up again the execution goes on, and `typedflow watch {run.id}` shows it",
         ) from None
     following.finish(run, form)

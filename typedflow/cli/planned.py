@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +14,14 @@ from typedflow.pb import executions_pb2
 if TYPE_CHECKING:
     from typedflow.pb.executions_pb2 import PlannedNode
 
+_SLOTS = 10
+_COUNTED = (
+    ("RUN", "run"),
+    ("WAIT", "wait"),
+    ("HIT", "from the cache"),
+    ("RECOVER", "taken as they are"),
+    ("SKIP", "skipped"),
+)
 _STYLES = {"RUN": "cyan", "HIT": "green", "RECOVER": "green", "WAIT": "dim", "SKIP": "dim"}
 
 
@@ -42,9 +50,10 @@ def record(node: PlannedNode) -> dict[str, object]:
 
 def show(nodes: Sequence[PlannedNode]) -> None:
     """Prints the table and what it comes to."""
-    width = max([len("NODE"), *(len(node.id) for node in nodes)])
+    told = list(_told(nodes))
+    width = max([len("NODE"), *(len(node.id) for node in told)])
     click.secho(f"{'NODE'.ljust(width)}  {'DOES':7}  {'TOOK':>8}  WHY", bold=True)
-    for node in nodes:
+    for node in told:
         word = decision(node)
         took = output.seconds(node.usage.wall_seconds) if node.HasField("usage") else ""
         click.echo(
@@ -56,21 +65,37 @@ def show(nodes: Sequence[PlannedNode]) -> None:
 
 def summary(nodes: Sequence[PlannedNode]) -> str:
     """One line: what runs, what is taken, what waits, and about how long it takes."""
-    counts = Counter(decision(node) for node in nodes)
+    counts = Counter(decision(node) for node in nodes if not node.id.endswith("]"))  # a map is one node
     work = sum(node.usage.wall_seconds for node in nodes if decision(node) in ("RUN", "WAIT"))
     saved = sum(node.usage.wall_seconds for node in nodes if decision(node) in ("HIT", "RECOVER"))
-    parts = [f"{counts['RUN']} run"]
-    if counts["WAIT"]:
-        parts.append(f"{counts['WAIT']} after them")
-    for word, what in (("HIT", "from the cache"), ("RECOVER", "taken as they are"), ("SKIP", "skipped")):
+    parts = []
+    for word, what in _COUNTED:
         if counts[word]:
             parts.append(f"{counts[word]} {what}")
-    text = ", ".join(parts)
+    text = ", ".join(parts) or "nothing to do"
     if work:
         text += f"; about {output.seconds(work)} of work"
     if saved:
         text += f", {output.seconds(saved)} saved"
     return text
+
+
+def _told(nodes: Sequence[PlannedNode]) -> Iterator[PlannedNode]:
+    """Without the slots that are like most: their map says how many there are. Of those that run, the first ones."""
+    maps, told = _with_slots(nodes), Counter[str]()
+    for node in nodes:
+        whole = node.id.rpartition("[")[0]
+        if whole not in maps:
+            yield node
+        elif decision(node) not in ("HIT", "RECOVER"):
+            told[whole] += 1
+            if told[whole] <= _SLOTS:
+                yield node
+
+
+def _with_slots(nodes: Sequence[PlannedNode]) -> frozenset[str]:
+    """The maps whose slots are listed."""
+    return frozenset(node.id.rpartition("[")[0] for node in nodes if node.id.endswith("]"))
 
 
 def _why(node: PlannedNode) -> str:

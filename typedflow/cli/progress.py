@@ -44,6 +44,13 @@ _CACHE_STYLES = {"HIT": "bold green", "PUT_FAILED": "red"}
 _URGENCY = (
     "FAILED", "TIMED_OUT", "RUNNING", "WAITING", "SUCCEEDED", "RECOVERED", "ABORTED", "SKIPPED", "QUEUED",
 )  # fmt: skip
+_REASONS = {
+    "branch": "its case is not taken",
+    "not_failed": "only when the execution fails",
+    "upstream_failed": "what it needs failed",
+}
+"""Why nodes are skipped, for people."""
+_STEPS = 10  # of a map, that are told where each is a line
 _ROWS_LEFT_FREE = 6  # of the terminal, for what stands above and below
 _REFRESHES_PER_SECOND = 8
 _LONGEST_WORD = len("SUCCEEDED")  # so that columns keep their places
@@ -73,11 +80,11 @@ def of(*, err: bool = False) -> Progress:
 
 
 class Lines(AbstractContextManager["Lines"]):
-    """A line for each node that begins or ends."""
+    """A line for each node that begins or ends, in that order, and for each tenth of a map."""
 
     def __init__(self, *, err: bool) -> None:
         self._err = err
-        self._shown: dict[str, str] = {}
+        self._shown: dict[str, tuple[str, int]] = {}
         self._width = 0
 
     def take(self, change: WatchExecutionResponse) -> None:
@@ -85,11 +92,12 @@ class Lines(AbstractContextManager["Lines"]):
         from typedflow import client
 
         self._width = max([self._width, *(len(node.id) for node in change.nodes)])
-        for node in change.nodes:
+        for node in sorted(change.nodes, key=_moment):
             phase = client.phase(node.phase)
-            if phase == "QUEUED" or self._shown.get(node.id) == phase:
+            state = phase, _tenths(node)
+            if phase == "QUEUED" or self._shown.get(node.id) == state:
                 continue
-            self._shown[node.id] = phase
+            self._shown[node.id] = state
             cells = [node.id.ljust(self._width), phase.ljust(_LONGEST_WORD)]
             if phase != "RUNNING":
                 cells += [_cache(node).ljust(_LONGEST_WORD), _time(node).rjust(_LONGEST_WORD)]
@@ -142,7 +150,7 @@ class Live(AbstractContextManager["Live"]):
                 min_width=_LONGEST_WORD if column in (2, 3, 4) else None,
             )
         # The reading of changes goes on in another thread.
-        nodes = list(self._nodes.values())
+        nodes = in_place(list(self._nodes.values()))
         shown, rest = _most_urgent(nodes, max(self._console.height - _ROWS_LEFT_FREE, 4))
         for node in shown:
             phase = client.phase(node.phase)
@@ -162,13 +170,28 @@ class Live(AbstractContextManager["Live"]):
         return table
 
 
+def in_place(nodes: list[NodeExecution]) -> list[NodeExecution]:
+    """What a dynamic task has made comes right after it, not last as it became known."""
+    below: dict[str, list[NodeExecution]] = {}
+    for node in nodes:
+        below.setdefault(node.parent, []).append(node)
+    known = {node.id for node in nodes}
+    result: list[NodeExecution] = []
+    waiting = [node for node in reversed(nodes) if node.parent not in known]
+    while waiting:
+        node = waiting.pop()
+        result.append(node)
+        waiting += reversed(below.get(node.id, ()))
+    return result
+
+
 def note(node: NodeExecution) -> str:
     """What is worth knowing of a node beside its phase: why it failed, what a hit saved, further attempts."""
     if node.HasField("error"):
         first = node.error.message.partition("\n")[0]
         cause = first if first.startswith(node.error.code) else f"{node.error.code}: {first}"
         return f"{cause} (attempt {node.attempts})" if node.attempts > 1 else cause
-    notes = [each for each in (node.reason, node.note) if each]
+    notes = [each for each in (_REASONS.get(node.reason, node.reason), node.note) if each]
     if node.HasField("slots"):
         notes.append(_slots(node.slots))
     if node.HasField("waiting"):
@@ -191,6 +214,19 @@ def _slots(counts: SlotCounts) -> str:
         if count:
             parts.append(f"{count} {what}")
     return ", ".join(parts)
+
+
+def _tenths(node: NodeExecution) -> int:
+    """Of a map that runs, how many tenths of its slots have ended."""
+    counts = node.slots
+    if node.ended_at_us or counts.total < _STEPS:
+        return 0
+    return (counts.succeeded + counts.failed + counts.skipped) * _STEPS // counts.total
+
+
+def _moment(node: NodeExecution) -> tuple[int, int]:
+    """When it changed last, which is the order of changes that come together; what ends with its parts comes last."""
+    return node.ended_at_us or node.started_at_us, -node.id.count(".") if node.ended_at_us else 0
 
 
 def _cache(node: NodeExecution) -> str:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from typedflow import errors
 from typedflow.cli import connection, inputs
+from typedflow.pb import executions_pb2
+
+if TYPE_CHECKING:
+    from typedflow.client import Client
 
 _YES = frozenset({"approve", "approved", "true", "yes"})
 _NO = frozenset({"reject", "rejected", "false", "no"})
@@ -23,6 +29,7 @@ def signal(id_: str, node: str, value: str, reason: str) -> None:
     VALUE is read by the type that the node waits for, as an option of `typedflow launch` is.
     """
     with connection.open_client() as client:
+        _check_open(client, id_, node)
         wanted = client.gate_type(id_, node)
         if wanted is not None:
             client.signal(id_, node, inputs.from_text(value, wanted, node))
@@ -35,3 +42,17 @@ def signal(id_: str, node: str, value: str, reason: str) -> None:
                 f"`{value}` is no answer to an approval", where=node, hint="say `approve` or `reject`"
             )
     click.echo(f"told {node} of execution {id_}")
+
+
+def _check_open(client: Client, id_: str, node: str) -> None:
+    """The first answer counts; whoever comes later is told so."""
+    row = next((each for each in client.nodes(id_) if each.id == node), None)
+    if row is not None and row.ended_at_us and row.kind == executions_pb2.NODE_KIND_GATE:
+        from typedflow import client as clients
+
+        raise errors.StateConflict(
+            f"nobody is asked any more: the node is {clients.phase(row.phase)}",
+            where=node,
+            hint="the first answer counts",
+            code="NotWaiting",
+        )

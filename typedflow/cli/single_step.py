@@ -15,12 +15,14 @@ from typedflow import errors, interface, literal_types, spelling, type_engine
 from typedflow.authoring import loading, serialize
 from typedflow.cli import connection, following, inputs, output, records
 from typedflow.dataplane import objects
-from typedflow.pb import interface_pb2, literals_pb2
+from typedflow.pb import catalog_pb2, interface_pb2, literals_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from typedflow.authoring.task import Task
+    from typedflow.client import Client
+    from typedflow.pb.attempt_pb2 import AttemptSpec
     from typedflow.pb.interface_pb2 import Interface
     from typedflow.pb.literals_pb2 import LiteralMap
 
@@ -42,7 +44,7 @@ def run(file: str, execution_id: str, node: str, attempt: int, pairs: Sequence[s
     folder = Path(tempfile.mkdtemp(prefix="typedflow-step-"))
     data = type_engine.Data(objects.open_store(str(folder / "objects")), folder / "values")
     with connection.open_client() as client:
-        spec = client.attempt(execution_id, node, attempt).spec
+        execution_id, node, spec = _told(client, execution_id, node, attempt)
         task = _task(entities, file, spec.task)
         read = task.template().interface
         chosen = _chosen(read, pairs, node)
@@ -67,9 +69,38 @@ def run(file: str, execution_id: str, node: str, attempt: int, pairs: Sequence[s
     if form != output.TABLE:
         output.write({"inputs": records.values(given, read.inputs), "outputs": shown}, form)
     else:
-        following.show_outputs(shown)
-        if any((folder / "objects").glob("**/*")):
-            click.echo(f"files are under {folder}")
+        following.show_outputs(shown, [folder / "objects"])
+
+
+def _told(client: Client, execution_id: str, node: str, attempt: int) -> tuple[str, str, AttemptSpec]:
+    """What an attempt of the node was told, and where that was: a hit has none, but what made its entry has.
+
+    That had the same inputs, since the key is the same; but for those that do not count.
+    """
+    try:
+        return execution_id, node, client.attempt(execution_id, node, attempt).spec
+    except errors.StateConflict as error:
+        if error.code != "NoAttempt":
+            raise
+    try:
+        kept = client.explain_cache(execution_id, node)
+    except errors.StateConflict as error:  # it never started, or runs no task
+        why = error.message.partition(": there is no key")[0]
+        raise errors.StateConflict(why, hint=error.hint, code="NoAttempt") from None
+    maker = kept.nearest
+    if kept.status != catalog_pb2.CACHE_STATUS_HIT or not maker.execution_id:
+        raise errors.StateConflict(
+            f"node `{node}` was not tried", where=f"execution {execution_id}", code="NoAttempt"
+        )
+    try:
+        spec = client.attempt(maker.execution_id, maker.node).spec
+    except errors.NotFound:
+        raise errors.StateConflict(
+            f"node `{node}` was not tried: its outputs come from the cache, and what made them is gone",
+            where=f"execution {execution_id}",
+            code="NoAttempt",
+        ) from None
+    return maker.execution_id, maker.node, spec
 
 
 def _called(  # type: ignore[explicit-any]  # of any arguments

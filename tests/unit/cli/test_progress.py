@@ -59,6 +59,42 @@ def test_in_a_pipe_each_change_of_a_node_is_one_line(capsys):
     ]
 
 
+def test_changes_that_come_together_are_told_in_the_order_in_which_they_were(capsys):
+    def ended(id_, second):
+        return node(id_, "SUCCEEDED", started_at_us=SECOND, ended_at_us=second * SECOND)
+
+    with progress.of() as shown:
+        shown.take(change(ended("tune", 4), ended("after", 3), ended("tune.fit", 2), ended("tune.best", 4)))
+    told = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert told == ["tune.fit", "after", "tune.best", "tune"]
+
+
+def test_a_map_has_a_line_for_each_tenth(capsys):
+    with progress.of() as shown:
+        for count in range(200):
+            counts = executions_pb2.SlotCounts(total=200, succeeded=count, running=1)
+            shown.take(change(node("m", "RUNNING", started_at_us=SECOND, slots=counts)))
+        done = executions_pb2.SlotCounts(total=200, succeeded=200)
+        shown.take(change(node("m", "SUCCEEDED", started_at_us=SECOND, ended_at_us=2 * SECOND, slots=done)))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "   m  RUNNING    20 of 200, 1 running"
+    assert len(lines) == 11
+    assert lines[-1].endswith("1.00 s  200 of 200")
+
+
+def test_what_a_dynamic_task_made_stands_below_it():
+    listed = [
+        node("tune", "SUCCEEDED"),
+        node("last", "QUEUED"),
+        node("tune.fit", "SUCCEEDED", parent="tune"),
+        node("tune.deep", "SUCCEEDED", parent="tune"),
+        node("tune.deep.x", "SUCCEEDED", parent="tune.deep"),
+        node("of[3]", "QUEUED", parent="of"),
+    ]
+    told = [each.id for each in progress.in_place(listed)]
+    assert told == ["tune", "tune.fit", "tune.deep", "tune.deep.x", "last", "of[3]"]
+
+
 def test_why_a_node_failed_is_its_error_in_one_line():
     assert progress.note(FAILED) == "ValueError: no ink"
 
@@ -90,7 +126,7 @@ def test_on_a_terminal_every_node_has_a_row():
     said = {row[1]: row[2:] for row in rows if len(row) > 2}
     assert said["ingest"] == ["SUCCEEDED", "HIT", "0.00", "s", "saved", "2.50", "s"]
     assert said["report"][-3:] == ["ValueError:", "no", "ink"]
-    assert said["mail"] == ["SKIPPED", "upstream_failed"]
+    assert said["mail"] == ["SKIPPED", "what", "it", "needs", "failed"]
 
 
 def test_of_many_nodes_those_that_matter_are_shown_and_the_others_counted():
