@@ -32,15 +32,15 @@ from typedflow.pb import literals_pb2 as typedflow_dot_v1_dot_literals__pb2
 from typedflow.pb import workflows_pb2 as typedflow_dot_v1_dot_workflows__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctypedflow/v1/propeller.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/attempt.proto\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x19typedflow/v1/events.proto\x1a\x1dtypedflow/v1/executions.proto\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1btypedflow/v1/literals.proto\x1a\x1ctypedflow/v1/workflows.proto\"C\n\x11\x43heckCacheRequest\x12.\n\tquestions\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.CacheQuestion\"\x8d\x01\n\rCacheQuestion\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\x12\x11\n\tserialize\x18\x05 \x01(\x08\x12\x12\n\nmax_age_ms\x18\x06 \x01(\x04\x12\x14\n\x0crecover_from\x18\x07 \x01(\t\"@\n\x12\x43heckCacheResponse\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.typedflow.v1.CacheAnswer\"\x9b\x01\n\x0b\x43\x61\x63heAnswer\x12)\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1a.typedflow.v1.CatalogEntry\x12\x11\n\trecovered\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04wait\x18\x04 \x01(\x08\x12\x1b\n\x13holder_execution_id\x18\x05 \x01(\t\x12\x13\n\x0bholder_node\x18\x06 \x01(\t\"\xa0\x01\n\x12LaunchChildRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0c\n\x04node\x18\x03 \x01(\t\x12-\n\x0blaunch_plan\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12(\n\x06inputs\x18\x05 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\"+\n\x13LaunchChildResponse\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"V\n\x11\x41\x62ortChildRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x14\n\x12\x41\x62ortChildResponse\"\xbb\x01\n\x0bWorkRequest\x12$\n\x05hello\x18\x01 \x01(\x0b\x32\x13.typedflow.v1.HelloH\x00\x12,\n\theartbeat\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.HeartbeatH\x00\x12&\n\x06\x63ommit\x18\x03 \x01(\x0b\x32\x14.typedflow.v1.CommitH\x00\x12%\n\x03log\x18\x04 \x01(\x0b\x32\x16.typedflow.v1.LogChunkH\x00\x42\t\n\x07message\"\x9b\x02\n\x0cWorkResponse\x12(\n\x07welcome\x18\x01 \x01(\x0b\x32\x15.typedflow.v1.WelcomeH\x00\x12$\n\x05\x63laim\x18\x02 \x01(\x0b\x32\x13.typedflow.v1.ClaimH\x00\x12(\n\x05inbox\x18\x03 \x01(\x0b\x32\x17.typedflow.v1.InboxRowsH\x00\x12,\n\x06\x63ommit\x18\x04 \x01(\x0b\x32\x1a.typedflow.v1.CommitResultH\x00\x12\x32\n\theartbeat\x18\x05 \x01(\x0b\x32\x1d.typedflow.v1.HeartbeatResultH\x00\x12$\n\x03log\x18\x06 \x01(\x0b\x32\x15.typedflow.v1.LogWishH\x00\x42\t\n\x07message\"V\n\x05Hello\x12\x14\n\x0cpropeller_id\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\r\x12\x10\n\x08protocol\x18\x03 \x01(\r\x12\x13\n\x0b\x65xecutor_id\x18\x04 \x01(\t\"\x1b\n\x07Welcome\x12\x10\n\x08lease_ms\x18\x01 \x01(\r\"v\n\x05\x43laim\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x16\n\x0e\x61ttempt_secret\x18\x04 \x01(\x0c\x12\x0f\n\x07project\x18\x05 \x01(\t\x12\x0e\n\x06\x64omain\x18\x06 \x01(\t\"<\n\tHeartbeat\x12/\n\nexecutions\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.HeldExecution\"4\n\rHeldExecution\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\"-\n\x0fHeartbeatResult\x12\x1a\n\x12lost_execution_ids\x18\x01 \x03(\t\"G\n\tInboxRows\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12$\n\x04rows\x18\x02 \x03(\x0b\x32\x16.typedflow.v1.InboxRow\"@\n\x08InboxRow\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x13.typedflow.v1.Event\"G\n\x06\x43ommit\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x31\n\nexecutions\x18\x02 \x03(\x0b\x32\x1d.typedflow.v1.ExecutionCommit\"\xf2\x02\n\x0f\x45xecutionCommit\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x04\x12#\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x13.typedflow.v1.Event\x12\x10\n\x08\x63onsumed\x18\x05 \x03(\x04\x12*\n\x05nodes\x18\x06 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\x12+\n\x08\x61ttempts\x18\x07 \x03(\x0b\x32\x19.typedflow.v1.AttemptSpec\x12-\n\x06status\x18\x08 \x01(\x0b\x32\x1d.typedflow.v1.ExecutionStatus\x12*\n\x06places\x18\t \x03(\x0b\x32\x1a.typedflow.v1.PlaceRequest\x12\x35\n\x0f\x64ynamic_outputs\x18\n \x03(\x0b\x32\x1c.typedflow.v1.DynamicOutputs\"-\n\x0cPlaceRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"Z\n\x0e\x44ynamicOutputs\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x07outputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\"\xb9\x01\n\x0f\x45xecutionStatus\x12\"\n\x05phase\x18\x01 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12)\n\x07outputs\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12+\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12\x15\n\rstarted_at_us\x18\x04 \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x05 \x01(\x03\"S\n\x0c\x43ommitResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x37\n\nexecutions\x18\x02 \x03(\x0b\x32#.typedflow.v1.ExecutionCommitResult\"Y\n\x15\x45xecutionCommitResult\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.typedflow.v1.CommitStatus\"#\n\x0bLoadRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"\x88\x01\n\x0cLoadResponse\x12\x30\n\x08workflow\x18\x01 \x01(\x0b\x32\x1e.typedflow.v1.CompiledWorkflow\x12!\n\x05nodes\x18\x03 \x03(\x0b\x32\x12.typedflow.v1.Node\x12#\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x13.typedflow.v1.Event\"~\n\x07LogWish\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x07\x61ttempt\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0e\n\x06\x63\x61ncel\x18\x04 \x01(\x08\x12\x0e\n\x06offset\x18\x05 \x01(\x04\x12\r\n\x05limit\x18\x06 \x01(\x04\"b\n\x08LogChunk\x12\x0f\n\x07wish_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04more\x18\x05 \x01(\x08\x12\x0c\n\x04next\x18\x06 \x01(\x04*y\n\x0c\x43ommitStatus\x12\x1d\n\x19\x43OMMIT_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMMIT_STATUS_OK\x10\x01\x12\x1a\n\x16\x43OMMIT_STATUS_CONFLICT\x10\x02\x12\x18\n\x14\x43OMMIT_STATUS_FENCED\x10\x03\x32\x85\x03\n\tPropeller\x12\x41\n\x04Work\x12\x19.typedflow.v1.WorkRequest\x1a\x1a.typedflow.v1.WorkResponse(\x01\x30\x01\x12?\n\x04Load\x12\x19.typedflow.v1.LoadRequest\x1a\x1a.typedflow.v1.LoadResponse0\x01\x12O\n\nCheckCache\x12\x1f.typedflow.v1.CheckCacheRequest\x1a .typedflow.v1.CheckCacheResponse\x12R\n\x0bLaunchChild\x12 .typedflow.v1.LaunchChildRequest\x1a!.typedflow.v1.LaunchChildResponse\x12O\n\nAbortChild\x12\x1f.typedflow.v1.AbortChildRequest\x1a .typedflow.v1.AbortChildResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctypedflow/v1/propeller.proto\x12\x0ctypedflow.v1\x1a\x1atypedflow/v1/attempt.proto\x1a\x1atypedflow/v1/catalog.proto\x1a\x19typedflow/v1/errors.proto\x1a\x19typedflow/v1/events.proto\x1a\x1dtypedflow/v1/executions.proto\x1a\x1etypedflow/v1/identifiers.proto\x1a\x1btypedflow/v1/literals.proto\x1a\x1ctypedflow/v1/workflows.proto\"C\n\x11\x43heckCacheRequest\x12.\n\tquestions\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.CacheQuestion\"\x8d\x01\n\rCacheQuestion\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\x12\x11\n\tserialize\x18\x05 \x01(\x08\x12\x12\n\nmax_age_ms\x18\x06 \x01(\x04\x12\x14\n\x0crecover_from\x18\x07 \x01(\t\"@\n\x12\x43heckCacheResponse\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.typedflow.v1.CacheAnswer\"\x9b\x01\n\x0b\x43\x61\x63heAnswer\x12)\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1a.typedflow.v1.CatalogEntry\x12\x11\n\trecovered\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04wait\x18\x04 \x01(\x08\x12\x1b\n\x13holder_execution_id\x18\x05 \x01(\t\x12\x13\n\x0bholder_node\x18\x06 \x01(\t\"\xa0\x01\n\x12LaunchChildRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0c\n\x04node\x18\x03 \x01(\t\x12-\n\x0blaunch_plan\x18\x04 \x01(\x0b\x32\x18.typedflow.v1.Identifier\x12(\n\x06inputs\x18\x05 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\"+\n\x13LaunchChildResponse\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"V\n\x11\x41\x62ortChildRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x14\n\x12\x41\x62ortChildResponse\"\xbb\x01\n\x0bWorkRequest\x12$\n\x05hello\x18\x01 \x01(\x0b\x32\x13.typedflow.v1.HelloH\x00\x12,\n\theartbeat\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.HeartbeatH\x00\x12&\n\x06\x63ommit\x18\x03 \x01(\x0b\x32\x14.typedflow.v1.CommitH\x00\x12%\n\x03log\x18\x04 \x01(\x0b\x32\x16.typedflow.v1.LogChunkH\x00\x42\t\n\x07message\"\xcc\x02\n\x0cWorkResponse\x12(\n\x07welcome\x18\x01 \x01(\x0b\x32\x15.typedflow.v1.WelcomeH\x00\x12$\n\x05\x63laim\x18\x02 \x01(\x0b\x32\x13.typedflow.v1.ClaimH\x00\x12(\n\x05inbox\x18\x03 \x01(\x0b\x32\x17.typedflow.v1.InboxRowsH\x00\x12,\n\x06\x63ommit\x18\x04 \x01(\x0b\x32\x1a.typedflow.v1.CommitResultH\x00\x12\x32\n\theartbeat\x18\x05 \x01(\x0b\x32\x1d.typedflow.v1.HeartbeatResultH\x00\x12$\n\x03log\x18\x06 \x01(\x0b\x32\x15.typedflow.v1.LogWishH\x00\x12/\n\x07inquiry\x18\x07 \x01(\x0b\x32\x1c.typedflow.v1.AttemptInquiryH\x00\x42\t\n\x07message\"V\n\x05Hello\x12\x14\n\x0cpropeller_id\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\r\x12\x10\n\x08protocol\x18\x03 \x01(\r\x12\x13\n\x0b\x65xecutor_id\x18\x04 \x01(\t\"\x1b\n\x07Welcome\x12\x10\n\x08lease_ms\x18\x01 \x01(\r\"v\n\x05\x43laim\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x16\n\x0e\x61ttempt_secret\x18\x04 \x01(\x0c\x12\x0f\n\x07project\x18\x05 \x01(\t\x12\x0e\n\x06\x64omain\x18\x06 \x01(\t\"<\n\tHeartbeat\x12/\n\nexecutions\x18\x01 \x03(\x0b\x32\x1b.typedflow.v1.HeldExecution\"4\n\rHeldExecution\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\"-\n\x0fHeartbeatResult\x12\x1a\n\x12lost_execution_ids\x18\x01 \x03(\t\"G\n\tInboxRows\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12$\n\x04rows\x18\x02 \x03(\x0b\x32\x16.typedflow.v1.InboxRow\"@\n\x08InboxRow\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x13.typedflow.v1.Event\"G\n\x06\x43ommit\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x31\n\nexecutions\x18\x02 \x03(\x0b\x32\x1d.typedflow.v1.ExecutionCommit\"\xf2\x02\n\x0f\x45xecutionCommit\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x04\x12#\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x13.typedflow.v1.Event\x12\x10\n\x08\x63onsumed\x18\x05 \x03(\x04\x12*\n\x05nodes\x18\x06 \x03(\x0b\x32\x1b.typedflow.v1.NodeExecution\x12+\n\x08\x61ttempts\x18\x07 \x03(\x0b\x32\x19.typedflow.v1.AttemptSpec\x12-\n\x06status\x18\x08 \x01(\x0b\x32\x1d.typedflow.v1.ExecutionStatus\x12*\n\x06places\x18\t \x03(\x0b\x32\x1a.typedflow.v1.PlaceRequest\x12\x35\n\x0f\x64ynamic_outputs\x18\n \x03(\x0b\x32\x1c.typedflow.v1.DynamicOutputs\"-\n\x0cPlaceRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"Z\n\x0e\x44ynamicOutputs\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x07outputs\x18\x03 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\"\xb9\x01\n\x0f\x45xecutionStatus\x12\"\n\x05phase\x18\x01 \x01(\x0e\x32\x13.typedflow.v1.Phase\x12)\n\x07outputs\x18\x02 \x01(\x0b\x32\x18.typedflow.v1.LiteralMap\x12+\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1c.typedflow.v1.ExecutionError\x12\x15\n\rstarted_at_us\x18\x04 \x01(\x03\x12\x13\n\x0b\x65nded_at_us\x18\x05 \x01(\x03\"S\n\x0c\x43ommitResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x37\n\nexecutions\x18\x02 \x03(\x0b\x32#.typedflow.v1.ExecutionCommitResult\"Y\n\x15\x45xecutionCommitResult\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.typedflow.v1.CommitStatus\"#\n\x0bLoadRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"\x88\x01\n\x0cLoadResponse\x12\x30\n\x08workflow\x18\x01 \x01(\x0b\x32\x1e.typedflow.v1.CompiledWorkflow\x12!\n\x05nodes\x18\x03 \x03(\x0b\x32\x12.typedflow.v1.Node\x12#\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x13.typedflow.v1.Event\"k\n\x0e\x41ttemptInquiry\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\r\n\x05token\x18\x02 \x01(\t\x12\x12\n\nrunner_uid\x18\x03 \x01(\t\x12\x0c\n\x04stop\x18\x04 \x01(\x08\"~\n\x07LogWish\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x07\x61ttempt\x18\x02 \x01(\x0b\x32\x17.typedflow.v1.AttemptId\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x0e\n\x06\x63\x61ncel\x18\x04 \x01(\x08\x12\x0e\n\x06offset\x18\x05 \x01(\x04\x12\r\n\x05limit\x18\x06 \x01(\x04\"b\n\x08LogChunk\x12\x0f\n\x07wish_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04more\x18\x05 \x01(\x08\x12\x0c\n\x04next\x18\x06 \x01(\x04*y\n\x0c\x43ommitStatus\x12\x1d\n\x19\x43OMMIT_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMMIT_STATUS_OK\x10\x01\x12\x1a\n\x16\x43OMMIT_STATUS_CONFLICT\x10\x02\x12\x18\n\x14\x43OMMIT_STATUS_FENCED\x10\x03\x32\x85\x03\n\tPropeller\x12\x41\n\x04Work\x12\x19.typedflow.v1.WorkRequest\x1a\x1a.typedflow.v1.WorkResponse(\x01\x30\x01\x12?\n\x04Load\x12\x19.typedflow.v1.LoadRequest\x1a\x1a.typedflow.v1.LoadResponse0\x01\x12O\n\nCheckCache\x12\x1f.typedflow.v1.CheckCacheRequest\x1a .typedflow.v1.CheckCacheResponse\x12R\n\x0bLaunchChild\x12 .typedflow.v1.LaunchChildRequest\x1a!.typedflow.v1.LaunchChildResponse\x12O\n\nAbortChild\x12\x1f.typedflow.v1.AbortChildRequest\x1a .typedflow.v1.AbortChildResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'typedflow.pb.propeller_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COMMITSTATUS']._serialized_start=3401
-  _globals['_COMMITSTATUS']._serialized_end=3522
+  _globals['_COMMITSTATUS']._serialized_start=3559
+  _globals['_COMMITSTATUS']._serialized_end=3680
   _globals['_CHECKCACHEREQUEST']._serialized_start=278
   _globals['_CHECKCACHEREQUEST']._serialized_end=345
   _globals['_CACHEQUESTION']._serialized_start=348
@@ -60,45 +60,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKREQUEST']._serialized_start=1034
   _globals['_WORKREQUEST']._serialized_end=1221
   _globals['_WORKRESPONSE']._serialized_start=1224
-  _globals['_WORKRESPONSE']._serialized_end=1507
-  _globals['_HELLO']._serialized_start=1509
-  _globals['_HELLO']._serialized_end=1595
-  _globals['_WELCOME']._serialized_start=1597
-  _globals['_WELCOME']._serialized_end=1624
-  _globals['_CLAIM']._serialized_start=1626
-  _globals['_CLAIM']._serialized_end=1744
-  _globals['_HEARTBEAT']._serialized_start=1746
-  _globals['_HEARTBEAT']._serialized_end=1806
-  _globals['_HELDEXECUTION']._serialized_start=1808
-  _globals['_HELDEXECUTION']._serialized_end=1860
-  _globals['_HEARTBEATRESULT']._serialized_start=1862
-  _globals['_HEARTBEATRESULT']._serialized_end=1907
-  _globals['_INBOXROWS']._serialized_start=1909
-  _globals['_INBOXROWS']._serialized_end=1980
-  _globals['_INBOXROW']._serialized_start=1982
-  _globals['_INBOXROW']._serialized_end=2046
-  _globals['_COMMIT']._serialized_start=2048
-  _globals['_COMMIT']._serialized_end=2119
-  _globals['_EXECUTIONCOMMIT']._serialized_start=2122
-  _globals['_EXECUTIONCOMMIT']._serialized_end=2492
-  _globals['_PLACEREQUEST']._serialized_start=2494
-  _globals['_PLACEREQUEST']._serialized_end=2539
-  _globals['_DYNAMICOUTPUTS']._serialized_start=2541
-  _globals['_DYNAMICOUTPUTS']._serialized_end=2631
-  _globals['_EXECUTIONSTATUS']._serialized_start=2634
-  _globals['_EXECUTIONSTATUS']._serialized_end=2819
-  _globals['_COMMITRESULT']._serialized_start=2821
-  _globals['_COMMITRESULT']._serialized_end=2904
-  _globals['_EXECUTIONCOMMITRESULT']._serialized_start=2906
-  _globals['_EXECUTIONCOMMITRESULT']._serialized_end=2995
-  _globals['_LOADREQUEST']._serialized_start=2997
-  _globals['_LOADREQUEST']._serialized_end=3032
-  _globals['_LOADRESPONSE']._serialized_start=3035
-  _globals['_LOADRESPONSE']._serialized_end=3171
-  _globals['_LOGWISH']._serialized_start=3173
-  _globals['_LOGWISH']._serialized_end=3299
-  _globals['_LOGCHUNK']._serialized_start=3301
-  _globals['_LOGCHUNK']._serialized_end=3399
-  _globals['_PROPELLER']._serialized_start=3525
-  _globals['_PROPELLER']._serialized_end=3914
+  _globals['_WORKRESPONSE']._serialized_end=1556
+  _globals['_HELLO']._serialized_start=1558
+  _globals['_HELLO']._serialized_end=1644
+  _globals['_WELCOME']._serialized_start=1646
+  _globals['_WELCOME']._serialized_end=1673
+  _globals['_CLAIM']._serialized_start=1675
+  _globals['_CLAIM']._serialized_end=1793
+  _globals['_HEARTBEAT']._serialized_start=1795
+  _globals['_HEARTBEAT']._serialized_end=1855
+  _globals['_HELDEXECUTION']._serialized_start=1857
+  _globals['_HELDEXECUTION']._serialized_end=1909
+  _globals['_HEARTBEATRESULT']._serialized_start=1911
+  _globals['_HEARTBEATRESULT']._serialized_end=1956
+  _globals['_INBOXROWS']._serialized_start=1958
+  _globals['_INBOXROWS']._serialized_end=2029
+  _globals['_INBOXROW']._serialized_start=2031
+  _globals['_INBOXROW']._serialized_end=2095
+  _globals['_COMMIT']._serialized_start=2097
+  _globals['_COMMIT']._serialized_end=2168
+  _globals['_EXECUTIONCOMMIT']._serialized_start=2171
+  _globals['_EXECUTIONCOMMIT']._serialized_end=2541
+  _globals['_PLACEREQUEST']._serialized_start=2543
+  _globals['_PLACEREQUEST']._serialized_end=2588
+  _globals['_DYNAMICOUTPUTS']._serialized_start=2590
+  _globals['_DYNAMICOUTPUTS']._serialized_end=2680
+  _globals['_EXECUTIONSTATUS']._serialized_start=2683
+  _globals['_EXECUTIONSTATUS']._serialized_end=2868
+  _globals['_COMMITRESULT']._serialized_start=2870
+  _globals['_COMMITRESULT']._serialized_end=2953
+  _globals['_EXECUTIONCOMMITRESULT']._serialized_start=2955
+  _globals['_EXECUTIONCOMMITRESULT']._serialized_end=3044
+  _globals['_LOADREQUEST']._serialized_start=3046
+  _globals['_LOADREQUEST']._serialized_end=3081
+  _globals['_LOADRESPONSE']._serialized_start=3084
+  _globals['_LOADRESPONSE']._serialized_end=3220
+  _globals['_ATTEMPTINQUIRY']._serialized_start=3222
+  _globals['_ATTEMPTINQUIRY']._serialized_end=3329
+  _globals['_LOGWISH']._serialized_start=3331
+  _globals['_LOGWISH']._serialized_end=3457
+  _globals['_LOGCHUNK']._serialized_start=3459
+  _globals['_LOGCHUNK']._serialized_end=3557
+  _globals['_PROPELLER']._serialized_start=3683
+  _globals['_PROPELLER']._serialized_end=4072
 # @@protoc_insertion_point(module_scope)

@@ -313,6 +313,7 @@ class WorkResponse(_message.Message):
     COMMIT_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     LOG_FIELD_NUMBER: _builtins.int
+    INQUIRY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
@@ -325,6 +326,8 @@ class WorkResponse(_message.Message):
     def heartbeat(self) -> Global___HeartbeatResult: ...
     @_builtins.property
     def log(self) -> Global___LogWish: ...
+    @_builtins.property
+    def inquiry(self) -> Global___AttemptInquiry: ...
     def __init__(
         self,
         *,
@@ -334,12 +337,13 @@ class WorkResponse(_message.Message):
         commit: Global___CommitResult | None = ...,
         heartbeat: Global___HeartbeatResult | None = ...,
         log: Global___LogWish | None = ...,
+        inquiry: Global___AttemptInquiry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "commit", b"commit", "heartbeat", b"heartbeat", "inbox", b"inbox", "log", b"log", "message", b"message", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "commit", b"commit", "heartbeat", b"heartbeat", "inbox", b"inbox", "inquiry", b"inquiry", "log", b"log", "message", b"message", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "commit", b"commit", "heartbeat", b"heartbeat", "inbox", b"inbox", "log", b"log", "message", b"message", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "commit", b"commit", "heartbeat", b"heartbeat", "inbox", b"inbox", "inquiry", b"inquiry", "log", b"log", "message", b"message", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "claim", "inbox", "commit", "heartbeat", "log"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "claim", "inbox", "commit", "heartbeat", "log", "inquiry"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -828,6 +832,42 @@ class LoadResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoadResponse: _TypeAlias = LoadResponse  # noqa: Y015
+
+@_typing.final
+class AttemptInquiry(_message.Message):
+    """What has become of a runner that this propeller's executor sees to, as far as admin knows? Whoever drives the execution
+    by now can't say so, and wants to. If nothing is left of it, the answer is Attempt.Finish in its name.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    RUNNER_UID_FIELD_NUMBER: _builtins.int
+    STOP_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The attempt's own."""
+    runner_uid: _builtins.str
+    """The one that was admitted."""
+    stop: _builtins.bool
+    """It is to be stopped; else what is alive goes on."""
+    @_builtins.property
+    def attempt(self) -> _attempt_pb2.AttemptId: ...
+    def __init__(
+        self,
+        *,
+        attempt: _attempt_pb2.AttemptId | None = ...,
+        token: _builtins.str = ...,
+        runner_uid: _builtins.str = ...,
+        stop: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "runner_uid", b"runner_uid", "stop", b"stop", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttemptInquiry: _TypeAlias = AttemptInquiry  # noqa: Y015
 
 @_typing.final
 class LogWish(_message.Message):

@@ -67,7 +67,8 @@ class PropellerServicer:
     """
 
     def Work(self, request_iterator, context):
-        """Up: who it is, heartbeats, commits, log chunks. Down: claims, inbox rows, answers to commits, wishes for logs.
+        """Up: who it is, heartbeats, commits, log chunks. Down: claims, inbox rows, answers to commits, wishes for logs,
+        inquiries after attempts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

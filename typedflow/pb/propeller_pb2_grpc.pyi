@@ -34,7 +34,9 @@ class PropellerStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PropellerAsyncStub: ...
     Work: _grpc.StreamStreamMultiCallable[_propeller_pb2.WorkRequest, _propeller_pb2.WorkResponse]
-    """Up: who it is, heartbeats, commits, log chunks. Down: claims, inbox rows, answers to commits, wishes for logs."""
+    """Up: who it is, heartbeats, commits, log chunks. Down: claims, inbox rows, answers to commits, wishes for logs,
+    inquiries after attempts.
+    """
     Load: _grpc.UnaryStreamMultiCallable[_propeller_pb2.LoadRequest, _propeller_pb2.LoadResponse]
     """Everything needed to go on with an execution: the compiled workflow, then the journal in order."""
     CheckCache: _grpc.UnaryUnaryMultiCallable[_propeller_pb2.CheckCacheRequest, _propeller_pb2.CheckCacheResponse]
@@ -52,7 +54,9 @@ class PropellerAsyncStub(PropellerStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Work: _aio.StreamStreamMultiCallable[_propeller_pb2.WorkRequest, _propeller_pb2.WorkResponse]  # type: ignore[assignment]
-    """Up: who it is, heartbeats, commits, log chunks. Down: claims, inbox rows, answers to commits, wishes for logs."""
+    """Up: who it is, heartbeats, commits, log chunks. Down: claims, inbox rows, answers to commits, wishes for logs,
+    inquiries after attempts.
+    """
     Load: _aio.UnaryStreamMultiCallable[_propeller_pb2.LoadRequest, _propeller_pb2.LoadResponse]  # type: ignore[assignment]
     """Everything needed to go on with an execution: the compiled workflow, then the journal in order."""
     CheckCache: _aio.UnaryUnaryMultiCallable[_propeller_pb2.CheckCacheRequest, _propeller_pb2.CheckCacheResponse]  # type: ignore[assignment]
@@ -73,7 +77,9 @@ class PropellerServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_propeller_pb2.WorkRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_propeller_pb2.WorkResponse], _abc.AsyncIterator[_propeller_pb2.WorkResponse]]:
-        """Up: who it is, heartbeats, commits, log chunks. Down: claims, inbox rows, answers to commits, wishes for logs."""
+        """Up: who it is, heartbeats, commits, log chunks. Down: claims, inbox rows, answers to commits, wishes for logs,
+        inquiries after attempts.
+        """
 
     @_abc_1.abstractmethod
     def Load(
