@@ -85,7 +85,7 @@ class Change:
             deadline_ms = graph.options[node].timeouts.deadline_ms
             if deadline_ms:
                 self.set_timer(unit, 0, events_pb2.TIMER_DEADLINE, self.now + deadline_ms * 1_000)
-        overwritten = self._named(unit, state.overwrite) or self._named(unit, state.rerun)
+        overwritten = self._is_made_anew(unit)
         if state.recovers and not overwritten:
             self._check(unit)
         elif not graph.cached[node]:
@@ -114,6 +114,10 @@ class Change:
         self.to(unit, stages.CHECKING)
         self.actions.append(actions.CheckCache(unit))
 
+    def _is_made_anew(self, unit: int) -> bool:
+        """Whether it runs whatever the cache has, and whatever a recovered execution has."""
+        return self._named(unit, self.state.overwrite) or self._named(unit, self.state.rerun)
+
     def _named(self, unit: int, names: frozenset[str]) -> bool:
         """Whether it is named, or what it is inside of, or all are."""
         if not names or "*" in names:
@@ -141,7 +145,7 @@ class Change:
         """After an attempt that failed. What others may have made meanwhile is looked for first."""
         graph, node = self.place(unit)
         serialized = graph.cached[node] and graph.options[node].cache.serialize
-        if serialized and not (self.state.overwrite and self._named(unit, self.state.overwrite)):
+        if serialized and not self._is_made_anew(unit):
             self._check(unit)
             return
         self.queue(unit)

@@ -42,6 +42,9 @@ def started(change: Change, event: events_pb2.ExecutionStarted) -> None:
 def abort_requested(change: Change, event: events_pb2.AbortRequested) -> None:
     state = change.state
     if state.winding_down:
+        # It stays what it is for, but nothing more is begun.
+        if change.graph.handlers and not state.handled and not state.aborted:
+            _skip_handlers(change, "aborted")
         return
     if not state.handled or state.error is None:
         who = event.principal or "somebody"
@@ -55,6 +58,10 @@ def abort_requested(change: Change, event: events_pb2.AbortRequested) -> None:
 def settle(change: Change) -> None:
     """Every unit has ended: what runs on failure does so now, or the execution ends."""
     state, graph = change.state, change.graph
+    if state.error is None and state.results is None:
+        _give(change)
+        if state.resolving:
+            return
     if graph.handlers and not state.handled:
         if state.error is None or state.aborted:
             _skip_handlers(change, "aborted" if state.aborted else "not_failed")
@@ -74,7 +81,7 @@ def settle(change: Change) -> None:
         phase = executions_pb2.PHASE_TIMED_OUT if late else executions_pb2.PHASE_FAILED
         _finish(change, phase, state.error)
     else:
-        _give(change)
+        _finish(change, executions_pb2.PHASE_SUCCEEDED, None)
 
 
 def resolved(change: Change, event: events_pb2.NodeResolved) -> None:
@@ -84,16 +91,16 @@ def resolved(change: Change, event: events_pb2.NodeResolved) -> None:
         return
     if event.HasField("outputs") and bindings.has_all(event.outputs, names):
         state.results = event.outputs
-        _finish(change, executions_pb2.PHASE_SUCCEEDED, None)
-    elif event.HasField("outputs") or event.HasField("error"):
-        error = errors_pb2.ExecutionError()
-        if event.HasField("error"):
-            error.CopyFrom(event.error)
-            error.node = ""
-        else:
-            given = [each.name for each in event.outputs.values]
-            error = failures.system("InvalidOutputs", failures.wrong_names("the execution", given, names))
-        _finish(change, executions_pb2.PHASE_FAILED, error)
+    elif event.HasField("error"):
+        state.error = errors_pb2.ExecutionError()
+        state.error.CopyFrom(event.error)
+        state.error.node = ""
+    elif event.HasField("outputs"):
+        given = [each.name for each in event.outputs.values]
+        state.error = failures.system("InvalidOutputs", failures.wrong_names("the execution", given, names))
+    else:
+        return
+    state.resolving = False
 
 
 def _skip_handlers(change: Change, reason: str) -> None:
@@ -105,6 +112,7 @@ def _skip_handlers(change: Change, reason: str) -> None:
 
 
 def _give(change: Change) -> None:
+    """Its outputs, which are a part of its success: without them what runs on failure does."""
     state = change.state
     try:
         state.results = values.graph_outputs(state, state.segments[0], None)
@@ -112,9 +120,7 @@ def _give(change: Change) -> None:
         state.resolving = True
         change.actions.append(actions.Resolve(actions.OUTPUTS))
     except errors.ConversionError as error:
-        _finish(change, executions_pb2.PHASE_FAILED, failures.misfit("outputs", error))
-    else:
-        _finish(change, executions_pb2.PHASE_SUCCEEDED, None)
+        state.error = failures.misfit("outputs", error)
 
 
 def _finish(change: Change, phase: executions_pb2.Phase.ValueType, error: ExecutionError | None) -> None:

@@ -50,6 +50,9 @@ def signal_received(change: Change, event: SignalReceived) -> None:
         if state.stages[unit] == stages.WAITING:
             _take(change, unit, event)
             return
+        kept = state.signals.get(event.node)
+        if kept is not None and not _answers(gate, kept):
+            del state.signals[event.node]  # it came before anybody knew what is waited for
     if event.node and event.node not in state.signals:
         state.signals[event.node] = event
         # So that it is stored.

@@ -175,13 +175,13 @@ class Execution:
             made = self.body(unit, path, attempt, side)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a task may raise anything; run() raises it again
             actions.extend(self.alarms_until(self.now_us()))
-            if not _is_stopped(actions):  # else it took too long, and that is why it fails
+            if not _is_stopped(unit, actions):  # else it took too long, and that is why it fails
                 self.raised[path] = error
             event.attempt_failed.node, event.attempt_failed.attempt = path, attempt
             event.attempt_failed.error.CopyFrom(failure_of(error, path))
             return actions + self.step(event)
         actions.extend(self.alarms_until(self.now_us()))
-        if _is_stopped(actions):
+        if _is_stopped(unit, actions):
             return actions  # it took too long: its result does not count
         maker = self.maker(unit, path, attempt, side)
         if maker is not None:
@@ -406,5 +406,5 @@ def _is_within(path: str, nodes: set[str]) -> bool:
     return path in nodes or any(path.startswith((f"{each}.", f"{each}[")) for each in nodes)
 
 
-def _is_stopped(actions: Sequence[engine.Action]) -> bool:
-    return any(isinstance(each, engine.StopAttempt) for each in actions)
+def _is_stopped(unit: int, actions: Sequence[engine.Action]) -> bool:
+    return any(isinstance(each, engine.StopAttempt) and each.node == unit for each in actions)

@@ -60,12 +60,12 @@ def test_e15_a_workflow_call_gives_real_values():
 def test_a_task_call_checks_types_and_runs_the_body():
     assert double(n=4) == 8
     with pytest.raises(errors.ConversionError, match=r"n.*int"):
-        double(n="4")
+        double(n="4")  # type: ignore[arg-type]  # tried
 
 
 def test_every_wrong_argument_is_named_at_once():
     with pytest.raises(errors.ConversionError) as caught:
-        add(c=1)
+        add(c=1)  # type: ignore[call-arg]  # tried
     assert "no input `c`" in str(caught.value)
     assert "input `a` is missing" in str(caught.value)
 
@@ -268,7 +268,7 @@ def test_e15_what_an_attempt_before_raised_is_not_why_the_last_one_timed_out(rai
 def test_a_wrong_result_names_the_output():
     @task
     def lies(n: int) -> int:
-        return "four"
+        return "four"  # type: ignore[return-value]  # tried
 
     @workflow
     def believes(n: int) -> int:
@@ -371,7 +371,7 @@ def test_a_mocked_task_stands_for_its_own():
     with mock_task(double, returns=100):
         assert quadruple_and_one(n=1) == 101
     assert quadruple_and_one(n=1) == 5
-    with mock_task(double, returns="x"), pytest.raises(errors.ConversionError):
+    with mock_task(double, returns="x"), pytest.raises(errors.ConversionError):  # type: ignore[misc]  # tried
         quadruple_and_one(n=1)
 
 
@@ -498,3 +498,25 @@ def test_what_is_missing_from_an_annotation_is_said():
         @task
         def unknown(n: Unknown) -> int:  # type: ignore[name-defined]  # noqa: F821 - tried
             return 1
+
+
+def test_e15_a_task_does_not_suffer_for_another_that_is_late_meanwhile():
+    @task
+    def slow(n: int) -> int:
+        until = datetime.now(UTC) + timedelta(milliseconds=60)
+        while datetime.now(UTC) < until:
+            pass
+        return n
+
+    @task(timeout=Timeout(deadline=timedelta(milliseconds=20)))
+    def waits(n: int) -> int:
+        return n
+
+    @workflow(failure_policy="fail_after_running")
+    def beside(n: int) -> tuple[int, int]:
+        return double(n=slow(n=n)), waits(n=n)
+
+    with pytest.raises(errors.ExecutionFailed) as caught:
+        beside(n=1)
+    assert caught.value.error is not None
+    assert (caught.value.error.code, caught.value.error.node) == ("TimedOut", "waits")
