@@ -1,9 +1,9 @@
 """The rooms of the cache on a real database and a real store, with a clock that a test sets; no server, no socket."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from typedflow_admin import attempts, cache_store, migrations, store, tables
 from typedflow_admin.bells import Bell
@@ -22,8 +22,10 @@ from typedflow import hashing, identifiers, literal_types, literals
 from typedflow.dataplane import folders
 from typedflow.pb import (
     attempt_pb2,
+    catalog_pb2,
     data_pb2,
     errors_pb2,
+    events_pb2,
     executions_pb2,
     interface_pb2,
     literals_pb2,
@@ -39,6 +41,17 @@ HOUR_US = 3_600_000_000
 LEASE_MS = 60_000
 SECRET = b"secret"
 FAILED = attempt_pb2.Outcome(error=errors_pb2.ExecutionError(kind=errors_pb2.ERROR_KIND_USER, code="E"))
+
+
+class EverybodyIsGone:
+    """Executors of which none is heard."""
+
+    def is_gone(self, executor_id: str) -> bool:
+        assert executor_id is not None
+        return True
+
+    def inquire(self, executor_id: str, inquiry: propeller_pb2.AttemptInquiry) -> None:
+        raise AssertionError(f"{executor_id} is gone, and is asked after {inquiry.attempt}")
 
 
 class World:
@@ -58,7 +71,7 @@ class World:
         self.catalog = Catalog(self.store, fitness, self.clock)
         self.answers = CacheAnswers(self.store, fitness, self.clock)
         self.attempts = attempts.Attempts(
-            self.store, self.contents, Bell(), Places(0), lambda _: True, self.clock
+            self.store, self.contents, Bell(), Places(0), EverybodyIsGone(), self.clock
         )
         self.explanations = Explanations(self.store)
         self.statistics = Statistics(self.store)
@@ -69,8 +82,8 @@ class World:
     def clock(self) -> int:
         return self.now
 
-    def run(self, work: object) -> object:
-        return asyncio.run(work)  # type: ignore[arg-type]
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(work)
 
     def read(self, work: Callable[[store.Transaction], T]) -> T:
         return asyncio.run(self.tables.read(work))
@@ -209,7 +222,7 @@ class World:
             lambda transaction: transaction.leases.apply([self._step(transaction, id_, nodes=[shown])])
         )
 
-    def _runner(self, spec: attempt_pb2.AttemptSpec) -> dict[str, object]:
+    def _runner(self, spec: attempt_pb2.AttemptSpec) -> dict[str, Any]:
         return {"id": spec.id, "token": attempts.token(SECRET, spec.id), "runner_uid": "r"}
 
     def _step(self, transaction, id_, *, attempts=(), nodes=(), status=None) -> store.Step:
@@ -237,12 +250,10 @@ class World:
         wanted = key or self.key()
         return self.read(lambda transaction: transaction.catalog.find([wanted])).get(wanted)
 
-    def inbox(self, id_: str) -> list[object]:
-        from typedflow.pb import events_pb2
-
+    def inbox(self, id_: str) -> list[Any]:
         rows = self.read(lambda transaction: transaction.leases.inbox([id_]))
         events = [events_pb2.Event.FromString(row.event) for row in rows]
-        return [getattr(event, event.WhichOneof("kind")) for event in events if event.WhichOneof("kind")]
+        return [getattr(event, kind) for event in events if (kind := event.WhichOneof("kind"))]
 
     # Garbage
 
@@ -274,10 +285,18 @@ def task(*, output=None, code: str = "b3:code", **components: str) -> tasks_pb2.
     return made_
 
 
-def made(outputs: Sequence[literals_pb2.Literal] | None = None, usage=None) -> attempt_pb2.Outcome:
+def made(
+    output: literals_pb2.Literal | None = None, usage: catalog_pb2.Usage | None = None
+) -> attempt_pb2.Outcome:
     """The outcome of a success."""
-    given = literals.from_int(2) if outputs is None else outputs
+    given = literals.from_int(2) if output is None else output
     return attempt_pb2.Outcome(outputs=literals.as_map({"o0": given}), usage=usage)
+
+
+def the_output(of: events_pb2.AttemptSucceeded | catalog_pb2.CatalogEntry) -> literals_pb2.Literal:
+    """The one output that a success or an entry has."""
+    (output,) = of.outputs.values
+    return output.value
 
 
 def file_of(blob: literals_pb2.Blob) -> literals_pb2.Literal:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.unit.admin.execution_world import calls, promise, task, workflow
+from tests.unit.admin.execution_world import World, calls, promise, task, workflow
 from typedflow import errors, literal_types, literals
-from typedflow.pb import errors_pb2, executions_pb2, literals_pb2
+from typedflow.pb import attempt_pb2, errors_pb2, executions_pb2, literals_pb2
 
 SECRET = literal_types.sensitive(literal_types.STRING)
 DIGEST = "b3:" + "a" * 64
@@ -18,14 +18,16 @@ def login():
 
 
 @pytest.fixture
-def launched(world, login) -> str:
+def launched(world: World, login) -> str:
     world.register(task(), login, workflow(calls("a", "m.login", promise("", "n")), takes=SECRET))
     id_ = world.launch(inputs_json='{"n": "hunter1"}').id
     world.hold()
     return id_
 
 
-def get(world, execution_id: str, node: str = "a", attempt: int = 0) -> executions_pb2.GetAttemptResponse:
+def get(
+    world: World, execution_id: str, node: str = "a", attempt: int = 0
+) -> executions_pb2.GetAttemptResponse:
     request = executions_pb2.GetAttemptRequest(execution_id=execution_id, node=node, attempt=attempt)
     return world.run(world.records.get(request))
 
@@ -58,8 +60,8 @@ def test_what_is_no_attempt_is_said(world, launched, login):
 @pytest.mark.parametrize("result", ["error", "stopped"])
 def test_e14_what_an_attempt_leaves_is_told_for_the_next(world, launched, login, result):
     begun = world.begin(world.spec(launched, "a", login, {"x": literals.from_str("hunter1")}))
-    outcome = {"error": errors_pb2.ExecutionError(code="E")} if result == "error" else {"stopped": {}}
-    world.finish(begun, **outcome, checkpoint=FILE, deck=BLOB)
+    outcome = errors_pb2.ExecutionError(code="E") if result == "error" else attempt_pb2.Stopped()
+    world.finish(begun, **{result: outcome}, checkpoint=FILE, deck=BLOB)
     kind = {"error": "attempt_failed", "stopped": "attempt_stopped"}[result]
     told = world.told(launched, kind)
     assert [each.checkpoint for each in told] == [FILE]

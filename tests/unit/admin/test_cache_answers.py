@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tests.unit.admin.cache_world import FAILED, FILE, World, file_of, made, task
+from tests.unit.admin.cache_world import FAILED, FILE, World, file_of, made, task, the_output
 from typedflow import errors, hashing, literal_types, literals
 from typedflow.dataplane import offload
 from typedflow.pb import catalog_pb2, executions_pb2, literals_pb2, propeller_pb2
@@ -26,7 +26,7 @@ def test_a_hit_has_the_outputs_and_says_who_made_them(world):
     usage = catalog_pb2.Usage(wall_seconds=2, cpu_seconds=3, gpu_seconds=4)
     spec = world.make("x1", usage=usage)
     answer = world.one("x1", "b")
-    assert literals.get(answer.entry.outputs, "o0").integer == 2
+    assert the_output(answer.entry).integer == 2
     assert (answer.entry.execution_id, answer.entry.node, answer.entry.attempt) == ("x1", "a", 1)
     assert (answer.entry.usage, answer.entry.manifest) == (usage, spec.manifest)
     assert not answer.recovered
@@ -42,7 +42,7 @@ def test_a_node_that_is_not_cached_is_not_given_what_the_cache_has(world):
 def test_c8_none_is_a_result_as_any(world):
     world.task = task(output=literal_types.NONE)
     world.make("x1", outputs=literals.from_none())
-    assert literals.get(world.one("x1", "b").entry.outputs, "o0").HasField("none")
+    assert the_output(world.one("x1", "b").entry).HasField("none")
 
 
 def test_c8_a_failure_is_no_result(world):
@@ -127,7 +127,12 @@ def test_c6_one_question_asks_the_store_once_for_all(world, monkeypatch):
     keys = [world.key(inputs=literals.as_map({"x": literals.from_int(n)})) for n in range(5)]
     asked = []
     real = world.objects.exists
-    monkeypatch.setattr(world.objects, "exists", lambda blobs: asked.append(len(blobs)) or real(blobs))
+
+    def counted(blobs):
+        asked.append(len(blobs))
+        return real(blobs)
+
+    monkeypatch.setattr(world.objects, "exists", counted)
     answers = world.ask(*(world.question("x1", f"n{n}", key) for n, key in enumerate(keys)))
     assert [answer.HasField("entry") for answer in answers] == [True] * 5
     assert asked == [5]
@@ -141,7 +146,7 @@ def test_a_thousand_questions_are_the_most(world):
 # Recovered executions
 
 
-def recovered(world, **node) -> propeller_pb2.CacheAnswer:
+def recovered(world: World, **node) -> propeller_pb2.CacheAnswer:
     """What is there for the same node of an execution that recovers one with such a node."""
     given = {"phase": executions_pb2.PHASE_SUCCEEDED, "outputs": made().outputs} | node
     world.show("x1", id="a", task="m.inc", **given)
@@ -159,7 +164,7 @@ def test_e12_a_node_that_succeeded_is_recovered_though_it_is_not_cached(world):
     world.finish(spec, made(usage=catalog_pb2.Usage(cpu_seconds=7)))
     answer = recovered(world)
     assert answer.recovered
-    assert literals.get(answer.entry.outputs, "o0").integer == 2
+    assert the_output(answer.entry).integer == 2
     assert (answer.entry.execution_id, answer.entry.node, answer.entry.usage.cpu_seconds) == ("x1", "a", 7)
 
 
@@ -191,7 +196,7 @@ def test_e12_what_is_recovered_is_asked_for_before_the_cache(world):
     world.launch("x2")
     world.make("x2", outputs=literals.from_int(99))
     answer = world.one("x2", recover_from="x1")
-    assert (answer.recovered, literals.get(answer.entry.outputs, "o0").integer) == (True, 2)
+    assert (answer.recovered, the_output(answer.entry).integer) == (True, 2)
 
 
 def test_e12_when_what_is_recovered_is_gone_the_cache_is_asked(world):

@@ -21,12 +21,12 @@ def x(value: int):
     return literals.as_map({"x": literals.from_int(value)})
 
 
-def explain(world, id_: str, node: str = "a") -> catalog_pb2.ExplainResponse:
+def explain(world: World, id_: str, node: str = "a") -> catalog_pb2.ExplainResponse:
     request = catalog_pb2.ExplainRequest(execution_id=id_, node=node)
     return world.run(world.explanations.explain(request))
 
 
-def entry(world, id_: str, inputs=None, **cache) -> None:
+def entry(world: World, id_: str, inputs=None, **cache) -> None:
     """An entry of the task as it is."""
     world.launch(id_)
     world.make(id_, inputs=inputs, **cache)
@@ -195,7 +195,9 @@ def test_c9_a_task_that_is_not_cached_is_compared_all_the_same(world):
     spec = world.spec("new", inputs=x(2))
     spec.options.cache.enabled = False
     world.now += 1
-    world.start(spec, executions_pb2.NodeExecution(id="a", task="m.inc", cache=catalog_pb2.CACHE_STATUS_DISABLED))
+    world.start(
+        spec, executions_pb2.NodeExecution(id="a", task="m.inc", cache=catalog_pb2.CACHE_STATUS_DISABLED)
+    )
     found = explain(world, "new")
     assert (found.status, found.key) == (catalog_pb2.CACHE_STATUS_DISABLED, spec.cache_key)
     assert differences(found) == [("input", "x", "1", "2")]
@@ -237,7 +239,7 @@ def test_c9_a_node_that_failed_is_explained_too(world):
 # For forecasts
 
 
-def reasons(world, *inputs) -> list[str]:
+def reasons(world: World, *inputs) -> list[str]:
     sides = []
     for each in inputs:
         spec = world.spec("plan", inputs=each)
@@ -255,4 +257,3 @@ def test_c9_a_forecast_says_in_a_clause_why_something_will_run(world):
         "the code of m.inc changed",
         "the code of m.inc changed, and 1 more differ",
     ]
-

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typedflow_admin import cache_store, reservations
 
-from tests.unit.admin.cache_world import FAILED, World, made
+from tests.unit.admin.cache_world import FAILED, World, made, the_output
 from typedflow import literals
 from typedflow.pb import attempt_pb2, catalog_pb2, executions_pb2, propeller_pb2
 
@@ -22,7 +22,7 @@ def world(tmp_path):
     made_.close()
 
 
-def serial(world, id_: str, node: str = "a") -> propeller_pb2.CacheAnswer:
+def serial(world: World, id_: str, node: str = "a") -> propeller_pb2.CacheAnswer:
     return world.one(id_, node, serialize=True)
 
 
@@ -121,11 +121,11 @@ def test_c7_who_is_lost_loses_it_and_what_it_still_makes_is_not_published(world)
     world.finish(spec, made(literals.from_int(1)))
     (_, succeeded) = world.inbox("x1")
     assert (succeeded.cache, succeeded.cache_reason) == (catalog_pb2.CACHE_STATUS_PUT_FAILED, "fenced")
-    assert literals.get(succeeded.outputs, "o0").integer == 1  # its own outputs are good
+    assert the_output(succeeded).integer == 1  # its own outputs are good
     assert world.entry() is None
     assert waits_for(serial(world, "x3")) == ("x2", "a")  # and it let go of nothing that is another's
     world.make("x2", outputs=literals.from_int(2), serialize=True)
-    assert literals.get(serial(world, "x3").entry.outputs, "o0").integer == 2
+    assert the_output(serial(world, "x3").entry).integer == 2
 
 
 def test_c7_who_is_lost_publishes_when_nobody_took_its_place(world):
@@ -147,7 +147,7 @@ def test_c7_who_is_lost_publishes_nothing_over_what_was_made_since(world):
     world.make("x2", outputs=literals.from_int(2), serialize=True)
     world.finish(spec, made(literals.from_int(1)))
     assert world.inbox("x1")[1].cache_reason == "fenced"
-    assert literals.get(serial(world, "x3").entry.outputs, "o0").integer == 2
+    assert the_output(serial(world, "x3").entry).integer == 2
 
 
 def test_c7_who_sees_an_entry_come_while_it_asks_waits_for_nobody_and_hits(world):
@@ -270,5 +270,6 @@ def test_c7_of_many_threads_one_at_a_time_makes_the_entry(tmp_path):
     assert len(published) <= 1
     if published:
         row = world.entry(key)
+        assert row is not None
         assert catalog_pb2.CatalogEntry.FromString(row.entry).execution_id == published[0]
     world.close()

@@ -1,9 +1,11 @@
 """Executions that nodes launch."""
 
+from typing import Any
+
 import pytest
 from typedflow_admin import children
 
-from tests.unit.admin.execution_world import calls, promise, task, workflow
+from tests.unit.admin.execution_world import World, calls, promise, task, workflow
 from typedflow import errors, identifiers, literals
 from typedflow.pb import errors_pb2, executions_pb2, propeller_pb2, workflows_pb2
 
@@ -11,7 +13,7 @@ INPUTS = literals.as_map({"n": literals.from_int(4)})
 
 
 @pytest.fixture
-def parent(world) -> str:
+def parent(world: World) -> str:
     node = workflows_pb2.Node(id="sub", inputs=[execution_binding()])
     node.launch_plan.launch_plan.CopyFrom(identifiers.launch_plan("m.inner"))
     inner = workflow(calls("a", "m.inc", promise("", "n")), name="m.inner")
@@ -25,7 +27,7 @@ def execution_binding() -> workflows_pb2.Binding:
     return workflows_pb2.Binding(variable="n", value=promise("", "n"))
 
 
-def request(world, parent: str, node: str = "sub", **fields: object) -> propeller_pb2.LaunchChildRequest:
+def request(world: World, parent: str, node: str = "sub", **fields: Any) -> propeller_pb2.LaunchChildRequest:
     asked = propeller_pb2.LaunchChildRequest(
         execution_id=parent,
         epoch=world.lease(parent).epoch,
@@ -33,11 +35,11 @@ def request(world, parent: str, node: str = "sub", **fields: object) -> propelle
         launch_plan=identifiers.launch_plan("m.inner", project="p", domain="development", version="v1"),
         inputs=INPUTS,
     )
-    asked.MergeFrom(propeller_pb2.LaunchChildRequest(**fields))  # type: ignore[arg-type]
+    asked.MergeFrom(propeller_pb2.LaunchChildRequest(**fields))
     return asked
 
 
-def launch(world, parent: str, **fields: object) -> str:
+def launch(world: World, parent: str, **fields: Any) -> str:
     return world.run(world.children.launch(request(world, parent, **fields)))
 
 

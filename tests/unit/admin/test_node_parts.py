@@ -4,7 +4,16 @@ import asyncio
 
 import pytest
 
-from tests.unit.admin.execution_world import binding, calls, constant, promise, task, variable, workflow
+from tests.unit.admin.execution_world import (
+    World,
+    binding,
+    calls,
+    constant,
+    promise,
+    task,
+    variable,
+    workflow,
+)
 from typedflow import errors, identifiers, literal_types, literals
 from typedflow.pb import executions_pb2, workflows_pb2
 
@@ -25,7 +34,7 @@ def given(text: str):
 
 
 @pytest.fixture
-def launched(world) -> str:
+def launched(world: World) -> str:
     """A map of a task that gives what is Sensitive, with two slots, and everything else that gives such."""
     login = task("m.login", literal_types.INT, SECRET)
     mapped = workflows_pb2.Node(id="m", inputs=[binding(promise("", "n"))])

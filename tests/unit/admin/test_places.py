@@ -28,7 +28,7 @@ def queue(number: int, plan: str, granted: int, waiting: int) -> place_store.Que
 @hypothesis.given(rows=QUEUES, free=strategies.integers(0, 12))
 def test_e13_no_more_places_are_given_than_there_are_and_none_is_kept_back(rows, free):
     queues = [queue(number, *row) for number, row in enumerate(rows)]
-    used = {}
+    used: dict[tuple[str, str, str], int] = {}
     for each in queues:
         used[each.plan] = used.get(each.plan, 0) + each.granted
     counts = places.allot(queues, used, free)
@@ -74,17 +74,17 @@ def world(tmp_path):
     made.close()
 
 
-def launched(world, plan: str = "m.wf") -> str:
+def launched(world: execution_world.World, plan: str = "m.wf") -> str:
     id_ = world.launch(plan, inputs_json='{"n": 1}').id
     world.hold()
     return id_
 
 
-def ask(world, execution_id: str, *nodes: str) -> None:
+def ask(world: execution_world.World, execution_id: str, *nodes: str) -> None:
     world.commit(execution_id, places=[propeller_pb2.PlaceRequest(node=node, attempt=1) for node in nodes])
 
 
-def granted(world, *execution_ids: str) -> list[list[str]]:
+def granted(world: execution_world.World, *execution_ids: str) -> list[list[str]]:
     return [[each.node for each in world.told(id_, "place_granted")] for id_ in execution_ids]
 
 

@@ -2,7 +2,16 @@
 
 import pytest
 
-from tests.unit.admin.execution_world import binding, calls, constant, promise, task, variable, workflow
+from tests.unit.admin.execution_world import (
+    World,
+    binding,
+    calls,
+    constant,
+    promise,
+    task,
+    variable,
+    workflow,
+)
 from typedflow import errors, identifiers, literal_types, literals
 from typedflow.pb import executions_pb2, workflows_pb2
 
@@ -15,7 +24,7 @@ def number(value: int):
     return {"x": literals.from_int(value)}
 
 
-def made(world, of, given: int, gives: int, *, node: str = "a", wall_seconds: float = 2.0) -> str:
+def made(world: World, of, given: int, gives: int, *, node: str = "a", wall_seconds: float = 2.0) -> str:
     """An execution in which a task gave something, which the cache has since."""
     id_ = world.launch("m.wf", inputs_json=f'{{"n": {given}}}').id
     world.hold()
@@ -24,7 +33,7 @@ def made(world, of, given: int, gives: int, *, node: str = "a", wall_seconds: fl
     return id_
 
 
-def chain(world) -> None:
+def chain(world: World) -> None:
     world.register(
         task(),
         workflow(
@@ -83,7 +92,7 @@ def test_c9_what_is_not_cached_runs(world):
     assert (planned["a"].decision, planned["a"].reason) == (RUN, "not cached")
 
 
-def mapped(world, *, cached: bool = True) -> None:
+def mapped(world: World, *, cached: bool = True) -> None:
     node = workflows_pb2.Node(id="m", inputs=[binding(promise("", "n"))])
     node.map.task.CopyFrom(identifiers.task("m.inc"))
     total = task("m.total", INTS)
@@ -130,7 +139,7 @@ def test_c9_more_slots_than_run_at_once_are_all_asked_for(world):
     assert decisions(world.plan("m.mapped", inputs_json=f'{{"n": {[1] * 2401}}}')) == {"m": HIT, "t": RUN}
 
 
-def branched(world) -> None:
+def branched(world: World) -> None:
     node = workflows_pb2.Node(id="size")
     small = node.branch.cases.add()
     small.condition.comparison.operator = workflows_pb2.OPERATOR_LESS

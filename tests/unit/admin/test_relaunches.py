@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.admin.execution_world import binding, calls, promise, task, workflow
+from tests.unit.admin.execution_world import World, binding, calls, promise, task, workflow
 from typedflow import errors, identifiers, literal_types, literals
 from typedflow.pb import events_pb2, executions_pb2, launch_plans_pb2, workflows_pb2
 
@@ -13,7 +13,7 @@ RUN, RECOVER, WAIT = (
 )
 
 
-def register(world, *, version: str = "v1", cached: bool = True, **takes) -> None:
+def register(world: World, *, version: str = "v1", cached: bool = True, **takes) -> None:
     whole = workflow(
         calls("a", "m.inc", promise("", "n")),
         calls("b", "m.inc", promise("a")),
@@ -26,7 +26,7 @@ def register(world, *, version: str = "v1", cached: bool = True, **takes) -> Non
     world.register(task(cached=cached), whole, version=version)
 
 
-def ended(world, *, cached: bool = True, **fields) -> str:
+def ended(world: World, *, cached: bool = True, **fields) -> str:
     """An execution of which `a` and `b` succeeded before it failed."""
     register(world, cached=cached)
     id_ = world.launch(inputs_json='{"n": 1}', **fields).id
@@ -38,7 +38,7 @@ def ended(world, *, cached: bool = True, **fields) -> str:
     return id_
 
 
-def recover(world, execution_id: str, **fields) -> executions_pb2.RecoverExecutionResponse:
+def recover(world: World, execution_id: str, **fields) -> executions_pb2.RecoverExecutionResponse:
     request = executions_pb2.RecoverExecutionRequest(execution_id=execution_id, **fields)
     return world.run(world.relaunches.recover(request))
 
@@ -47,8 +47,9 @@ def inputs(execution: executions_pb2.Execution) -> dict[str, object]:
     return {each.name: literals.to_json(each.value) for each in execution.inputs.values}
 
 
-def started(world, execution_id: str) -> events_pb2.ExecutionStarted:
-    return world.told(execution_id, "execution_started")[0]
+def started(world: World, execution_id: str) -> events_pb2.ExecutionStarted:
+    event: events_pb2.ExecutionStarted = world.told(execution_id, "execution_started")[0]
+    return event
 
 
 def test_e12_a_relaunch_has_the_same_inputs_and_version(world):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.admin.execution_world import binding, calls, promise, task, workflow
+from tests.unit.admin.execution_world import World, binding, calls, promise, task, workflow
 from typedflow import errors, identifiers, literal_types, literals
 from typedflow.pb import attempt_pb2, executions_pb2, interface_pb2, workflows_pb2
 
@@ -22,7 +22,7 @@ def approves(id_: str) -> workflows_pb2.Node:
 
 
 @pytest.fixture
-def launched(world) -> str:
+def launched(world: World) -> str:
     pickled = literal_types.custom("pickle:m.Model", literal_types.BYTES)
     world.register(
         task(),
@@ -40,7 +40,7 @@ def launched(world) -> str:
     return id_
 
 
-def say(world, execution_id: str, node: str, **said: object) -> None:
+def say(world: World, execution_id: str, node: str, **said: object) -> None:
     request = executions_pb2.SignalNodeRequest(execution_id=execution_id, node=node, **said)  # type: ignore[arg-type]
     world.run(world.signals.signal(request))
 
