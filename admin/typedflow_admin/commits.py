@@ -13,12 +13,8 @@ from dataclasses import dataclass, replace
 from typedflow import errors
 from typedflow.pb.attempt_pb2 import AttemptSpec, Outcome
 from typedflow.pb.executions_pb2 import (
-    PHASE_ABORTED,
-    PHASE_FAILED,
     PHASE_QUEUED,
     PHASE_RUNNING,
-    PHASE_SUCCEEDED,
-    PHASE_TIMED_OUT,
     NodeExecution,
 )
 from typedflow.pb.propeller_pb2 import (
@@ -123,9 +119,10 @@ class Commits:
                 ExecutionCommitResult(execution_id=part.execution_id, status=status)
                 for part, status in zip(one.commit.executions, statuses, strict=True)
             ]
-            for part in parts:
+            for part, step in zip(parts, one.steps, strict=True):
                 if part.status == COMMIT_STATUS_OK:
-                    self._changes.ring(part.execution_id)
+                    ended = step.status is not None and step.status.ended
+                    (self._changes.ring if ended else self._changes.ring_soon)(part.execution_id)
             if not one.result.done():
                 one.result.set_result(CommitResult(id=one.commit.id, executions=parts))
 

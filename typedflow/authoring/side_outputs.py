@@ -31,7 +31,7 @@ class Section:
     __slots__ = ("_report", "name", "parts")
 
     def __init__(self, name: str, report: SideOutputs) -> None:
-        self.name = name
+        self.name: str = name
         self.parts: list[str] = []
         self._report = report
 

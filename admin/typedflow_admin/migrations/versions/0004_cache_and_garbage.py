@@ -27,7 +27,9 @@ def upgrade() -> None:
     op.add_column("catalog", sa.Column("shown", sa.LargeBinary(), nullable=True))
     op.add_column("catalog", sa.Column("launch_plan", sa.Text(), nullable=False, server_default=no_text))
     for name in _NUMBERS:
-        op.add_column("catalog", sa.Column(name, sa.BigInteger(), nullable=False, server_default=sa.text("0")))
+        op.add_column(
+            "catalog", sa.Column(name, sa.BigInteger(), nullable=False, server_default=sa.text("0"))
+        )
     op.create_table(
         "reservations",
         sa.Column("fence", _number(), autoincrement=True, nullable=False),
