@@ -34,6 +34,8 @@ from typedflow_admin.places import Places
 _LONGEST_ID = 128
 _GIVES = frozenset({"outputs", "expanded"})
 _LARGEST_DECK = 16 * 1024 * 1024
+_LITTLE = 16 * 1024
+"""Bytes of an outcome that takes no time to look through."""
 _LEFT_BEHIND = {"file": literal_types.file(), "directory": literal_types.directory()}
 """What a checkpoint may be."""
 
@@ -101,7 +103,7 @@ class Attempts:
             return row.spec
 
         spec = await self._database.write(admit)
-        self._work.ring(id_.execution_id)
+        self._work.ring_soon(id_.execution_id)  # nothing waits for a start; a short attempt's end may follow
         return AttemptSpec.FromString(spec)
 
     async def finish(self, request: FinishRequest) -> None:
@@ -144,7 +146,11 @@ class Attempts:
         Raises:
             IntegrityError: it points at objects that are not there any more, or are not what they should be.
         """
-        inside = await asyncio.to_thread(self._contents.all, references.of(request.outcome))
+        if request.outcome.ByteSize() > _LITTLE:
+            inside = await asyncio.to_thread(self._contents.all, references.of(request.outcome))
+        else:  # mostly it points at nothing
+            found = list(references.of(request.outcome))
+            inside = await asyncio.to_thread(self._contents.all, found) if found else {}
         return await self._database.write(
             partial(self._keep, request=request, expanded=expanded, objects=inside.keys())
         )

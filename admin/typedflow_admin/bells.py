@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_SOON_S = 0.03
+
 
 class Listener:
     """One who waits for a bell."""
@@ -43,9 +45,18 @@ class Bell:
 
     def __init__(self) -> None:
         self._listeners: defaultdict[str | None, set[Listener]] = defaultdict(set)
+        self._soon: dict[str, asyncio.TimerHandle] = {}
+
+    def ring_soon(self, topic: str) -> None:
+        """As `ring`, in a moment: for what nobody waits for, and more of which may come. Then it is read together."""
+        if topic not in self._soon and (topic in self._listeners or None in self._listeners):
+            self._soon[topic] = asyncio.get_running_loop().call_later(_SOON_S, self.ring, topic)
 
     def ring(self, topic: str) -> None:
         """Wakes the listeners. Only from the event loop's thread."""
+        soon = self._soon.pop(topic, None)
+        if soon is not None:
+            soon.cancel()
         for listener in (*self._listeners.get(topic, ()), *self._listeners.get(None, ())):
             listener.hear(topic)
 

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from typedflow.dataplane import objects
 from typedflow.pb import attempt_pb2
@@ -53,8 +54,13 @@ def log_to(path: Path) -> None:
     os.dup2(descriptor, 2)
     os.close(descriptor)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if hasattr(stream, "reconfigure") and not _is_set(stream):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def _is_set(stream: TextIO) -> bool:
+    """Whether it is one that a template has handed down as it should be."""
+    return bool(stream.line_buffering) and (stream.encoding, stream.errors) == ("utf-8", "backslashreplace")
 
 
 def flush() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import sys
@@ -38,7 +39,13 @@ class Process(NamedTuple):
 def adopt_orphans() -> None:
     """From here on, processes below this one whose parents end become its children."""
     if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    """Of a template, which its children have from it."""
+    return ctypes.CDLL(None)
 
 
 def running() -> dict[int, Process]:

@@ -193,8 +193,8 @@ class Template:
 
 def start_time(pid: int) -> str:
     """When a process started, in ticks since boot, as `/proc` tells it. Raises FileNotFoundError when there is none."""
-    stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    return stat.rpartition(")")[2].split()[19]
+    with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123 - for every attempt
+        return stat.read().rpartition(b")")[2].split()[19].decode()
 
 
 def _reseed() -> None:
