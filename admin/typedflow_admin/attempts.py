@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from typedflow import errors, literal_types, literals
 from typedflow.dataplane import digests, offload
@@ -25,6 +26,7 @@ from typedflow.pb.events_pb2 import (
 )
 from typedflow.pb.interface_pb2 import Variable
 from typedflow.pb.literals_pb2 import Blob, Literal
+from typedflow.pb.propeller_pb2 import AttemptInquiry
 from typedflow.pb.workflows_pb2 import CompiledWorkflow
 from typedflow_admin import catalog, compiled_nodes, expansion, garbage, inbox, references, store
 from typedflow_admin.bells import Bell
@@ -40,6 +42,16 @@ _LEFT_BEHIND = {"file": literal_types.file(), "directory": literal_types.directo
 """What a checkpoint may be."""
 
 
+class Executors(Protocol):
+    """Those who see to runners, as `work.Work` hears of them."""
+
+    def is_gone(self, executor_id: str) -> bool:
+        """Whether it has been away for so long that what it runs is lost."""
+
+    def inquire(self, executor_id: str, inquiry: AttemptInquiry) -> None:
+        """Asks it what became of a runner; waits for nothing."""
+
+
 class Attempts:
     """Admits runners and takes their outcomes.
 
@@ -48,7 +60,7 @@ class Attempts:
         contents: looks into what they gave.
         work: wakes the propeller that waits for them.
         places: gives the place of an attempt that has ended to another.
-        is_gone: whether an executor has been away for so long that what it runs is lost.
+        executors: who is asked, before a runner is lost.
         clock_us: the time, in microseconds since 1970.
     """
 
@@ -58,14 +70,14 @@ class Attempts:
         contents: Contents,
         work: Bell,
         places: Places,
-        is_gone: Callable[[str], bool],
+        executors: Executors,
         clock_us: Callable[[], int],
     ) -> None:
         self._database = database
         self._contents = contents
         self._work = work
         self._places = places
-        self._is_gone = is_gone
+        self._executors = executors
         self._clock_us = clock_us
 
     async def begin(self, request: BeginRequest) -> AttemptSpec:
@@ -94,7 +106,7 @@ class Attempts:
             if row.runner_uid == request.runner_uid:
                 return row.spec
             if row.runner_uid:
-                raise _taken(id_)
+                raise _Taken(id_, row)
             if not inbox.post(transaction, id_.execution_id, attempt_started=started):
                 raise errors.StateConflict(f"execution `{id_.execution_id}` has ended", code="ExecutionEnded")
             transaction.attempts.admit(
@@ -110,7 +122,8 @@ class Attempts:
         """Keeps the outcome of the admitted runner; repeated, it changes nothing.
 
         That an attempt failed or was stopped may be said by whoever has its token while no runner was admitted, or
-        when the executor of the one that was is gone.
+        when the executor of the one that was is gone. While it is there it is asked: if nothing is left of the runner, it
+        says that in the runner's name.
 
         Raises:
             UsageError: no outcome, or outputs that are not those of the task, or not of their types.
@@ -128,6 +141,9 @@ class Attempts:
         expanded = await self._expanded(request) if kind == "expanded" else None
         try:
             granted = await self._write(request, expanded)
+        except _Taken as taken:
+            self._inquire(request, taken.by)
+            raise
         except errors.IntegrityError as error:
             if error.code != garbage.GONE or kind in _GIVES:
                 raise
@@ -139,6 +155,15 @@ class Attempts:
             granted = await self._write(without, expanded)
         for execution_id in {request.id.execution_id, *granted}:
             self._work.ring(execution_id)
+
+    def _inquire(self, request: FinishRequest, by: store.AttemptRow) -> None:
+        inquiry = AttemptInquiry(
+            attempt=request.id,
+            token=request.token,
+            runner_uid=by.runner_uid,
+            stop=request.outcome.HasField("stopped"),
+        )
+        self._executors.inquire(by.executor_id, inquiry)
 
     async def _write(self, request: FinishRequest, expanded: _Expanded | None) -> list[str]:
         """Keeps the outcome; gives the executions that got the attempt's place.
@@ -219,10 +244,18 @@ class Attempts:
         if not is_admitted and (is_over or gives):
             raise _not_admitted(id_)
         if row.outcome is None and not is_admitted:
-            if row.runner_uid and not self._is_gone(row.executor_id):
-                raise _taken(id_)
+            if row.runner_uid and not self._executors.is_gone(row.executor_id):
+                raise _Taken(id_, row)
             transaction.attempts.admit(id_.execution_id, id_.node, id_.attempt, request.runner_uid, "", now)
         return row
+
+
+class _Taken(errors.StateConflict):
+    """Another runner has the attempt; `by` is the attempt's row, which says who sees to that one."""
+
+    def __init__(self, id_: AttemptId, by: store.AttemptRow) -> None:
+        super().__init__(f"another runner was admitted to {_name(id_)}", code="AttemptTaken")
+        self.by = by
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,10 +408,6 @@ def _check_uid(uid: str) -> None:
 
 def _not_admitted(id_: AttemptId) -> errors.StateConflict:
     return errors.StateConflict(f"this runner was not admitted to {_name(id_)}", code="NotAdmitted")
-
-
-def _taken(id_: AttemptId) -> errors.StateConflict:
-    return errors.StateConflict(f"another runner was admitted to {_name(id_)}", code="AttemptTaken")
 
 
 def _name(id_: AttemptId) -> str:

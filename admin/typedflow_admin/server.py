@@ -355,7 +355,7 @@ def _rooms(tables: SqlStore, options: Options) -> service.Rooms:
         garbage=garbage,
         data=Data(database, store, folder, _clock_us),
         work=work,
-        attempts=Attempts(database, contents, work_bell, places, work.is_gone, _clock_us),
+        attempts=Attempts(database, contents, work_bell, places, work, _clock_us),
     )
 
 

@@ -20,6 +20,7 @@ from typedflow.pb.events_pb2 import Event
 from typedflow.pb.propeller_pb2 import (
     COMMIT_STATUS_CONFLICT,
     COMMIT_STATUS_FENCED,
+    AttemptInquiry,
     Claim,
     Commit,
     Heartbeat,
@@ -160,6 +161,14 @@ class Work:
         heard_at = self._heard_at.get(executor_id, self._began_at)
         return bool(executor_id) and (time.monotonic() - heard_at) * 1000 > self.lease_ms
 
+    def inquire(self, executor_id: str, inquiry: AttemptInquiry) -> None:
+        """Asks an executor what became of a runner, through every stream of its propeller's.
+
+        Of two one is dead, and nobody knows which; an answer that comes twice changes nothing.
+        """
+        for session in self._sessions.values():
+            session.inquire(executor_id, inquiry)
+
     def close(self) -> None:
         """Ends all streams; the propellers will look for another server."""
         for session in self._sessions.values():
@@ -259,6 +268,11 @@ class Session:
             except Exception as error:  # noqa: BLE001 - it ends the stream, where it is translated
                 self._failure = error
                 self._outgoing.put_nowait(None)
+
+    def inquire(self, executor_id: str, inquiry: AttemptInquiry) -> None:
+        """Asks the propeller's executor what became of a runner, if it is this one; it is asked again if that gets lost."""
+        if executor_id and executor_id == self._executor_id and not self._unread():
+            self._send(WorkResponse(inquiry=inquiry))
 
     async def read_log(self, attempt: AttemptId, *, follow: bool) -> AsyncIterator[LogChunk]:
         """Asks the propeller for a log; its chunks as they come, the last of them marked.

@@ -43,6 +43,20 @@ LEASE_MS = 60_000
 OK = propeller_pb2.COMMIT_STATUS_OK
 
 
+class Executors:
+    """Those that are gone; what the others were asked."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+        self.asked: list[tuple[str, propeller_pb2.AttemptInquiry]] = []
+
+    def is_gone(self, executor_id: str) -> bool:
+        return executor_id in self.gone
+
+    def inquire(self, executor_id: str, inquiry: propeller_pb2.AttemptInquiry) -> None:
+        self.asked.append((executor_id, inquiry))
+
+
 class World:
     """Everything that executions are made of; a method that is a coroutine elsewhere is run here."""
 
@@ -66,7 +80,8 @@ class World:
         self.children = Children(self.store, made, work)
         self.records = AttemptRecords(self.store)
         self.commits = Commits(self.store, granted, work, changes, self.clock)
-        self.attempts = attempts.Attempts(self.store, contents, work, granted, lambda _: False, self.clock)
+        self.executors = Executors()
+        self.attempts = attempts.Attempts(self.store, contents, work, granted, self.executors, self.clock)
 
     def close(self) -> None:
         self.database.close()
