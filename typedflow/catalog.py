@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from google.protobuf import message
+
 from typedflow import errors
 from typedflow.literals import pointers
 from typedflow.pb import catalog_pb2
@@ -109,15 +111,10 @@ class DiskCatalog:
                 connection.execute("SELECT entry FROM entries WHERE key = ?", (key,)).fetchone()
                 for key in keys
             ]
-        return [
-            self._checked(catalog_pb2.CatalogEntry.FromString(row[0]))
-            if row
-            else catalog_pb2.LookupResult(reason=ABSENT)
-            for row in found
-        ]
+        return [self._checked(row[0]) if row else catalog_pb2.LookupResult(reason=ABSENT) for row in found]
 
     def publish(self, entry: catalog_pb2.CatalogEntry) -> None:
-        """See `Catalog.publish`. Raises OSError where it can't be kept."""
+        """See `Catalog.publish`. Raises OSError or StorageError where it can't be kept."""
         kept = catalog_pb2.CatalogEntry()
         kept.CopyFrom(entry)
         self._offload.offload_all(kept.outputs, self.store)
@@ -134,8 +131,13 @@ class DiskCatalog:
                 self._connection.close()
             self._connection = None
 
-    def _checked(self, entry: catalog_pb2.CatalogEntry) -> catalog_pb2.LookupResult:
+    def _checked(self, row: bytes) -> catalog_pb2.LookupResult:
         """The entry if all of it can be read."""
+        entry = catalog_pb2.CatalogEntry()
+        try:
+            entry.ParseFromString(row)
+        except (message.DecodeError, TypeError):
+            return catalog_pb2.LookupResult(reason=STALE)
         own = [
             each for each in pointers.blobs(entry.outputs) if each.digest
         ]  # else it is pointed at, outside

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from typedflow import catalog, engine, hashing
+from typedflow import catalog, engine, errors, hashing
 from typedflow.authoring.task import Task
 from typedflow.engine import stages
 from typedflow.local_run.plans import Plan
@@ -72,7 +72,10 @@ class Cache:
         }
         checked.key = key = recipe.key(digests)
         self.asked[unit] = _Asked(key, recipe, digests)
-        result = self._catalog.lookup([key])[0]
+        try:
+            result = self._catalog.lookup([key])[0]
+        except (OSError, errors.StorageError) as error:  # a disk's trouble: then it is made
+            result = catalog_pb2.LookupResult(reason=str(error))
         entry = result.entry
         oldest = now_us - 1000 * options.cache.max_age_ms
         if result.HasField("entry") and options.cache.max_age_ms and entry.created_at_us < oldest:
@@ -109,7 +112,7 @@ class Cache:
             entry.deck.CopyFrom(maker.deck)
         try:
             self._catalog.publish(entry)
-        except OSError as error:
+        except (OSError, errors.TypedflowError) as error:
             return catalog_pb2.CACHE_STATUS_PUT_FAILED, str(error)
         return catalog_pb2.CACHE_STATUS_POPULATED, ""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from typedflow import Cache, File, current_context, map_task, task, workflow
+from typedflow import Cache, File, catalog, current_context, map_task, task, workflow
 from typedflow.catalog import DiskCatalog, MemoryCatalog
 from typedflow.pb import catalog_pb2
 from typedflow.testing import local, mock_task
@@ -33,6 +35,16 @@ def square(n: int) -> int:
 def next_square(n: int) -> int:
     RAN.append(n)
     return square(n=n + 1)
+
+
+@task(cache=True)
+def large_list(n: int) -> list[str]:
+    return ["x" * 1_000_000] * n
+
+
+@workflow
+def large(n: int) -> list[str]:
+    return large_list(n=n)
 
 
 @task(cache=True)
@@ -168,6 +180,32 @@ def test_c8_what_cannot_be_kept_fails_nothing(tmp_path: Path):
         assert squared(n=3) == 9
         assert squared(n=3) == 9
     assert RAN == [3, 3]
+
+
+@pytest.mark.parametrize("harm", ["a file in the way", "another table", "an entry cut short", "locked"])
+def test_c8_a_cache_in_a_folder_that_cannot_be_used_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+):
+    monkeypatch.setattr(catalog, "_PATIENCE", 0.01)
+    folder = tmp_path / "cache"
+    if harm == "a file in the way":
+        folder.write_text("mine")
+    else:
+        with local(cache=folder):
+            assert squared(n=3) == 9
+    with contextlib.ExitStack() as until_the_end:
+        if folder.is_dir():
+            database = sqlite3.connect(folder / "catalog-1.sqlite", isolation_level=None)
+            until_the_end.callback(database.close)
+            statement = {
+                "another table": "ALTER TABLE entries RENAME TO others; CREATE TABLE entries (x)",
+                "an entry cut short": "UPDATE entries SET entry = substr(entry, 1, 40)",
+                "locked": "BEGIN EXCLUSIVE",
+            }[harm]
+            database.executescript(statement)
+        with local(cache=folder):
+            assert squared(n=3) == 9
+            assert large(n=2) == ["x" * 1_000_000] * 2
 
 
 def test_threads_share_a_cache_in_a_folder(tmp_path: Path):
