@@ -69,7 +69,7 @@ class Work:
         self._began_at = time.monotonic()
         self._heard_at: dict[str, float] = {}  # by executor
 
-    async def serve(self, requests: AsyncIterator[WorkRequest]) -> AsyncIterator[WorkResponse]:
+    async def serve(self, requests: AsyncIterator[WorkRequest]) -> AsyncGenerator[WorkResponse, None]:
         """One propeller's stream, until either side ends it.
 
         Raises:

@@ -5,8 +5,8 @@ What admin refuses is raised as the error that it raised there, and ServerUnreac
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterable, Awaitable, Sequence
+from typing import Protocol, TypeVar
 
 import grpc
 
@@ -24,7 +24,22 @@ from typedflow.pb import (
 
 T = TypeVar("T")
 
-WorkStream = grpc.aio.StreamStreamCall[propeller_pb2.WorkRequest, propeller_pb2.WorkResponse]
+
+class WorkStream(Protocol):
+    """A `Propeller.Work` stream, as gRPC has it."""
+
+    async def read(self) -> object:
+        """The next message, or gRPC's EOF. Only one reads at a time."""
+
+    async def write(self, request: propeller_pb2.WorkRequest, /) -> None:
+        """Sends a message; waits while too many are on their way."""
+
+    async def done_writing(self) -> None:
+        """Says that no more is sent."""
+
+    def cancel(self) -> object:
+        """Ends the stream."""
+
 
 _TIMEOUT_S = 30.0
 _LOAD_S = 300.0  # a journal may have a million events
@@ -66,20 +81,23 @@ class AdminClient:
 
     async def load(self, execution_id: str) -> tuple[workflows_pb2.CompiledWorkflow, list[events_pb2.Event]]:
         """The compiled workflow and the journal of an execution."""
+        request = propeller_pb2.LoadRequest(execution_id=execution_id)
+        return await self._called(
+            self.joined(self._propeller.Load(request, metadata=self._metadata, timeout=_LOAD_S))
+        )
+
+    @staticmethod
+    async def joined(
+        parts: AsyncIterable[propeller_pb2.LoadResponse],
+    ) -> tuple[workflows_pb2.CompiledWorkflow, list[events_pb2.Event]]:
+        """A compiled workflow and a journal from the parts that they come in."""
         workflow = workflows_pb2.CompiledWorkflow()
         events: list[events_pb2.Event] = []
-        try:
-            async for part in self._propeller.Load(
-                propeller_pb2.LoadRequest(execution_id=execution_id),
-                metadata=self._metadata,
-                timeout=_LOAD_S,
-            ):
-                if part.HasField("workflow"):
-                    workflow = part.workflow
-                workflow.workflow.nodes.extend(part.nodes)
-                events.extend(part.events)
-        except grpc.aio.AioRpcError as failure:
-            raise self.error_from(failure) from None
+        async for part in parts:
+            if part.HasField("workflow"):
+                workflow = part.workflow
+            workflow.workflow.nodes.extend(part.nodes)
+            events.extend(part.events)
         return workflow, events
 
     async def check_cache(
