@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable, Coroutine
 
 from typedflow import errors
-from typedflow.pb import errors_pb2, events_pb2, identifiers_pb2, propeller_pb2
-from typedflow_propeller import attempt_specs, backoff, doors, errands
+from typedflow.pb import errors_pb2, events_pb2, identifiers_pb2, literals_pb2, propeller_pb2
+from typedflow_propeller import backoff, doors, errands
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ class Children:
     """Of one execution.
 
     Args:
+        inputs: what a unit is given; called in a thread.
         path: a unit's name.
         happened: is told of `ChildLaunched`, and of `ChildEnded` where it could not be launched. Other ends come
             through the inbox, also of one that was aborted before it was there.
@@ -33,17 +34,17 @@ class Children:
         self,
         claim: propeller_pb2.Claim,
         behind: doors.Doors,
-        specs: attempt_specs.AttemptSpecs,
         slow: errands.Errands,
         *,
+        inputs: Callable[[int], literals_pb2.LiteralMap],
         path: Callable[[int], str],
         happened: Callable[[events_pb2.Event], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._claim = claim
         self._doors = behind
-        self._specs = specs
         self._errands = slow
+        self._inputs = inputs
         self._path = path
         self._happened = happened
         self._failed = failed
@@ -75,7 +76,7 @@ class Children:
     async def _launch(self, unit: int, launch_plan: identifiers_pb2.Identifier) -> None:
         path = self._path(unit)
         try:
-            inputs = await self._errands.do(lambda: self._specs.inputs(unit))
+            inputs = await self._errands.do(lambda: self._inputs(unit))
             request = propeller_pb2.LaunchChildRequest(
                 execution_id=self._claim.execution_id,
                 epoch=self._claim.epoch,

@@ -106,8 +106,8 @@ class Drive:
         self._children = children.Children(
             self._claim,
             self._doors,
-            self._specs,
             self._slow,
+            inputs=self._specs.inputs,
             path=self._state.path,
             happened=self._happened,
             failed=self._failed,

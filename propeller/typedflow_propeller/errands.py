@@ -25,7 +25,7 @@ _TOGETHER = 32
 
 
 class _InThread(Protocol):
-    def __call__(self, work: Callable[[], T]) -> Awaitable[T]: ...
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from typedflow_propeller import children, errands
+from typedflow_propeller import children, errands, lease
 
 from tests.unit.propeller import worlds
 from typedflow import errors, literals
@@ -35,8 +35,8 @@ class Nursery:
         self.children = children.Children(
             CLAIM,
             admin,
-            specs,
             errands.Errands(admin.in_thread),
+            inputs=specs.inputs,
             path=lambda unit: f"n{unit}",
             happened=self.told.append,
             failed=self.failed.append,
@@ -45,7 +45,7 @@ class Nursery:
 
 @pytest.fixture
 def admin():
-    return worlds.Admin(None, None, None, in_place_of_threads=True)
+    return worlds.Admin(None, None, lease.Lease(lambda: 0.0), in_place_of_threads=True)
 
 
 def raised(admin: worlds.Admin, story: Callable[[Nursery], object], specs: Specs | None = None) -> Nursery:

@@ -1,16 +1,20 @@
 """Work in threads: in order, one at a time, and patient with a store that can't be reached."""
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 from typedflow_propeller import errands
 
 from tests.unit.propeller import worlds
 
+T = TypeVar("T")
 
-async def in_place(work: Callable[[], object]) -> object:
+
+async def in_place(work: Callable[[], T]) -> T:
     await asyncio.sleep(1)
     return work()
 
@@ -19,7 +23,12 @@ def test_results_come_in_the_order_of_the_work_and_a_failure_is_its_own():
     async def story() -> None:
         under_test = errands.Errands(in_place)
         told: list[int] = []
-        good = [under_test.do(lambda i=i: told.append(i) or i) for i in range(100)]
+
+        def tell(number: int) -> int:
+            told.append(number)
+            return number
+
+        good = [under_test.do(functools.partial(tell, number)) for number in range(100)]
         bad = under_test.do(lambda: 1 // 0)
         assert await asyncio.gather(*good) == list(range(100))
         assert told == list(range(100))

@@ -3,13 +3,13 @@
 import asyncio
 import errno
 import threading
-from typing import Any
 
 import pytest
 from typedflow_propeller import errands
 
 from tests.unit.propeller import worlds
 from typedflow import Cache, hashing, literals, task, workflow
+from typedflow.dataplane import objects
 from typedflow.pb import (
     attempt_pb2,
     catalog_pb2,
@@ -304,7 +304,7 @@ def test_e3_a_store_that_is_away_for_a_minute_costs_a_minute_and_no_attempt(tell
 class Away:
     """A store that refuses for some time."""
 
-    def __init__(self, store: Any, until: float) -> None:
+    def __init__(self, store: objects.ObjectStore, until: float) -> None:
         self.until = until
         self._store = store
 

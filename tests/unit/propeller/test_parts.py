@@ -11,7 +11,7 @@ from typedflow import (
     task,
     workflow,
 )
-from typedflow.dataplane import offload
+from typedflow.dataplane import objects, offload
 from typedflow.pb import (
     events_pb2,
     executions_pb2,
@@ -119,7 +119,7 @@ def test_a_large_input_that_all_slots_are_given_is_hashed_and_stored_once(tell):
 def test_a_list_that_is_stored_elsewhere_is_read_for_all_slots_and_not_for_each(tell):
     async def story(world: worlds.World) -> None:
         world.admin.store = counted = Counted(world.admin.store)
-        stored = offload.offload(integers(list(range(700))), counted, limit=0)
+        stored = offload.offload(integers(list(range(700))), world.admin.store, limit=0)
         world.drive()
         values = literals.as_map({"values": stored, "by": literals.from_str("x")})
         world.launch(inputs=values)
@@ -198,7 +198,7 @@ def test_e3_slots_whose_commit_was_made_and_not_performed_are_started_by_whoever
 class Counted:
     """A store that counts what is asked of it."""
 
-    def __init__(self, store) -> None:
+    def __init__(self, store: objects.ObjectStore) -> None:
         self._store = store
         self.reads = self.puts = 0
 
@@ -373,7 +373,7 @@ def test_c8_what_an_uncached_dynamic_task_gave_is_not_for_the_cache(tell):
         await world.until(lambda: world.started)
         expanded(world, "grown")
         for node in "grown.plain", "grown.plain-2":
-            await world.until(lambda node=node: (node, 1) in world.started)
+            await world.until(lambda: (node, 1) in world.started)  # noqa: B023 - awaited here
             world.succeed(node)
         await world.running
         assert world.admin.dynamic_outputs == []

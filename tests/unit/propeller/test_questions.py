@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from tests.unit.propeller import worlds
 from typedflow import Cache, Timeout, task, workflow
-from typedflow.pb import catalog_pb2, events_pb2, executions_pb2, propeller_pb2
+from typedflow.pb import catalog_pb2, events_pb2, executions_pb2
 
 
 @task(cache=Cache(version="1"))
@@ -60,12 +60,12 @@ def test_a_catalog_that_does_not_answer_is_asked_again(tell):
     tell(hits, story)
 
 
-def test_small_values_take_no_thread(tell):
+def test_small_values_take_no_thread(tell, monkeypatch):
     async def story(world: worlds.World) -> None:
         def no_thread(work: object) -> None:
             raise AssertionError("a thread")
 
-        world.admin.in_thread = no_thread
+        monkeypatch.setattr(world.admin, "in_thread", no_thread)
         world.admin.has = True
         world.drive()
         world.launch()
@@ -131,12 +131,11 @@ def test_e12_what_is_to_run_again_is_not_looked_for(tell):
 
 def test_c7_who_waits_for_another_asks_again_and_again_with_growing_pauses(tell_virtually):
     async def story(world: worlds.World) -> None:
-        asked_at = noted(world)
         world.admin.waits = 12
         world.drive()
         world.launch()
         await world.until(lambda: world.started == [("cached", 1)], within=60)
-        pauses = [round(later - sooner, 3) for sooner, later in itertools.pairwise(asked_at)]
+        pauses = [round(later - sooner, 3) for sooner, later in itertools.pairwise(world.admin.asked_at)]
         assert len(pauses) == 12
         assert 0.1 <= pauses[0] <= 0.3
         assert max(pauses) <= 2.2
@@ -153,12 +152,11 @@ def test_those_who_wait_are_asked_about_at_the_same_moments(tell_virtually):
             cached(n=n)
 
     async def story(world: worlds.World) -> None:
-        asked_at = noted(world)
         world.admin.waits = 20 * 5
         world.drive()
         world.launch()
         await world.until(lambda: len(world.started) == 20, within=60)
-        assert len({round(at, 6) for at in asked_at}) == 6
+        assert len({round(at, 6) for at in world.admin.asked_at}) == 6
 
     tell_virtually(wide, story)
 
@@ -202,16 +200,3 @@ def test_a_node_that_has_ended_while_others_go_on_is_not_asked_about(tell_virtua
         assert world.admin.asked == asked
 
     tell_virtually(both, story)
-
-
-def noted(world: worlds.World) -> list[float]:
-    """When the cache is asked."""
-    times: list[float] = []
-    asks = world.admin.check_cache
-
-    def check_cache(question: propeller_pb2.CacheQuestion) -> asyncio.Future[propeller_pb2.CacheAnswer]:
-        times.append(asyncio.get_running_loop().time())
-        return asks(question)
-
-    world.admin.check_cache = check_cache
-    return times

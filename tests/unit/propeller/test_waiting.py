@@ -70,7 +70,8 @@ def parent(n: int) -> int:
 
 
 def node_of(of) -> str:
-    return of.compiled.workflow.nodes[0].id
+    node: str = of.compiled.workflow.nodes[0].id
+    return node
 
 
 def test_a_child_is_launched_once_and_gives_its_outputs(tell):

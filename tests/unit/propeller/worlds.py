@@ -58,6 +58,7 @@ class Admin:
     failing_lookups: int = 0
     waits: int = 0  # so many answers are that another makes it
     questions: list[propeller_pb2.CacheQuestion] = dataclasses.field(default_factory=list)
+    asked_at: list[float] = dataclasses.field(default_factory=list)  # by the loop's clock
     places: list[tuple[str, int]] = dataclasses.field(default_factory=list)
     dynamic_outputs: list[propeller_pb2.DynamicOutputs] = dataclasses.field(default_factory=list)
     attempts: dict[tuple[str, int], attempt_pb2.AttemptSpec] = dataclasses.field(default_factory=dict)
@@ -89,7 +90,9 @@ class Admin:
     def check_cache(self, question: propeller_pb2.CacheQuestion):
         self.asked += 1
         self.questions.append(question)
-        found = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.asked_at.append(loop.time())
+        found = loop.create_future()
         if self.failing_lookups:
             self.failing_lookups -= 1
             found.set_exception(errors.ServerUnreachable("gone"))
