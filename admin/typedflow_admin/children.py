@@ -20,7 +20,7 @@ from typedflow.pb.events_pb2 import AbortRequested, ChildEnded, Event, Execution
 from typedflow.pb.executions_pb2 import PHASE_ABORTED, PHASE_SUCCEEDED
 from typedflow.pb.literals_pb2 import LiteralMap
 from typedflow.pb.propeller_pb2 import AbortChildRequest, LaunchChildRequest
-from typedflow_admin import executions, inbox, launch_plans, launches, store
+from typedflow_admin import executions, inbox, launch_plans, launches, node_paths, store
 from typedflow_admin.bells import Bell
 
 MOST_NESTED = 16
@@ -108,12 +108,9 @@ class Children:
     def _prepare(self, request: LaunchChildRequest, child: str, parent: _Parent) -> launches.Prepared:
         target = launches.target(parent.plan_row, parent.workflow_row)
         inputs = launch_plans.bind(target.plan, target.workflow, request.inputs, {}, from_task=True)
-        anew = {_EVERYTHING, request.node} & set(parent.started.overwrite_cache)
         before = parent.before
-        rerun = any(
-            request.node == each or request.node.startswith((f"{each}.", f"{each}["))
-            for each in parent.started.rerun
-        )
+        rerun = node_paths.is_of(request.node, parent.started.rerun)
+        anew = rerun or node_paths.is_of(request.node, parent.started.overwrite_cache)
         recovers = (
             before is not None
             and not rerun

@@ -66,7 +66,7 @@ def compiled(request: Request, known: compilation.Known, declared: Interface) ->
 
     Raises:
         CompileError: it is wired wrong; all that is wrong.
-        UsageError: it is too large, or gives something other than the task does.
+        UsageError: it is too large, gives something other than the task does, or says what runs on its own failure.
         Unimplemented: it has nodes of a kind that can't run yet.
     """
     checked = compilation.compile_all(request.sent, known)
@@ -82,6 +82,13 @@ def compiled(request: Request, known: compilation.Known, declared: Interface) ->
             f"what it says is to be done is `{interface.text(gives)}`, and the task is `{wanted}`",
             hint="declare what the body gives",
             code="MismatchingTypes",
+        )
+    handlers = [node.id for node in graph.workflow.nodes if node.section.HasField("failure")]
+    if handlers:
+        raise errors.UsageError(
+            f"node `{handlers[0]}` is to run on failure, which is for whole executions alone",
+            hint="name it `on_failure` of the workflow that calls the dynamic task",
+            code="InvalidValue",
         )
     engine.check_runnable(graph)
     size = graph.ByteSize()

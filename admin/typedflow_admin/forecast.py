@@ -8,7 +8,7 @@ and touches nothing: whoever drives this puts the questions, and gives the answe
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from typedflow import engine, errors, hashing
@@ -35,11 +35,11 @@ from typedflow.pb.literals_pb2 import Literal, LiteralMap
 from typedflow.pb.propeller_pb2 import CacheAnswer, CacheQuestion
 from typedflow.pb.tasks_pb2 import TaskOptions, TaskTemplate
 from typedflow.pb.workflows_pb2 import CompiledWorkflow
+from typedflow_admin import node_paths
 
 MOST_SLOTS_TOLD = 1000
 _NAMED = 3
 _SUCCEEDED = frozenset({PHASE_SUCCEEDED, PHASE_RECOVERED})
-_EVERYTHING = "*"
 _REASONS = {
     "absent": "no entry",
     "stale": "what its entry points at is gone",
@@ -186,9 +186,9 @@ class Forecast:
 
     def _why_started(self, unit: int) -> str:
         path = self._state.path(unit)
-        if _is_of(path, self._started.overwrite_cache):
+        if node_paths.is_of(path, self._started.overwrite_cache):
             return "made anew, as asked"
-        if _is_of(path, self._started.rerun):
+        if node_paths.is_of(path, self._started.rerun):
             return "run again, as asked"
         return "not cached"
 
@@ -204,7 +204,7 @@ class Forecast:
             units = self._slots[whole] = range(counted.base, counted.base + counted.count)
         anew = (*self._started.overwrite_cache, *self._started.rerun)
         for each in units:
-            if _is_of(self._state.path(each), anew):  # the engine asks for the slots beside it
+            if node_paths.is_of(self._state.path(each), anew):  # the engine asks for the slots beside it
                 self._reasons[each] = self._why_started(each)
             else:
                 self._put(each)
@@ -383,11 +383,6 @@ class Forecast:
                 planned.decision, planned.reason = DECISION_RUN, self._why(each, why)
                 planned.cache_key = self._asked[each].key if each in self._asked else ""
             yield planned
-
-
-def _is_of(path: str, asked: Collection[str]) -> bool:
-    """Whether a node is one of those that are named, or a part of one."""
-    return any(each in (path, _EVERYTHING) or path.startswith((f"{each}[", f"{each}.")) for each in asked)
 
 
 def _upstreams(graph: engine.Graph) -> list[list[int]]:

@@ -6,7 +6,7 @@ what the dynamic task `tune` said is to be done is `tune.fit`; and so on inwards
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from typedflow import errors, identifiers, spelling
 from typedflow.pb.identifiers_pb2 import ENTITY_KIND_TASK
@@ -27,6 +27,11 @@ def is_slotted(path: str) -> bool:
 def without_slot(path: str) -> str:
     """Of a slot its map's path; any other as it is."""
     return path.rpartition("[")[0] if path.endswith("]") else path
+
+
+def is_of(path: str, named: Collection[str]) -> bool:
+    """Whether it is one of those that are named, or a part of one; `*` names all."""
+    return any(each in (path, "*") or path.startswith((f"{each}[", f"{each}.")) for each in named)
 
 
 def owners(path: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ it runs, as the cache is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -95,9 +95,9 @@ class Relaunches:
         return await asyncio.to_thread(_checked, request, before)
 
     async def recover(self, request: RecoverExecutionRequest) -> RecoverExecutionResponse:
-        """Launches a recovery, and says what it takes over; the same request with the same id again is the same.
+        """Launches a recovery; the same request with the same id again is the same.
 
-        A dry run only says it.
+        A dry run launches nothing, and says what it would take over: of a large map that takes a while.
 
         Raises:
             NotFound: there is no such execution, version or node.
@@ -106,10 +106,10 @@ class Relaunches:
             VersionConflict: the id is another launch's.
         """
         recovery = await self._recovery(request)
-        nodes = await self._plans.nodes(
-            recovery.target, recovery.inputs, recovery.wishes, recovery.origin.recovered_from
-        )
         if request.dry_run:
+            nodes = await self._plans.nodes(
+                recovery.target, recovery.inputs, recovery.wishes, recovery.origin.recovered_from
+            )
             return RecoverExecutionResponse(nodes=nodes)
         prepared = await asyncio.to_thread(
             self._launches.prepare,
@@ -121,7 +121,7 @@ class Relaunches:
             request=launches.digest(request),
             principal=principals.current(),
         )
-        return RecoverExecutionResponse(execution=await self._executions.launch(prepared), nodes=nodes)
+        return RecoverExecutionResponse(execution=await self._executions.launch(prepared))
 
     def _again(self, request: RelaunchExecutionRequest, before: _Before) -> launches.Prepared:
         target = launches.target(*before.rows)
@@ -179,7 +179,7 @@ def _checked(request: RecoverExecutionRequest, before: _Before) -> _Recovery:
     wishes = launches.Wishes(
         request.max_parallelism,
         rerun=tuple(request.rerun),
-        signals=tuple(carried(before.events, target.workflow)),
+        signals=tuple(carried(before.events, target.workflow, request.rerun)),
     )
     id_ = before.execution.id
     return _Recovery(target, inputs, wishes, launches.Origin(recovered_from=id_, relaunched_from=id_))
@@ -234,8 +234,10 @@ def rebound(
     )
 
 
-def carried(events: Sequence[bytes], workflow: CompiledWorkflow) -> list[SignalReceived]:
-    """What the gates of an execution were given that ask for values: nobody is asked again.
+def carried(
+    events: Sequence[bytes], workflow: CompiledWorkflow, rerun: Collection[str] = ()
+) -> list[SignalReceived]:
+    """What the gates of an execution were given that ask for values: nobody is asked again, but where that is wished.
 
     Who approved something approved that: it is asked again.
     """
@@ -256,8 +258,14 @@ def carried(events: Sequence[bytes], workflow: CompiledWorkflow) -> list[SignalR
     return [
         each
         for path, each in found.items()
-        if path not in gates
-        or (gates[path].HasField("signal") and not literals.misfit(each.value, gates[path].signal.type, path))
+        if not node_paths.is_of(path, rerun)
+        and (
+            path not in gates
+            or (
+                gates[path].HasField("signal")
+                and not literals.misfit(each.value, gates[path].signal.type, path)
+            )
+        )
     ]
 
 

@@ -702,7 +702,9 @@ class RecoverExecutionResponse(_message.Message):
         """Unset when it was a dry run."""
 
     @_builtins.property
-    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedNode]: ...
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedNode]:
+        """Of a dry run."""
+
     def __init__(
         self,
         *,

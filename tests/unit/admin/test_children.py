@@ -124,7 +124,8 @@ def test_the_abort_of_what_was_never_launched_is_told_as_its_end(world, parent):
     assert [(each.node, each.execution_id, each.error.code) for each in told] == [("sub", "", "Aborted")]
 
 
-def test_e12_a_child_of_a_recovery_recovers_what_the_same_node_launched(world, parent):
+@pytest.mark.parametrize("rerun", ["sub", "*"])
+def test_e12_a_child_of_a_recovery_recovers_what_the_same_node_launched(world, parent, rerun):
     child = launch(world, parent)
     world.hold()
     world.end(child)
@@ -133,11 +134,14 @@ def test_e12_a_child_of_a_recovery_recovers_what_the_same_node_launched(world, p
         world.relaunches.recover(executions_pb2.RecoverExecutionRequest(execution_id=parent))
     ).execution
     again = world.run(
-        world.relaunches.recover(executions_pb2.RecoverExecutionRequest(execution_id=parent, rerun=["sub"]))
+        world.relaunches.recover(executions_pb2.RecoverExecutionRequest(execution_id=parent, rerun=[rerun]))
     ).execution
     world.hold()
     assert world.get(launch(world, recovered.id)).recovered_from == child
-    assert world.get(launch(world, again.id)).recovered_from == ""
+    rerun_child = launch(world, again.id)
+    assert world.get(rerun_child).recovered_from == ""
+    # What is to run again runs, whatever the cache has.
+    assert list(world.told(rerun_child, "execution_started")[0].overwrite_cache) == ["*"]
 
 
 def test_c11_what_is_made_anew_is_made_anew_in_a_child(world, parent):
@@ -146,3 +150,6 @@ def test_c11_what_is_made_anew_is_made_anew_in_a_child(world, parent):
     started = world.told(launch(world, anew), "execution_started")[0]
     assert list(started.overwrite_cache) == ["*"]
     assert list(world.told(launch(world, parent), "execution_started")[0].overwrite_cache) == []
+    # As that of a node inside of what is named.
+    started = world.told(launch(world, anew, node="sub.inner"), "execution_started")[0]
+    assert list(started.overwrite_cache) == ["*"]

@@ -30,6 +30,10 @@ def graph(
     )
 
 
+HANDLER = calls("clean", "m.inc", constant(literals.from_int(2)))
+HANDLER.section.failure.SetInParent()
+
+
 @pytest.fixture
 def launched(world) -> str:
     world.register(task(), TUNE, workflow(calls("tune", "m.tune", promise("", "n"))))
@@ -82,12 +86,17 @@ def test_e10_a_graph_is_compiled_against_what_is_registered_and_what_is_sent(wor
         ),
         (graph(of="fit"), "NoNodesFound", "node `fit`"),
         (
+            graph(calls("fit", "m.inc", constant(literals.from_int(2))), HANDLER, of="fit"),
+            "InvalidValue",
+            "`clean`",
+        ),
+        (
             graph(calls("fit", "m.new", constant(literals.from_str("x" * 9_000_000)))),
             "GraphTooLarge",
             "MiB",
         ),
     ],
-    ids=["no such task", "wrong wiring", "other outputs", "no node", "too large"],
+    ids=["no such task", "wrong wiring", "other outputs", "no node", "a handler", "too large"],
 )
 def test_e10_a_graph_that_is_wrong_fails_the_attempt_for_good(world, launched, whole, code, said):
     text = task("m.new", literal_types.STRING)
@@ -115,8 +124,8 @@ def test_e10_only_a_dynamic_task_gives_a_graph(world, launched):
     whole = graph(calls("fit", "m.inc", constant(literals.from_int(2))))
     with pytest.raises(errors.UsageError, match="gives values"):
         world.finish(begun, expanded=attempt_pb2.Expanded(workflow=whole))
+    begun.runner_uid = "another"
     with pytest.raises(errors.StateConflict):
-        begun.runner_uid = "another"
         world.finish(begun, expanded=attempt_pb2.Expanded(workflow=whole))
 
 

@@ -96,7 +96,7 @@ def test_e12_a_recovery_takes_what_succeeded_where_keys_are_the_same(world, cach
     ]
     assert (planned.nodes[0].producer_execution_id, planned.nodes[0].producer_node) == (first, "a")
     recovered = recover(world, first)
-    assert recovered.nodes == planned.nodes
+    assert not recovered.nodes  # what a dry run says takes a while, of a large map
     shown = recovered.execution
     assert (shown.recovered_from, shown.relaunched_from, inputs(shown)) == (first, first, {"n": 1})
     assert started(world, shown.id).recover_from == first
@@ -104,12 +104,13 @@ def test_e12_a_recovery_takes_what_succeeded_where_keys_are_the_same(world, cach
 
 def test_e12_what_is_to_run_again_runs_again(world):
     first = ended(world, cached=False)
-    planned = recover(world, first, rerun=["b"])
+    planned = recover(world, first, rerun=["b"], dry_run=True)
     assert [(node.decision, node.reason) for node in planned.nodes[1:]] == [
         (RUN, "run again, as asked"),
         (WAIT, "after b"),
     ]
-    assert list(started(world, planned.execution.id).rerun) == ["b"]
+    recovered = recover(world, first, rerun=["b"]).execution
+    assert list(started(world, recovered.id).rerun) == ["b"]
     with pytest.raises(errors.NotFound) as refused:
         recover(world, first, rerun=["b", "x", "y"])
     assert "`x`, `y`" in refused.value.message
@@ -117,8 +118,8 @@ def test_e12_what_is_to_run_again_runs_again(world):
 
 def test_e12_an_input_that_is_changed_changes_what_depends_on_it(world):
     first = ended(world)
-    planned = recover(world, first, inputs_json='{"n": 7}')
-    assert inputs(planned.execution) == {"n": 7}
+    assert inputs(recover(world, first, inputs_json='{"n": 7}').execution) == {"n": 7}
+    planned = recover(world, first, inputs_json='{"n": 7}', dry_run=True)
     assert [node.decision for node in planned.nodes] == [RUN, WAIT, WAIT]
 
 
@@ -193,10 +194,13 @@ def test_e11_what_gates_were_given_is_carried_over_and_approvals_are_not(world):
     second = recover(world, first)
     carried = started(world, second.execution.id).signals
     assert [(each.node, each.value) for each in carried] == [("count", literals.from_int(3))]
-    assert [(node.id, node.decision, node.reason) for node in second.nodes[:2]] == [
+    planned = recover(world, first, dry_run=True)
+    assert [(node.id, node.decision, node.reason) for node in planned.nodes[:2]] == [
         ("count", RECOVER, "it was told before"),
         ("check", WAIT, "for somebody to approve"),
     ]
+    asked_again = recover(world, first, rerun=["count"]).execution
+    assert not started(world, asked_again.id).signals
     # And once more, from one that was told nothing itself.
     world.hold()
     world.commit(second.execution.id)
