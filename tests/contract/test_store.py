@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from typedflow_admin import cache_store, migrations, store
@@ -74,7 +74,7 @@ def launch(
     phase: int = 1,
     nodes: int = 2,
     capped: bool = False,
-    **launched: object,
+    **launched: Any,
 ) -> None:
     execution = store.ExecutionRow(
         id=id_,

@@ -55,6 +55,7 @@ def check_notes(scenario, noted):
 
 def code_of(error):
     if isinstance(error, errors.ExecutionFailed):
+        assert error.error is not None
         return error.error.code
     return error.code if isinstance(error, errors.TypedflowError) else type(error).__name__
 
@@ -130,7 +131,7 @@ def answer(client, id_, scenario):
 
 
 def answer_newest(client, before, scenario):
-    found = []
+    found: list[str] = []
 
     def is_there():
         found[:] = [run.id for run in client.runs() if run.id not in before]

@@ -7,6 +7,7 @@ next, also a crash, which forgets the engine's state, replays the journal and pe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from tests.scenarios import transcripts
 from typedflow import engine, task_options
 from typedflow.engine import stages
 from typedflow.pb import catalog_pb2, events_pb2, executions_pb2, workflows_pb2
+
+T = TypeVar("T")
 
 ENDED = {
     executions_pb2.PHASE_SUCCEEDED,
@@ -37,6 +40,12 @@ GRAPHS = [
 ]
 
 
+class Draw(Protocol):
+    """How something is chosen; within a strategy and within a test."""
+
+    def __call__(self, strategy: st.SearchStrategy[T], /) -> T: ...
+
+
 @st.composite
 def workflows(draw: st.DrawFn) -> workflows_pb2.CompiledWorkflow:
     """Tasks only."""
@@ -56,7 +65,7 @@ def workflows(draw: st.DrawFn) -> workflows_pb2.CompiledWorkflow:
 class Writer:
     """Writes a workflow of nodes of all kinds, in the order that a compiler would put them."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: Draw) -> None:
         self.draw = draw
         self.lines: list[str] = []
         self.count = 0
@@ -255,7 +264,7 @@ class World:
         assert bytes(self.state.stages) == stages_before
         assert len(self.journal) == length, "it was taken as news"
 
-    def happen(self, draw: st.DrawFn) -> None:
+    def happen(self, draw: Draw) -> None:
         """One of the things that can happen next."""
         state = self.state
         possible = [("check", unit, 0, 0) for unit in sorted(self.checks)]
@@ -309,12 +318,12 @@ class World:
         graph, node = self.state.place(unit)
         return graph.gates[node]
 
-    def said(self, draw: st.DrawFn, unit: int, id_: str) -> events_pb2.Event:
+    def said(self, draw: Draw, unit: int, id_: str) -> events_pb2.Event:
         if self.gate(unit).HasField("signal"):
             return transcripts.event(0, "signal", [id_, str(draw(st.integers(3, 9)))])
         return transcripts.event(0, draw(st.sampled_from(["approve", "approve", "reject"])), [id_, "alice"])
 
-    def child(self, draw: st.DrawFn, unit: int, id_: str) -> events_pb2.Event:
+    def child(self, draw: Draw, unit: int, id_: str) -> events_pb2.Event:
         if self.children[unit] == "asked" and draw(st.booleans()):
             self.children[unit] = "running"
             return transcripts.event(0, "launched", [id_, f"child-{unit}"])
@@ -322,14 +331,14 @@ class World:
         outcome = draw(st.sampled_from([["ok", "5"], ["ok", "stored:5"], ["failed", "Broken"]]))
         return transcripts.event(0, "child", [id_, f"child-{unit}", *outcome])
 
-    def value(self, draw: st.DrawFn, unit: int) -> str:
+    def value(self, draw: Draw, unit: int) -> str:
         task = engine.task(self.graph, self.state, unit)
         assert task is not None
         if task.interface.outputs[0].type.HasField("list"):
             return draw(st.sampled_from([",", "1,", "1,2,3", "stored:4,5"]))
         return draw(st.sampled_from(["5", "7", "stored:5"]))
 
-    def attempt(self, draw: st.DrawFn, kind: str, unit: int, attempt: int) -> events_pb2.Event:
+    def attempt(self, draw: Draw, kind: str, unit: int, attempt: int) -> events_pb2.Event:
         id_ = self.state.path(unit)
         if kind == "asked" and draw(st.booleans()):
             self.attempts[unit, attempt] = "running"

@@ -527,7 +527,7 @@ def test_a_launch_plan_may_be_mocked_and_then_launches_nothing():
         assert parent(n=5) == 42
         assert twice(n=3) == 1
     assert RAN == ["double"]
-    with mock_task(nightly, returns="x"), pytest.raises(errors.ConversionError, match="expected int"):  # type: ignore[arg-type]  # tried
+    with mock_task(nightly, returns="x"), pytest.raises(errors.ConversionError, match="expected int"):  # type: ignore[misc]  # tried
         parent(n=5)
     with pytest.raises(errors.UsageError, match="mock the tasks that it calls"), mock_task(parent, returns=1):
         pass
