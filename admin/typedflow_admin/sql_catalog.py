@@ -61,9 +61,9 @@ _HOLDERS = (
     .join(tables.leases, _leases.execution_id == _reservations.execution_id)
     .where(_reservations.key.in_(bindparam("keys", expanding=True)), _leases.expires_at_ms > now_ms())
 )
-_HELD = select(
-    _reservations.key, _reservations.execution_id, _reservations.node, _reservations.fence
-).where(_reservations.execution_id.in_(bindparam("ids", expanding=True)))
+_HELD = select(_reservations.key, _reservations.execution_id, _reservations.node, _reservations.fence).where(
+    _reservations.execution_id.in_(bindparam("ids", expanding=True))
+)
 _TAKE_AWAY = delete(tables.reservations).where(_reservations.key == bindparam("of"))
 _GRANT = insert(tables.reservations)
 _RELEASE = delete(tables.reservations).where(
