@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 _HOLD_S = 0.05
 # Of a large execution, what is done before others have a turn on the loop.
 _TOGETHER = 1_000
-# What a row takes in a commit, besides what is in its events: its names, mostly.
+# What a row takes in a commit, besides its outputs and its error: its names, mostly.
 _ROW_BYTES = 1024
 
 _FENCED, _CONFLICT = propeller_pb2.COMMIT_STATUS_FENCED, propeller_pb2.COMMIT_STATUS_CONFLICT
@@ -127,11 +127,20 @@ class Drive:
         self._version = len(journal)
         changed = self._state.take_changed()
         # Of a commit in parts only the first may have been written. None is missing where all fits in one.
-        if size + _ROW_BYTES * len(changed) > steps.COMMIT_BYTES:
+        if size + sum(map(self._row_bytes, changed)) > steps.COMMIT_BYTES:
             self._step.units.update(dict.fromkeys(changed))
         self._step.status_changed = bool(journal)
         for action in engine.pending(self._graph, self._state):
             self._plan(action)
+
+    def _row_bytes(self, unit: int) -> int:
+        """What a unit's row takes in a commit, or a little more."""
+        outputs, error = self._state.outputs[unit], self._state.errors.get(unit)
+        return (
+            _ROW_BYTES
+            + (outputs.ByteSize() if outputs is not None else 0)
+            + (error.ByteSize() if error is not None else 0)
+        )
 
     async def go(self) -> None:
         """Until the execution has ended; raises Reload on a conflict. Returns too when it is fenced."""

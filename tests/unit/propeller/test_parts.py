@@ -379,3 +379,29 @@ def test_c8_what_an_uncached_dynamic_task_gave_is_not_for_the_cache(tell):
         assert world.admin.dynamic_outputs == []
 
     tell(whole, story)
+
+
+def test_e3_rows_that_a_commit_in_parts_did_not_come_to_are_written_by_who_takes_over(tell):
+    async def story(world: worlds.World) -> None:
+        # The events were written; with the rows, which say the same again, they were too much for one commit.
+        started = events_pb2.ExecutionStarted(inputs=given(list(range(4))))
+        events = [events_pb2.Event(execution_started=started)]
+        for slot in range(3):
+            outputs = literals.as_map({"o0": literals.from_str(str(slot) * 1_000_000)})
+            succeeded = events_pb2.AttemptSucceeded(node=f"word[{slot}]", attempt=1, outputs=outputs)
+            events.append(events_pb2.Event(attempt_succeeded=succeeded))
+        for number, event in enumerate(events, 1):
+            event.schema, event.time_us = 1, number
+        world.admin.journal += events
+        world.drive()
+        await world.until(lambda: world.started == [("word[3]", 1)])
+        world.succeed("word[3]", value=literals.from_str("3"))
+        await world.running
+        rows = [world.admin.nodes[f"word[{slot}]"] for slot in range(4)]
+        assert [row.phase for row in rows] == [executions_pb2.PHASE_SUCCEEDED] * 4
+
+    @workflow
+    def words(values: list[int]) -> list[str]:
+        return map_task(word)(n=values)
+
+    tell(words, story)
