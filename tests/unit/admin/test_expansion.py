@@ -2,15 +2,26 @@
 
 import pytest
 
-from tests.unit.admin.execution_world import binding, calls, constant, promise, task, variable, workflow
+from tests.unit.admin.execution_world import (
+    World,
+    binding,
+    calls,
+    constant,
+    promise,
+    task,
+    variable,
+    workflow,
+)
 from typedflow import errors, identifiers, literal_types, literals
 from typedflow.pb import (
     attempt_pb2,
     catalog_pb2,
     errors_pb2,
+    events_pb2,
     executions_pb2,
     interface_pb2,
     propeller_pb2,
+    tasks_pb2,
     workflows_pb2,
 )
 
@@ -35,14 +46,16 @@ HANDLER.section.failure.SetInParent()
 
 
 @pytest.fixture
-def launched(world) -> str:
+def launched(world: World) -> str:
     world.register(task(), TUNE, workflow(calls("tune", "m.tune", promise("", "n"))))
     id_ = world.launch(inputs_json='{"n": 1}').id
     world.hold()
     return id_
 
 
-def say(world, execution_id: str, whole: workflows_pb2.WorkflowTemplate, *tasks) -> dict[str, object]:
+def say(
+    world: World, execution_id: str, whole: workflows_pb2.WorkflowTemplate, *tasks: tasks_pb2.TaskTemplate
+) -> events_pb2.Event:
     """What the propeller is told when a task says that this is to be done."""
     begun = world.begin(world.spec(execution_id, "tune", TUNE, ONE))
     for _ in range(2):

@@ -162,10 +162,10 @@ def test_s5_what_names_nothing_is_refused_by_every_call_that_names_an_execution(
             (executions.GetAttempt, executions_pb2.GetAttemptRequest(execution_id=id_, node="a")),
         ):
             assert isinstance(refused(call, request), errors.NotFound), (id_, request)
-        lease = {"execution_id": id_, "epoch": 1, "node": "a"}
-        child = propeller_pb2.LaunchChildRequest(**lease)
-        assert refused(admin.propeller.LaunchChild, child).code == "Fenced"
-        assert refused(admin.propeller.AbortChild, propeller_pb2.AbortChildRequest(**lease)).code == "Fenced"
+        launch = propeller_pb2.LaunchChildRequest(execution_id=id_, epoch=1, node="a")
+        assert refused(admin.propeller.LaunchChild, launch).code == "Fenced"
+        abort = propeller_pb2.AbortChildRequest(execution_id=id_, epoch=1, node="a")
+        assert refused(admin.propeller.AbortChild, abort).code == "Fenced"
     for node in ("", "z", EMOJI, "a\0b", "a[0]", "a.b", "[", "]", ".", "." * 1_000_000):
         signal = executions_pb2.SignalNodeRequest(execution_id=launched, node=node, approved=True)
         assert isinstance(refused(executions.SignalNode, signal), errors.NotFound), node
