@@ -2,7 +2,9 @@
 
 Which kinds of tasks there are, and who gives what to whom, is as in the recipes of WfCommons (Coleman et al. 2021):
 Montage (images of the sky), Epigenomics (reads of a genome), 1000Genome (mutations), Cycles (crops). How many there are
-of each kind follows from the number of tasks that is asked for. It is registered as it is, so it imports typedflow only.
+of each kind follows from the number of tasks that is asked for.
+
+It is registered as it is, so it imports typedflow only.
 """
 
 from __future__ import annotations
