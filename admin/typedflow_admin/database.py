@@ -24,6 +24,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from typedflow import errors
+from typedflow_admin import statements
 
 T = TypeVar("T")
 
@@ -95,6 +96,8 @@ class Database:
             self._owner: _Owner | None = _Owner(engine)
         else:
             self._owner = None
+        # On SQLite, where a connection breaks with the disk only: to get one from the pool takes longer than a write.
+        self._kept: Connection | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="typedflow-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="typedflow-read")
 
@@ -124,15 +127,26 @@ class Database:
         """Waits for what is under way, then closes the connections."""
         self._writer.shutdown()
         self._readers.shutdown()
+        if self._kept is not None:
+            self._kept.close()
         if self._owner is not None:
             self._owner.close()
         self.engine.dispose()
 
     def _write(self, work: Callable[[Connection], T]) -> T:
-        with self._writing.begin() as connection:
-            if self._owner is not None:
+        if self._owner is not None:
+            with self._writing.begin() as connection:
                 self._owner.check(connection)
-            return work(connection)
+                return work(connection)
+        if self._kept is None:
+            self._kept = self._writing.connect()
+        try:
+            with self._kept.begin():
+                return work(self._kept)
+        except exc.DBAPIError:
+            self._kept.close()
+            self._kept = None
+            raise
 
 
 class _Owner:
@@ -270,4 +284,4 @@ def _set_up_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) ->
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and writes then can't be upgraded while another writes, so writers ask at once.
     writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    statements.begin(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")

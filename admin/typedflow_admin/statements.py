@@ -57,6 +57,16 @@ def run(connection: Connection, statement: ClauseElement, many: Sequence[Values]
         raise _raised(prepared.text, arguments, error) from error
 
 
+def begin(connection: Connection, text: str) -> None:
+    """Begins a transaction of SQLite's."""
+    driver = _driver(connection)
+    assert driver is not None
+    try:
+        driver.execute(text)
+    except sqlite3.Error as error:
+        raise _raised(text, (), error) from error
+
+
 def watch(engine: Engine) -> None:
     """Makes `watched` see what SQLAlchemy sends on the connections of an engine."""
 
