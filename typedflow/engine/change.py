@@ -220,8 +220,10 @@ class Change:
         self.end(unit, stage)
         self.skip_downstream(unit)
         self.close(unit)
-        if unit >= self.fixed:
-            return  # what is around it is told
+        if unit >= self.fixed:  # what is around it is told, maybe of other parts first
+            segment = state.segment(unit)
+            segment.error = segment.error or located
+            return
         if state.error is None:
             state.error = located
         if self.graph.fail_fast and not state.handled:

@@ -70,8 +70,6 @@ def told(change: Change, part: int) -> None:
     unit = segment.parent
     if state.stages[unit] != stages.OPEN:
         return
-    if segment.error is None and state.stages[part] in (stages.FAILED, stages.TIMED_OUT):
-        segment.error = state.errors[part]
     if segment.error is not None and (segment.graph.fail_fast or segment.open == 0):
         change.fail(unit, stages.FAILED, segment.error)
     elif segment.open == 0:

@@ -76,9 +76,6 @@ def told(change: Change, slot: int) -> None:
             slots.hits += state.cache[slot] == catalog_pb2.CACHE_STATUS_HIT
         case stages.FAILED | stages.TIMED_OUT:
             slots.failed += 1
-            segment = state.inside[unit]
-            if segment.error is None:
-                segment.error = state.errors[slot]
         case _:
             slots.skipped += 1
     state.mark(unit)
