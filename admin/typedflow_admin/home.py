@@ -37,8 +37,11 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _in_use(folder, os.pread(descriptor, 32, 0)) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(process_id()).encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(process_id()).encode(), 0)
+        except OSError as error:
+            raise _unfit(folder, error) from None
         yield
     finally:
         os.close(descriptor)
@@ -92,7 +95,8 @@ def _unfit(path: Path, error: OSError) -> errors.UsageError:
     return errors.UsageError(
         f"this can't be a server's home: {error.strerror}",
         where=str(path),
-        hint="set TYPEDFLOW_HOME to another folder",
+        hint="make room there and let this user write to it, or set TYPEDFLOW_HOME to another folder",
+        code="HomeUnfit",
     )
 
 

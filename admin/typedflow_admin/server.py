@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 import typedflow_propeller
+from sqlalchemy import make_url
 from sqlalchemy.exc import DatabaseError
 
 from typedflow import errors, settings
@@ -115,7 +116,10 @@ async def _running(options: Options) -> AsyncIterator[tuple[service.Rooms, setti
         await stack.enter_async_context(_owning(database))
         rooms = _rooms(SqlStore(database), options)
         # The home is locked: no propeller that was embedded in a server on it is left.
-        await rooms.work.release_all(EMBEDDED)
+        try:
+            await rooms.work.release_all(EMBEDDED)
+        except DatabaseError as error:  # the first that is written, where the tables were there
+            raise _unfit(options, error) from None
         token, principal = options.token or secrets.token_urlsafe(32), principals.local()
         port = await stack.enter_async_context(
             doors.grpc(rooms, token, principal, options.host, options.port)
@@ -300,8 +304,7 @@ def _objects(options: Options) -> str:
 
 def _database(options: Options) -> Database:
     """The server's database, with today's tables."""
-    path = options.home / "typedflow.db"
-    engine = create_engine(options.database or f"sqlite:///{path}")
+    engine = create_engine(options.database or f"sqlite:///{_file(options)}")
     try:
         database = Database(engine)
         try:
@@ -311,15 +314,27 @@ def _database(options: Options) -> Database:
             raise
     except DatabaseError as error:
         engine.dispose()
-        raise errors.UsageError(
-            f"this can't be a server's database: {error.orig}",
-            where=engine.url.render_as_string() if options.database else str(path),
-            hint="check its address, and that the server runs and lets this user in"
-            if options.database
-            else "restore it, free it from whoever uses it, or set TYPEDFLOW_HOME to another folder",
-            code="DatabaseUnfit",
-        ) from None
+        raise _unfit(options, error) from None
     return database
+
+
+def _file(options: Options) -> Path:
+    return options.home / "typedflow.db"
+
+
+def _unfit(options: Options, error: DatabaseError) -> errors.UsageError:
+    if options.database:
+        where = make_url(options.database).render_as_string()
+        hint = "check its address, and that the server runs and lets this user in"
+    else:
+        where = str(_file(options))
+        hint = (
+            "restore it, make room on its disk, let this user write to it, free it from whoever uses it,"
+            " or set TYPEDFLOW_HOME to another folder"
+        )
+    return errors.UsageError(
+        f"this can't be a server's database: {error.orig}", where=where, hint=hint, code="DatabaseUnfit"
+    )
 
 
 def _rooms(tables: SqlStore, options: Options) -> service.Rooms:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import secrets
@@ -13,13 +12,41 @@ from typedflow import errors
 
 
 def lasting(path: Path) -> str:
-    """What the file says; something new when there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError), path.open("x", encoding="ascii") as file:
-        file.write(secrets.token_hex(16))
-        file.flush()
-        os.fsync(file.fileno())
-    return path.read_text("ascii")
+    """What the file says; something new when there is none.
+
+    Raises:
+        UsageError: it can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make(path)
+        return path.read_text("ascii")
+    except OSError as error:
+        raise errors.UsageError(
+            f"this can't be an executor's home: {error.strerror}",
+            where=str(path.parent),
+            hint="make room there and let this user write to it, or give another with --home",
+            code="HomeUnfit",
+        ) from None
+
+
+def _make(path: Path) -> None:
+    # It appears whole: half an id would be another executor's when the rest of it is written.
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with new.open("x", encoding="ascii") as file:
+            file.write(secrets.token_hex(16))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(new)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without such links
+            new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def locked(path: Path) -> IO[str]:

@@ -1,4 +1,4 @@
-"""PostgreSQL that is killed, is another server's, or becomes another server's: nothing is lost, nothing is written twice."""
+"""PostgreSQL that is killed, is another server's, or becomes another server's: nothing is lost or written twice."""
 
 import collections
 import os
@@ -90,6 +90,15 @@ def launch_waiting(machine, client, name):
     return run
 
 
+def refuses(client, name, inputs, id_):
+    """Nothing is answered while the database is away, and it is said why."""
+    for call in (lambda: client.launch(name, inputs=inputs), lambda: client.run(id_).phase):
+        with pytest.raises(errors.ServerUnreachable) as refused:
+            call()
+        assert refused.value.code == "DatabaseUnavailable"
+        assert "\n" not in refused.value.message
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_e3_a_database_that_is_killed_in_the_middle_costs_nothing_but_time(
     machine, postgres_server, database, processes
@@ -107,14 +116,7 @@ def test_e3_a_database_that_is_killed_in_the_middle_costs_nothing_but_time(
             machines.until(lambda wanted=wanted: len(machine.notes) >= wanted, "tasks run")
             postgres_server.crash()
             try:
-                for call in (
-                    lambda: client.launch("squares", inputs=inputs),
-                    lambda: client.run(ids[0]).phase,
-                ):
-                    with pytest.raises(errors.ServerUnreachable) as refused:
-                        call()
-                    assert refused.value.code == "DatabaseUnavailable"
-                    assert "\n" not in refused.value.message
+                refuses(client, "squares", inputs, ids[0])
             finally:
                 postgres_server.start()
         for base, id_ in ids.items():

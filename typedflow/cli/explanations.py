@@ -333,8 +333,8 @@ SERVERS: Final = (
     ),
     Explanation(
         "DatabaseUnfit",
-        "The file at the database's place is no database, or no server's.",
-        "Restore it, or set TYPEDFLOW_HOME to another folder.",
+        "What is at the database's place is no database, or no server's, or can't be reached or written to.",
+        "Do what the message asks for: restore it, make room, let this user in, or set TYPEDFLOW_HOME to another folder.",
         "TYPEDFLOW_HOME=/tmp/new typedflow up",
     ),
     Explanation(
@@ -360,6 +360,12 @@ SERVERS: Final = (
         "Another server has this home.",
         "Use that one, stop it, or set TYPEDFLOW_HOME to another folder.",
         "typedflow up                         # twice",
+    ),
+    Explanation(
+        "HomeUnfit",
+        "The home can't be written to: its disk is full, or it belongs to somebody else.",
+        "Make room there, let this user write to it, or set TYPEDFLOW_HOME to another folder.",
+        "TYPEDFLOW_HOME=/tmp/new typedflow up",
     ),
     Explanation(
         "HostRefused",
