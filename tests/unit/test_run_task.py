@@ -246,18 +246,21 @@ def test_a_file_is_published_and_fetched(root):
 
 CHILD = """
 import sys
+import threading
 from pathlib import Path
 import typedflow.run_task.__main__
 from typedflow import literals, run_task
-from typedflow.dataplane import objects
+from typedflow.dataplane import objects, s3
 from typedflow.pb import attempt_pb2, literals_pb2, tasks_pb2
 from typedflow.run_task import code, warm
 
 root, store = Path(sys.argv[1]), objects.open_store(sys.argv[1] + "/store")
 code.enter([root])
 import moments
-warm.up()
+warm.up("s3://bucket/prefix")
 loaded = set(sys.modules)
+s3._connect("s3://bucket/prefix")
+assert threading.active_count() == 1
 blob = store.put_bytes(b"x")
 inputs = {
     "file": literals_pb2.Literal(file=literals_pb2.File(content=blob.digest, blob=blob, name="in")),

@@ -109,7 +109,7 @@ class Template:
         child.log_to(folder / child.LOG)
         try:
             importlib.import_module(module)
-            warm.up()
+            warm.up(self.store_url)
         except BaseException as error:  # noqa: BLE001 - the author's module may raise anything
             traceback.print_exc()
             failure = failures.of(error, self.roots)

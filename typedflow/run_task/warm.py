@@ -10,14 +10,20 @@ import contextlib
 import importlib
 import sys
 
+from typedflow.dataplane import objects
+
 _LATE = ("tempfile", "zoneinfo")
 """What files and instants are converted with; a definition, which the type engine is tuned for, needs neither."""
 
 
-def up() -> None:
-    """Loads it."""
+def up(store_url: str) -> None:
+    """Loads it. `store_url`: of the store that attempts have; it is not asked anything here."""
     for name in _LATE:
         importlib.import_module(name)
+    with contextlib.suppress(Exception):
+        store = objects.open_store(store_url)  # S3's library takes longer than most tasks
+        if not store.is_local:
+            importlib.import_module("encodings.idna")  # of its host
     with contextlib.suppress(Exception):
         if "pandas" in sys.modules or "pyarrow" in sys.modules:
             importlib.import_module("pyarrow.compute")
