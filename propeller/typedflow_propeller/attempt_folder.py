@@ -8,7 +8,7 @@
         checkpoint.pb   what it has saved for the attempt after it, if it has saved anything
         outcome.pb      what became of it, written by the attempt, whole or not at all
 
-A crash may leave any of them half written: what can't be read was never acted upon.
+A crash may leave any of them half written: what can't be read was never acted upon, or nothing of it is alive.
 """
 
 from __future__ import annotations
@@ -88,9 +88,13 @@ class AttemptFolder:
         if record is not None:
             self.set_record(replace(record, interrupted=True))
 
-    def spec(self) -> attempt_pb2.AttemptSpec:
-        """What to run."""
-        return attempt_pb2.AttemptSpec.FromString((self.path / _SPEC).read_bytes())
+    def spec(self) -> attempt_pb2.AttemptSpec | None:
+        """What to run; None when it is not there, or was lost in a power cut."""
+        try:
+            spec = attempt_pb2.AttemptSpec.FromString((self.path / _SPEC).read_bytes())
+        except (FileNotFoundError, message.DecodeError):
+            return None
+        return spec if spec.HasField("id") else None
 
     def outcome(self) -> attempt_pb2.Outcome | None:
         """What the attempt left; None when it left nothing."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 from typedflow import errors
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _FIRST_S = 0.05
 _LONGEST_S = 5.0
@@ -33,6 +37,21 @@ def pauses(spread_by: str = "") -> Iterator[float]:
         longest = pause(tries)
         yield chance.uniform(longest / 2, longest)
         tries += 1
+
+
+async def until_served(call: Callable[[], Awaitable[T]], tries: int = sys.maxsize) -> T:
+    """As `until_reached`; tried again, so many times at most, when the server fails at it too, for that may pass."""
+    waits: Iterator[float] | None = None
+    while True:
+        try:
+            return await until_reached(call)
+        except errors.ServerFailed as failure:
+            tries -= 1
+            if not tries:
+                raise
+            _log.warning("the server failed, and is asked again: %s", failure)
+            waits = waits or pauses()
+            await asyncio.sleep(next(waits))
 
 
 async def until_reached(call: Callable[[], Awaitable[T]], spread_by: str = "") -> T:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import NamedTuple, Protocol
 
-from typedflow.pb import attempt_pb2
+from typedflow.pb import attempt_pb2, propeller_pb2
 
 
 class LogPiece(NamedTuple):
@@ -39,6 +39,13 @@ class Executor(Protocol):
         """Sees that nothing of the attempt runs any more and that admin hears of it, also of one that never started.
 
         What admin hears is `Stopped`, or the outcome when the attempt was quicker. Returns without waiting.
+        """
+
+    async def inquire(self, inquiry: propeller_pb2.AttemptInquiry) -> None:
+        """Sees that admin hears of an attempt that this executor's runner has, though another drives its execution.
+
+        Whatever there is of it goes on, or is stopped. Of what is not there any more, or had no go-ahead and will get
+        none, admin hears in the runner's name that it is lost, or stopped. Returns without waiting.
         """
 
     def read_log(

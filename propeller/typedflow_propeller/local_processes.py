@@ -11,15 +11,15 @@ import contextlib
 import functools
 import hashlib
 import logging
+import os
 import signal
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NoReturn
 
 from typedflow import errors
 from typedflow.dataplane import bundles
-from typedflow.pb import attempt_pb2, errors_pb2
+from typedflow.pb import attempt_pb2, errors_pb2, propeller_pb2
 from typedflow.run_task import processes
 from typedflow_propeller import (
     admission,
@@ -30,46 +30,18 @@ from typedflow_propeller import (
     backoff,
     executor,
     executor_id,
+    held_attempt,
     lost_attempts,
     machine,
     process_identity,
     template_process,
     watch,
 )
+from typedflow_propeller.held_attempt import HeldAttempt
 
 _log = logging.getLogger(__name__)
 _CLOSE_S = 2.0
-
-Key = tuple[str, str, int]
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """An attempt that is in our care. `ending`: why its work is cancelled. `used`: memory, when that is why."""
-
-    spec: attempt_pb2.AttemptSpec
-    folder: attempt_folder.AttemptFolder
-    runner_uid: str
-    token: str
-    process: process_identity.Identity | None = None
-    admitted: bool = False
-    gpus: tuple[str, ...] = ()
-    ending: str = ""  # "stopped", "interrupted", "out of memory"
-    used: int = 0
-    work: asyncio.Task[attempt_pb2.Outcome] | None = None
-    told: asyncio.Event = field(default_factory=asyncio.Event)  # to end
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def end(self, why: str) -> None:
-        if not self.ending:
-            self.ending = why
-            self.told.set()
-            if self.work is not None:
-                self.work.cancel()
-
-    def end_over_memory(self, used: int) -> None:
-        self.used = used
-        self.end("out of memory")
+_TRIES = 10  # at what the server fails at, where the attempt can fail instead: more than twenty seconds
 
 
 class _NotAdmitted(Exception):
@@ -115,11 +87,12 @@ class LocalProcesses:
         self._admission = admission.Admission(self._machine)
         self._log_limit = log_limit or machine.log_limit()
         self._watch = watch.Watch(self._log_limit)
+        self._environment = dict(os.environ)  # as it was: to read it anew takes longer than to fork
         self._said: set[str] = set()
         self._grace_s = grace_s
         self._launcher = attempt_process.Launcher(store_url, template_idle_s=template_idle_s)
         self._unpacking: dict[str, asyncio.Task[tuple[Path, ...]]] = {}
-        self._attempts: dict[Key, _Attempt] = {}
+        self._attempts: dict[held_attempt.Key, HeldAttempt] = {}
         self._drivers: set[asyncio.Task[None]] = set()
         self._lock: IO[str] | None = None
 
@@ -140,6 +113,12 @@ class LocalProcesses:
         if attempt is not None:
             attempt.end("stopped")
 
+    async def inquire(self, inquiry: propeller_pb2.AttemptInquiry) -> None:
+        """See `executor.Executor.inquire`."""
+        attempt = self._attempts.get(held_attempt.key(inquiry.attempt)) or self._look_for(inquiry)
+        if inquiry.stop:
+            attempt.end("stopped")
+
     async def recover(self) -> None:
         """See `executor.Executor.recover`.
 
@@ -148,11 +127,13 @@ class LocalProcesses:
         """
         self._lock = executor_id.locked(self._id_file)
         for folder in attempt_folder.unfinished(self._root):
-            record = folder.record()
-            if record is None:
-                folder.remove()  # it had no go-ahead; when it is still wanted it is started again, as the same runner
+            spec, record = folder.spec(), folder.record()
+            if spec is None or record is None:
+                # It had no go-ahead, or a power cut ended it. Whoever drives the execution here starts it again, as the
+                # same runner; if that is another propeller, admin asks after it.
+                folder.remove()
             else:
-                self._drive(_adopted(folder.spec(), folder, record))
+                self._drive(held_attempt.adopted(spec, folder, record))
 
     async def close(self) -> None:
         """See `executor.Executor.close`."""
@@ -176,7 +157,7 @@ class LocalProcesses:
     ) -> AsyncGenerator[executor.LogPiece, None]:
         """See `executor.Executor.read_log`."""
         folder = attempt_folder.of(self._root, attempt)
-        known = self._attempts.get(_key(attempt))
+        known = self._attempts.get(held_attempt.key(attempt))
         if known is None and not folder.log.exists():
             what = f"attempt {attempt.attempt} of `{attempt.node}`"
             raise errors.NotFound(f"there is no log of {what} on this machine", where=attempt.execution_id)
@@ -187,9 +168,9 @@ class LocalProcesses:
 
     # One attempt, from its start to the end of its folder.
 
-    def _take_up(self, spec: attempt_pb2.AttemptSpec, token: str) -> _Attempt | None:
+    def _take_up(self, spec: attempt_pb2.AttemptSpec, token: str) -> HeldAttempt | None:
         """Takes the attempt into our care, if it is not there yet; None when it is finished."""
-        known = self._attempts.get(_key(spec.id))
+        known = self._attempts.get(held_attempt.key(spec.id))
         if known is not None:
             return known
         folder = attempt_folder.of(self._root, spec.id)
@@ -197,20 +178,33 @@ class LocalProcesses:
             return None
         record = folder.record()
         attempt = (
-            _adopted(spec, folder, record)
+            held_attempt.adopted(spec, folder, record)
             if record
-            else _Attempt(spec, folder, self._runner_uid(token), token)
+            else HeldAttempt(spec, folder, self._runner_uid(token), token)
         )
         self._drive(attempt)
         return attempt
 
-    def _drive(self, attempt: _Attempt) -> None:
-        self._attempts[_key(attempt.spec.id)] = attempt
+    def _look_for(self, inquiry: propeller_pb2.AttemptInquiry) -> HeldAttempt:
+        """Takes what is left of an attempt into our care, if only to say that there is nothing."""
+        folder = attempt_folder.of(self._root, inquiry.attempt)
+        spec, record = folder.spec(), folder.record()
+        if spec is not None and record is not None:
+            attempt = held_attempt.adopted(spec, folder, record)
+        else:
+            reference = attempt_pb2.AttemptSpec(id=inquiry.attempt)
+            attempt = HeldAttempt(reference, folder, inquiry.runner_uid, inquiry.token, admitted=True)
+            attempt.ending = "stopped" if inquiry.stop else "lost"
+        self._drive(attempt)
+        return attempt
+
+    def _drive(self, attempt: HeldAttempt) -> None:
+        self._attempts[held_attempt.key(attempt.spec.id)] = attempt
         driver = asyncio.create_task(self._see_through(attempt))
         self._drivers.add(driver)
         driver.add_done_callback(self._drivers.discard)
 
-    async def _see_through(self, attempt: _Attempt) -> None:
+    async def _see_through(self, attempt: HeldAttempt) -> None:
         try:
             try:
                 await self._finish(attempt, await self._outcome(attempt))
@@ -226,9 +220,9 @@ class LocalProcesses:
             _log.exception("attempt %s is left for the next start of the server", attempt.folder.path)
         finally:
             attempt.ended.set()
-            self._attempts.pop(_key(attempt.spec.id), None)
+            self._attempts.pop(held_attempt.key(attempt.spec.id), None)
 
-    async def _outcome(self, attempt: _Attempt) -> attempt_pb2.Outcome:
+    async def _outcome(self, attempt: HeldAttempt) -> attempt_pb2.Outcome:
         """What became of it: of its own accord, or because we ended it."""
         if not attempt.ending:
             attempt.work = asyncio.create_task(self._run(attempt))
@@ -245,8 +239,13 @@ class LocalProcesses:
             quicker = attempt.folder.outcome()
             if quicker is not None:
                 return quicker
+        elif attempt.admitted:
+            # Nothing should be left of it. But whoever says so has to be right.
+            await asyncio.to_thread(processes.kill_marked, attempt.runner_uid)
         elif attempt.ending == "interrupted":
-            raise _NotAdmitted  # it has not run; it is started again with the server
+            raise _NotAdmitted  # it is started again with the server, or elsewhere
+        if attempt.ending == "lost":
+            return lost_attempts.forgotten(node)
         if attempt.ending == "interrupted":
             return lost_attempts.interrupted(node)
         if attempt.ending == "out of memory":
@@ -254,7 +253,7 @@ class LocalProcesses:
             return lost_attempts.out_of_memory(node, attempt.used, limit)
         return attempt_pb2.Outcome(stopped=attempt_pb2.Stopped())
 
-    async def _run(self, attempt: _Attempt) -> attempt_pb2.Outcome:
+    async def _run(self, attempt: HeldAttempt) -> attempt_pb2.Outcome:
         share = self._machine.share(attempt.spec.options.resources)
         process = attempt.process
         at_once = None if process is None else attempt.gpus
@@ -262,7 +261,6 @@ class LocalProcesses:
             attempt.gpus = gpus
             try:
                 if process is None:
-                    attempt.folder.create(attempt.spec)
                     return await self._run_new(attempt)
                 with self._watching(attempt, process):
                     await process.ended()
@@ -274,12 +272,12 @@ class LocalProcesses:
                 raise
 
     def _watching(
-        self, attempt: _Attempt, process: process_identity.Identity
+        self, attempt: HeldAttempt, process: process_identity.Identity
     ) -> contextlib.AbstractContextManager[None]:
         limit = machine.memory_limit(attempt.spec.options.resources)
         return self._watch.on(process.pid, attempt.folder.log, limit, attempt.end_over_memory)
 
-    async def _left(self, attempt: _Attempt, status: int | None) -> attempt_pb2.Outcome:
+    async def _left(self, attempt: HeldAttempt, status: int | None) -> attempt_pb2.Outcome:
         """What an attempt that has ended has left, or what to say when that is nothing."""
         outcome = attempt.folder.outcome()
         if outcome is not None:
@@ -291,8 +289,12 @@ class LocalProcesses:
             return lost_attempts.interrupted(attempt.spec.id.node)
         return lost_attempts.outcome(status, attempt.spec.id.node)
 
-    async def _run_new(self, attempt: _Attempt) -> attempt_pb2.Outcome:
+    async def _run_new(self, attempt: HeldAttempt) -> attempt_pb2.Outcome:
         """Admission and process are made side by side; the task runs when there are both."""
+        try:
+            attempt.folder.create(attempt.spec)
+        except OSError as error:
+            return lost_attempts.unstarted(attempt.spec.id.node, error)
         admission = asyncio.create_task(self._admit(attempt))
         process: attempt_process.AttemptProcess | None = None
         try:
@@ -302,10 +304,14 @@ class LocalProcesses:
                 return launched
             process = launched  # before anything else can go wrong: it must not wait for ever
             await admission
-            attempt.process = process.identity
-            attempt.folder.set_record(
-                attempt_folder.Record(attempt.runner_uid, attempt.token, process.identity, gpus=attempt.gpus)
+            record = attempt_folder.Record(
+                attempt.runner_uid, attempt.token, process.identity, gpus=attempt.gpus
             )
+            try:
+                attempt.folder.set_record(record)
+            except OSError as error:
+                return lost_attempts.unstarted(attempt.spec.id.node, error)
+            attempt.process = process.identity
             with self._watching(attempt, process.identity):
                 process.go()
                 status = await process.exit()
@@ -316,11 +322,11 @@ class LocalProcesses:
             if not admission.done():
                 admission.cancel()
 
-    async def _launch(self, attempt: _Attempt) -> attempt_process.AttemptProcess | attempt_pb2.Outcome:
+    async def _launch(self, attempt: HeldAttempt) -> attempt_process.AttemptProcess | attempt_pb2.Outcome:
         """A process that waits for its go-ahead, or why there is none."""
         spec = attempt.spec
         try:
-            environment = attempt_environment.of(spec.options)
+            environment = attempt_environment.of(spec.options, self._environment)
             roots = await self._roots(spec)
             own = attempt_environment.own(attempt.runner_uid, spec.options, self._machine, attempt.gpus)
             return await self._launcher.launch(
@@ -338,9 +344,7 @@ class LocalProcesses:
             )
             return attempt_pb2.Outcome(error=failure)
         except OSError as error:
-            return lost_attempts.system(
-                spec.id.node, "RunnerFailed", f"the process could not be started: {error}"
-            )
+            return lost_attempts.unstarted(spec.id.node, error)
 
     async def _roots(self, spec: attempt_pb2.AttemptSpec) -> tuple[Path, ...]:
         """The import roots of the attempt's bundle, which is fetched and unpacked once."""
@@ -353,10 +357,10 @@ class LocalProcesses:
         return await asyncio.shield(unpacking)
 
     async def _unpack(self, digest: str, project: str, domain: str) -> tuple[Path, ...]:
-        data = await backoff.until_reached(lambda: self._service.bundle(digest, project, domain))
+        data = await backoff.until_served(lambda: self._service.bundle(digest, project, domain), _TRIES)
         return await asyncio.to_thread(bundles.unpack, data, digest, self._bundles)
 
-    async def _admit(self, attempt: _Attempt) -> None:
+    async def _admit(self, attempt: HeldAttempt) -> None:
         request = attempt_pb2.BeginRequest(
             id=attempt.spec.id,
             token=attempt.token,
@@ -365,7 +369,7 @@ class LocalProcesses:
             executor_id=self.id,
         )
         try:
-            await backoff.until_reached(lambda: self._service.begin(request))
+            await backoff.until_served(lambda: self._service.begin(request))
         except (errors.StateConflict, errors.NotFound, errors.PermissionDenied) as error:
             _log.info("attempt %s is not admitted: %s", attempt.folder.path, error)
             raise (_Taken if error.code == "AttemptTaken" else _NotAdmitted) from None
@@ -382,7 +386,7 @@ class LocalProcesses:
                 _log.log(level, "task %s: %s", spec.task, shortage)
         return "; ".join(shortages)
 
-    async def _finish(self, attempt: _Attempt, outcome: attempt_pb2.Outcome) -> None:
+    async def _finish(self, attempt: HeldAttempt, outcome: attempt_pb2.Outcome) -> None:
         if not attempt.admitted:
             await self._admit(attempt)
         if outcome.WhichOneof("result") in ("error", "stopped"):
@@ -396,7 +400,7 @@ class LocalProcesses:
             outcome=outcome,
         )
         try:
-            await backoff.until_reached(lambda: self._service.finish(request))
+            await backoff.until_served(lambda: self._service.finish(request), _TRIES)
         except (errors.StateConflict, errors.NotFound, errors.PermissionDenied) as error:
             _log.warning("the outcome of %s is not wanted any more: %s", attempt.folder.path, error)
         except errors.TypedflowError as error:
@@ -404,9 +408,9 @@ class LocalProcesses:
                 attempt.spec.id.node, "OutcomeRefused", f"the outcome was refused: {error}"
             )
             request.outcome.CopyFrom(refused)
-            await backoff.until_reached(lambda: self._service.finish(request))
+            await backoff.until_served(lambda: self._service.finish(request))
 
-    async def _outlast(self, attempt: _Attempt) -> NoReturn:
+    async def _outlast(self, attempt: HeldAttempt) -> NoReturn:
         """Waits until the executor that has the attempt has said what became of it, or is gone: then we say so.
 
         Admin refuses what we say while that executor is there. Ends with _NotAdmitted, for nothing of it ran here.
@@ -424,14 +428,14 @@ class LocalProcesses:
                 outcome=stopped if attempt.ending else lost_attempts.gone(attempt.spec.id.node),
             )
             try:
-                await backoff.until_reached(functools.partial(self._service.finish, request))
+                await backoff.until_served(functools.partial(self._service.finish, request))
                 break
             except (errors.StateConflict, errors.NotFound, errors.PermissionDenied) as error:
                 if error.code != "AttemptTaken":
                     break
         raise _NotAdmitted
 
-    async def _end_process(self, attempt: _Attempt, process: process_identity.Identity) -> None:
+    async def _end_process(self, attempt: HeldAttempt, process: process_identity.Identity) -> None:
         """Ends all that it has started: asked first, unless it has to be at once, and killed after the grace period."""
         if attempt.ending == "interrupted":
             attempt.folder.mark_interrupted()
@@ -457,16 +461,3 @@ class LocalProcesses:
         it can be alive.
         """
         return hashlib.sha256(f"{self.id}/{token}".encode()).hexdigest()[:32]
-
-
-def _adopted(
-    spec: attempt_pb2.AttemptSpec, folder: attempt_folder.AttemptFolder, record: attempt_folder.Record
-) -> _Attempt:
-    """An attempt that had its go-ahead in an earlier life of this process."""
-    return _Attempt(
-        spec, folder, record.runner_uid, record.token, record.process, admitted=True, gpus=tuple(record.gpus)
-    )
-
-
-def _key(attempt: attempt_pb2.AttemptId) -> Key:
-    return attempt.execution_id, attempt.node, attempt.attempt

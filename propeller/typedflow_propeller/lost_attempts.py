@@ -65,6 +65,17 @@ def gone(node: str) -> attempt_pb2.Outcome:
     return system(node, "WorkerLost", message)
 
 
+def unstarted(node: str, error: OSError) -> attempt_pb2.Outcome:
+    """For one that this machine could not start."""
+    return system(node, "RunnerFailed", f"the process could not be started: {error}")
+
+
+def forgotten(node: str) -> attempt_pb2.Outcome:
+    """For one that was admitted here, and of which nothing is here."""
+    message = "the machine that was to run it was restarted before it began, or has lost what it had of it"
+    return system(node, "WorkerLost", message)
+
+
 def system(node: str, code: str, message: str) -> attempt_pb2.Outcome:
     """A failure of the platform's, which is retried at no cost to the user."""
     error = errors_pb2.ExecutionError(

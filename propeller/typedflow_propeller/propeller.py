@@ -117,6 +117,7 @@ class _Stream:
         self._admin = propeller._admin  # noqa: SLF001
         self._reconcilers: dict[str, tuple[reconciler.Reconciler, asyncio.Task[None]]] = {}
         self._logs: dict[str, asyncio.Task[None]] = {}
+        self._inquiries: set[asyncio.Task[None]] = set()
         self._outgoing: asyncio.Queue[propeller_pb2.WorkRequest | None] = asyncio.Queue(_OUTGOING)
         self._commit_id = 0
         self._commits: dict[int, asyncio.Future[Sequence[propeller_pb2.ExecutionCommitResult]]] = {}
@@ -208,9 +209,7 @@ class _Stream:
             case "claim":
                 self._claim(response.claim)
             case "inbox":
-                held = self._reconcilers.get(response.inbox.execution_id)
-                if held is not None:
-                    held[0].deliver(response.inbox.rows)
+                self._deliver(response.inbox)
             case "commit":
                 committed = self._commits.pop(response.commit.id, None)
                 if committed is not None and not committed.done():
@@ -221,6 +220,8 @@ class _Stream:
                     self._drop(execution_id)
             case "log":
                 self._wish(response.log)
+            case "inquiry":
+                self._ask(response.inquiry)
             case None:
                 _log.info("admin says something that this version does not know")
 
@@ -270,6 +271,11 @@ class _Stream:
         if held is not None and held[0] is driver:
             del self._reconcilers[execution_id]
 
+    def _deliver(self, inbox: propeller_pb2.InboxRows) -> None:
+        held = self._reconcilers.get(inbox.execution_id)
+        if held is not None:
+            held[0].deliver(inbox.rows)
+
     def _drop(self, execution_id: str) -> None:
         held = self._reconcilers.pop(execution_id, None)
         if held is not None:
@@ -278,12 +284,29 @@ class _Stream:
     async def _drop_all(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         if self.welcomed:
             self.held = [driver.claim for driver, _ in self._reconcilers.values()]
-        ending = [*tasks, *(task for _, task in self._reconcilers.values()), *self._logs.values()]
+        driving = [task for _, task in self._reconcilers.values()]
+        ending = [*tasks, *driving, *self._logs.values(), *self._inquiries]
         self._committer.close()
         self._questions.close()
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
+
+    # Attempts of executions that others drive.
+
+    def _ask(self, inquiry: propeller_pb2.AttemptInquiry) -> None:
+        asking = asyncio.create_task(self._inquire(inquiry))
+        self._inquiries.add(asking)
+        asking.add_done_callback(self._inquiries.discard)
+
+    async def _inquire(self, inquiry: propeller_pb2.AttemptInquiry) -> None:
+        try:
+            await self.executor.inquire(inquiry)
+        except Exception:  # noqa: BLE001 - one attempt's trouble must not touch the others; it is asked again
+            id_ = inquiry.attempt
+            _log.exception(
+                "what became of attempt %d of %s/%s is not known", id_.attempt, id_.execution_id, id_.node
+            )
 
     # Logs.
 

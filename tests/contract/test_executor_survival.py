@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.worlds import World, abandoned, alive, gone, key_of, until, zombies
 from typedflow import errors
-from typedflow.pb import attempt_pb2, errors_pb2, literals_pb2
+from typedflow.pb import attempt_pb2, errors_pb2, literals_pb2, propeller_pb2
 
 
 def test_e12_a_stopped_attempt_is_asked_then_killed_with_all_its_processes(world):
@@ -210,6 +210,142 @@ def test_e3_what_another_executor_says_of_its_attempt_is_waited_for(world):
         await asyncio.gather(*world.executor._drivers)
         assert world.admin.finished[key_of(spec.id)] == said
         assert not world.marks.exists()
+
+    world(story)
+
+
+def asked_after(
+    spec: attempt_pb2.AttemptSpec, uid: str, *, stop: bool = False
+) -> propeller_pb2.AttemptInquiry:
+    return propeller_pb2.AttemptInquiry(attempt=spec.id, token="t", runner_uid=uid, stop=stop)
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_e3_an_attempt_that_an_executor_has_and_does_not_know_is_lost_or_stopped(world, stop):
+    async def story(world: World) -> None:
+        spec = world.spec("double")
+        begun = attempt_pb2.BeginRequest(id=spec.id, runner_uid="mine", executor_id=world.executor.id)
+        await world.admin.begin(begun)
+        for _ in range(2):
+            await world.executor.inquire(asked_after(spec, "mine", stop=stop))
+        outcome = await world.admin.outcome(spec.id)
+        assert outcome.HasField("stopped") == stop
+        assert outcome.error.code == ("" if stop else "WorkerLost")
+        said = world.admin.finished[key_of(spec.id)]
+        assert (said.runner_uid, said.token) == ("mine", "t")
+        await asyncio.gather(*world.executor._drivers)
+        assert not world.marks.exists()
+        assert not any((world.home / "attempts").glob("*/*"))
+
+    world(story)
+
+
+def test_e3_an_attempt_that_is_asked_after_goes_on(world):
+    async def story(world: World) -> None:
+        spec = world.spec("waits", 5)
+        await world.executor.start(spec, "t")
+        await world.mark("waits")
+        uid = world.admin.begun[key_of(spec.id)].runner_uid
+        await world.executor.inquire(asked_after(spec, uid))
+        world.release()
+        assert (await world.admin.outcome(spec.id)).outputs.values[0].value.integer == 5
+        await asyncio.gather(*world.executor._drivers)
+        said = world.admin.finished[key_of(spec.id)]
+        await world.executor.inquire(asked_after(spec, uid, stop=True))  # it comes too late
+        await asyncio.gather(*world.executor._drivers)
+        assert world.admin.finished[key_of(spec.id)] == said
+        assert await world.log(spec.id) == b""
+
+    world(story)
+
+
+def test_e12_an_attempt_is_stopped_for_a_propeller_elsewhere(world):
+    async def story(world: World) -> None:
+        spec = world.spec("stubborn")
+        await world.executor.start(spec, "t")
+        pids = await world.mark("stubborn")
+        uid = world.admin.begun[key_of(spec.id)].runner_uid
+        await world.executor.inquire(asked_after(spec, uid, stop=True))
+        assert (await world.admin.outcome(spec.id)).HasField("stopped")
+        for pid in pids:
+            await gone(pid)
+
+    world(story)
+
+
+async def admitted_and_not_started(world: World, spec: attempt_pb2.AttemptSpec) -> None:
+    world.admin.bundles = asyncio.Event()
+    await world.executor.start(spec, "t")
+    await until(lambda: world.executor._attempts[("e1", spec.id.node, 1)].admitted)
+
+
+def test_e3_an_attempt_that_was_dropped_before_it_began_is_lost_when_it_is_asked_after(world):
+    async def story(world: World) -> None:
+        spec = world.spec("double")
+        await admitted_and_not_started(world, spec)
+        uid = world.admin.begun[key_of(spec.id)].runner_uid
+        abandoned(world.executor)
+        world.executor = world.new_executor()
+        await world.executor.recover()
+        assert not world.admin.finished
+        await world.executor.inquire(asked_after(spec, uid))
+        assert (await world.admin.outcome(spec.id)).error.code == "WorkerLost"
+        assert not world.marks.exists()
+
+    world(story)
+
+
+def test_a_graceful_stop_says_what_becomes_of_an_attempt_that_was_admitted_and_has_not_begun(world):
+    async def story(world: World) -> None:
+        spec = world.spec("double")
+        await admitted_and_not_started(world, spec)
+        await world.executor.close()
+        assert world.admin.finished[key_of(spec.id)].outcome.error.code == "ServerStopped"
+
+    world(story)
+
+
+def test_what_a_power_cut_has_left_half_written_is_dropped(world):
+    async def story(world: World) -> None:
+        spec = world.spec("waits")
+        await world.executor.start(spec, "t")
+        (pid,) = await world.mark("waits")
+        abandoned(world.executor)
+        os.killpg(pid, signal.SIGKILL)
+        await gone(pid)
+        folder = world.home / "attempts" / "e1" / "waits-1"
+        whole = (folder / "spec.pb").read_bytes()
+        for left in (b"", whole[: len(whole) // 2]):
+            (folder / "spec.pb").write_bytes(left)
+            world.executor = world.new_executor()
+            await world.executor.recover()
+            abandoned(world.executor)
+            assert not folder.exists()
+            folder.mkdir()
+
+    world(story)
+
+
+def test_a_mistake_of_the_server_costs_neither_an_attempt_nor_its_outcome(world):
+    async def story(world: World) -> None:
+        world.admin.failures = 2
+        spec = world.spec("waits", 5)
+        await world.executor.start(spec, "t")
+        await world.mark("waits")
+        assert not world.admin.failures
+        world.admin.failures = 2
+        world.release()
+        assert (await world.admin.outcome(spec.id)).HasField("outputs")
+
+    world(story)
+
+
+def test_an_attempt_without_room_for_its_folder_fails_by_the_platform(world):
+    async def story(world: World) -> None:
+        # As good as a full disk: the file can't be written.
+        (world.home / "attempts" / "e1" / "double-1" / "spec.pb").mkdir(parents=True)
+        error = (await world.run(world.spec("double"))).error
+        assert (error.kind, error.code) == (errors_pb2.ERROR_KIND_SYSTEM, "RunnerFailed")
 
     world(story)
 

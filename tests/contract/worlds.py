@@ -275,6 +275,8 @@ class Admin:
         self.changed = asyncio.Condition()
         self.reachable = True
         self.gone: set[str] = set()  # executors
+        self.failures = 0  # so many of the next calls meet a mistake of the server's
+        self.bundles: asyncio.Event | None = None  # bundles wait for it
 
     async def begin(self, request: attempt_pb2.BeginRequest) -> attempt_pb2.BeginResponse:
         self._check()
@@ -309,6 +311,8 @@ class Admin:
         self._check()
         assert digest
         assert (project, domain) == ("p", "d")
+        if self.bundles is not None:
+            await self.bundles.wait()
         return self._bundle
 
     async def outcome(self, attempt: attempt_pb2.AttemptId) -> attempt_pb2.Outcome:
@@ -319,6 +323,9 @@ class Admin:
     def _check(self) -> None:
         if not self.reachable:
             raise errors.ServerUnreachable("gone")
+        if self.failures:
+            self.failures -= 1
+            raise errors.ServerFailed("incident 1")
 
     async def _notify(self) -> None:
         async with self.changed:
