@@ -334,7 +334,7 @@ SERVERS: Final = (
     Explanation(
         "DatabaseUnfit",
         "What is at the database's place is no database, or no server's, or can't be reached or written to.",
-        "Do what the message asks for: restore it, make room, let this user in, or set TYPEDFLOW_HOME to another folder.",
+        "Restore it, make room, let this user in, or set TYPEDFLOW_HOME to another folder; the message says which.",
         "TYPEDFLOW_HOME=/tmp/new typedflow up",
     ),
     Explanation(
