@@ -10,7 +10,7 @@ from typedflow import errors, literal_types, type_engine
 from typedflow.authoring import binding, context, definitions, hints, runner, signature, source, trace
 from typedflow.authoring.binding import Place
 from typedflow.authoring.options import Cache, Resources, Retry, Timeout
-from typedflow.authoring.promise import Nothing, Promise
+from typedflow.authoring.promise import Nothing, Promise, is_known
 from typedflow.authoring.task import Task
 from typedflow.compiler import diagnostics
 from typedflow.pb import workflows_pb2
@@ -94,11 +94,14 @@ class MapTask(Generic[R]):
             made.min_success_ratio = self.min_success_ratio
         if task.terms.overrides is not None:
             made.overrides.CopyFrom(task.terms.overrides)
-        for variable, value in tracing.arguments(task.signature, args, kwargs, place).items():
+        given = tracing.arguments(task.signature, args, kwargs, place)
+        for variable, value in given.items():
             bound = workflows_pb2.Binding(variable=variable)
             parameter = task.signature.parameters.get(variable)
             self._bind(tracing, bound.value, value, parameter, place.input(variable))
             node.inputs.append(bound)
+        if not self.over and any(each.value.literal.HasField("offloaded") for each in node.inputs):
+            made.over.extend(self._found(tracing, given))
         tracing.nodes.append(node)
         tracing.use(task, place)
         return self._promises(tracing, node.id, place)
@@ -120,6 +123,23 @@ class MapTask(Generic[R]):
             binding.bind_as(tracing, target, value, hints.list_of(parameter.annotation), place)
         else:
             binding.bind(tracing, target, value, parameter, place)
+
+    def _found(self, tracing: trace.Trace, given: Mapping[str, Any]) -> list[str]:
+        """The inputs that fit as lists only: the compiler can't see it of a value that is stored elsewhere.
+
+        None where that can't be told of one here either.
+        """
+        found = []
+        for name, value in given.items():
+            parameter = self.task.signature.parameters.get(name)
+            if parameter is None:
+                return []
+            as_one, as_list = _ways(value, parameter, tracing.data)
+            if as_one == as_list:
+                return []
+            if as_list:
+                found.append(name)
+        return found
 
     def _promises(self, tracing: trace.Trace, node: str, place: Place) -> Any:
         read = self.task.signature
@@ -149,11 +169,32 @@ def _fits(value: list[Any], parameter: signature.Parameter, data: type_engine.Da
         )
     if binding.holds_promise(value):
         return False
+    return _converts(value, parameter.converter, data)
+
+
+def _converts(value: Any, converter: type_engine.Converter, data: type_engine.Data) -> bool:
     try:
-        parameter.converter.to_literal(value, "", data)
+        converter.to_literal(value, "", data)
     except errors.ConversionError:
         return False
     return True
+
+
+def _ways(value: Any, parameter: signature.Parameter, data: type_engine.Data) -> tuple[bool, bool]:
+    """Whether it fits as one value for all slots, and whether as a list of one for each."""
+    listed = hints.list_of(parameter.annotation)
+    if isinstance(value, Promise):
+        if not is_known(value):
+            return True, True
+        of = parameter.converter.type
+        wanted = (of, literal_types.list_of(of))
+        one, many = (literal_types.is_assignable(value.typedflow_type, each) is None for each in wanted)
+        return one, many
+    if binding.holds_promise(value):
+        as_one = not isinstance(value, list) or _fits(value, parameter, data)
+        return as_one, not as_one
+    many_of = signature.types().converter(listed)
+    return _converts(value, parameter.converter, data), _converts(value, many_of, data)
 
 
 def _is_list(annotation: Any) -> bool:

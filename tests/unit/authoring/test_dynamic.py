@@ -52,6 +52,11 @@ def double(n: int) -> int:
 
 
 @task
+def scaled(n: int, by: int) -> int:
+    return n * by
+
+
+@task
 def total(values: list[int]) -> int:
     return sum(values)
 
@@ -218,6 +223,17 @@ def test_what_is_large_is_an_object_of_the_store(expand: Expand, data: type_engi
     given = made.workflow.nodes[0].inputs[0].value.literal
     assert given.HasField("offloaded")
     assert made.workflow.nodes[1].inputs[0].value.literal.integer == 0  # a part of it is a value of its own
+
+
+def test_e9_what_a_map_is_over_is_known_of_a_list_that_is_an_object_of_the_store(expand: Expand):
+    @dynamic
+    def scales(n: int) -> list[int]:
+        return map_task(scaled)(n=list(range(n)), by=double(n=n))
+
+    made = expand(scales, n=100_000)
+    (node,) = [each for each in made.workflow.nodes if each.HasField("map")]
+    assert node.inputs[0].value.literal.HasField("offloaded")
+    assert list(node.map.over) == ["n"]
 
 
 def test_its_context_is_the_running_tasks(expand: Expand):
