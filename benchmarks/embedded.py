@@ -121,6 +121,7 @@ def figures() -> Iterator[measure.Figure]:
             lambda: _mapped(served, "few_at_once", AT_ONCE),
             AT_ONCE,
             rounds=3,
+            goal=10.0,
             wall_goal=10.0,
         )
         yield _small(
