@@ -1,7 +1,7 @@
 """S3's protocol on a socket of this machine, and a way to it that breaks.
 
-`running` is moto's server in a process of its own. `Way` is a TCP proxy before it that cuts connections, changes a byte,
-or is not there, as a test says; it counts what goes through.
+`running` is moto's server in a process of its own. `Way` is a TCP proxy before it that cuts connections, changes a
+byte, or is not there, as a test says; it counts what goes through.
 """
 
 import contextlib

@@ -161,7 +161,8 @@ def details(is_: executions_pb2.NodeExecution) -> Iterator[str]:
         yield "slots " + " ".join(f"{name}={number}" for name, number in counts)
     if is_.HasField("waiting"):
         until = is_.waiting.WhichOneof("until")
-        shown = {"approval": is_.waiting.approval.integer, "time_us": is_.waiting.time_us / 1e6}.get(until, 0)
+        numbers = {"approval": is_.waiting.approval.integer, "time_us": is_.waiting.time_us / 1e6}
+        shown = numbers.get(until or "", 0)
         yield f"waits for {until} {shown:g}" if shown else f"waits for {until}"
     if is_.child_execution_id:
         yield f"child {is_.child_execution_id}"

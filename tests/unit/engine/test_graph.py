@@ -133,7 +133,9 @@ def test_a_reference_without_version_is_to_the_workflows_own():
     other.CopyFrom(compiled.tasks[0])
     other.id.version = "other"
     graph = engine.Graph(compiled)
-    assert graph.tasks[0].id.version == "version"
+    called = graph.tasks[0]
+    assert called is not None
+    assert called.id.version == "version"
 
 
 def config(width: int, layers: list[int]) -> literals_pb2.Literal:

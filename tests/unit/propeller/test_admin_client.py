@@ -34,7 +34,7 @@ class Loads(propeller_pb2_grpc.PropellerServicer):
 def test_an_execution_that_comes_in_pieces_is_whole_and_in_order():
     async def story() -> None:
         server = grpc.aio.server()
-        propeller_pb2_grpc.add_PropellerServicer_to_server(Loads(), server)
+        propeller_pb2_grpc.add_PropellerServicer_to_server(Loads(), server)  # type: ignore[abstract]  # the rest is not asked
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         client = admin_client.AdminClient(f"127.0.0.1:{port}", "")
@@ -53,7 +53,7 @@ def test_an_execution_that_comes_in_pieces_is_whole_and_in_order():
 def test_a_commit_that_no_message_takes_is_refused_before_it_breaks_the_stream_of_all(tmp_path):
     async def story() -> None:
         admin = SimpleNamespace(check_cache=None)
-        driving = propeller.Propeller(admin, SimpleNamespace(id="x"), store_url=str(tmp_path))
+        driving = propeller.Propeller(admin, SimpleNamespace(id="x"), store_url=str(tmp_path))  # type: ignore[arg-type]  # never asked
         stream = propeller._Stream(driving, [])
         spec = attempt_pb2.AttemptSpec(task="t" * 17_000_000)
         with pytest.raises(errors.UsageError, match="message takes"):
