@@ -320,12 +320,24 @@ class Admin:
             return
         if not is_admitted:
             if attempt.runner_uid and not self.is_gone(attempt.executor_id):
+                self.inquire(request, attempt)
                 raise errors.StateConflict("another runner was admitted", code="AttemptTaken")
             attempt.runner_uid, attempt.executor_id = request.runner_uid, ""
         attempt.outcome = outcome
         row.post(self._told(attempt, outcome))
         self.ring(row)
         self.places.give_back(row.id, request.id.node, request.id.attempt)
+
+    def inquire(self, request: attempt_pb2.FinishRequest, attempt: AttemptRow) -> None:
+        """Asks the executor that sees to the admitted runner what became of it, through all its streams."""
+        inquiry = propeller_pb2.AttemptInquiry(
+            attempt=request.id,
+            token=request.token,
+            runner_uid=attempt.runner_uid,
+            stop=request.outcome.HasField("stopped"),
+        )
+        for session in self.sessions.values():
+            session.inquire(attempt.executor_id, inquiry)
 
     def _attempt(self, id_: attempt_pb2.AttemptId, given: str) -> tuple[Row, AttemptRow]:
         row = self.rows.get(id_.execution_id)

@@ -15,14 +15,12 @@ from typedflow_propeller import backoff, lost_attempts
 
 from tests.simulation import graphs, virtual_time, wires
 from typedflow import errors
-from typedflow.pb import attempt_pb2, errors_pb2
+from typedflow.pb import attempt_pb2, errors_pb2, propeller_pb2
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 Key = tuple[str, str, int]
-# One that hangs is stopped long before, unless nobody tells its machine to.
-HANGS_S = 120.0
 _GRACE_S = 2.0
 _CLOSE_S = 1.0
 
@@ -39,9 +37,8 @@ class Running:
         self._machine = machine
         self.behaviour, seconds = world.behaviour(folder.spec)
         world.monitor.code_starts(folder.spec.id, uid)
-        if self.behaviour == "hang":
-            self.behaviour, seconds = "ok", world.plan.get("hangs_s", HANGS_S)
-        world.loop.call_later(seconds, self.end, context=world.loop.inside(machine.process))
+        if self.behaviour != "hang":
+            world.loop.call_later(seconds, self.end, context=world.loop.inside(machine.process))
 
     def end(self) -> None:
         """It returns, raises or is killed by something of the machine's."""
@@ -125,7 +122,6 @@ class _Taken(Exception):
 class _Attempt:
     folder: Folder
     admitted: bool = False
-    begun: bool = False  # admin may have admitted it
     ending: str = ""
     work: "asyncio.Task[attempt_pb2.Outcome] | None" = None
     told: asyncio.Event = field(default_factory=asyncio.Event)
@@ -145,8 +141,6 @@ class Executor:
         self._machine = machine
         self._world = machine.world
         self._client = client
-        # As LocalProcesses does it today: what had no go-ahead when the propeller ended is dropped without a word.
-        self._forgets: bool = machine.world.plan.get("forgets", False)
         self._attempts: dict[Key, _Attempt] = {}
         self._drivers: dict[asyncio.Task[None], None] = {}
 
@@ -164,15 +158,29 @@ class Executor:
         if attempt is not None:
             attempt.end("stopped")
 
+    async def inquire(self, inquiry: propeller_pb2.AttemptInquiry) -> None:
+        self._world.passes("asked")
+        id_ = inquiry.attempt
+        key = (id_.execution_id, id_.node, id_.attempt)
+        attempt = self._attempts.get(key)
+        if attempt is None:
+            folder = self._machine.folders.get(key)
+            if folder is not None and folder.running is not None:
+                attempt = _Attempt(folder, admitted=True)
+            else:
+                spec = attempt_pb2.AttemptSpec(id=id_)
+                attempt = _Attempt(Folder(spec, inquiry.token, inquiry.runner_uid), admitted=True)
+                attempt.ending = "stopped" if inquiry.stop else "lost"
+            self._drive(key, attempt)
+        if inquiry.stop:
+            attempt.end("stopped")
+
     async def recover(self) -> None:
         for key, folder in list(self._machine.folders.items()):
             if folder.finished:
                 continue
-            if folder.running is None and self._forgets:
-                del self._machine.folders[key]
-            elif folder.running is None:
-                # It had no go-ahead, and may have been admitted: whoever drives the execution by now can't run it.
-                self._drive(key, _Attempt(folder, begun=True, ending="dropped"))
+            if folder.running is None:
+                del self._machine.folders[key]  # it had no go-ahead
             else:
                 self._drive(key, _Attempt(folder, admitted=True))
 
@@ -228,8 +236,8 @@ class Executor:
             await asyncio.wait({attempt.work})
             if not attempt.work.cancelled():
                 return attempt.work.result()
-        if attempt.ending in ("interrupted", "dropped"):
-            if folder.running is None and (self._forgets or not attempt.begun):
+        if attempt.ending == "interrupted":
+            if folder.running is None and not attempt.admitted:
                 raise _NotAdmitted
             folder.interrupted = True
         if folder.running is not None:
@@ -239,7 +247,9 @@ class Executor:
             folder.running.die()
             if folder.outcome is not None:
                 return folder.outcome
-        if attempt.ending in ("interrupted", "dropped"):
+        if attempt.ending == "lost":
+            return lost_attempts.forgotten(node)
+        if attempt.ending == "interrupted":
             return lost_attempts.interrupted(node)
         return attempt_pb2.Outcome(stopped=attempt_pb2.Stopped())
 
@@ -248,7 +258,6 @@ class Executor:
         if folder.running is None:
             await asyncio.sleep(self._world.latency())
             self._machine.folders[key] = folder
-            attempt.begun = True
             await self._admit(attempt)
             self._world.passes("admitted")
             await asyncio.sleep(self._world.latency())

@@ -92,6 +92,13 @@ def fencing_of_reservations() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def inquiries() -> Iterator[None]:
+    """An executor is not asked after attempts that it has for executions which another propeller drives."""
+    with mock.patch.object(admin.Admin, "inquire"):
+        yield
+
+
 ALL = (
     persist_before_perform,
     fencing_by_epoch,
@@ -99,4 +106,5 @@ ALL = (
     consumed_rows_of_the_inbox,
     pending_actions,
     fencing_of_reservations,
+    inquiries,
 )

@@ -24,7 +24,7 @@ ALL = (
     "child",
     "dynamic",
 )
-HOOKS = ("commit_sent", "commit_applied", "started", "admitted", "stopped")
+HOOKS = ("commit_sent", "commit_applied", "started", "admitted", "stopped", "asked")
 
 
 def draw(seed: int) -> Plan:
@@ -111,9 +111,8 @@ def _fault(chance: random.Random, propellers: int, lease_s: float) -> dict[str, 
         case "stop" | "pause" | "cut":
             made |= {"propeller": one, "for": away}
         case "power":
-            # A machine that keeps its name when its folders are lost is more than can be survived today.
-            wiped = chance.random() < 0.6
-            made |= {"propeller": one, "for": away, "wiped": wiped, "renamed": wiped}
+            wiped = chance.random() < 0.6  # and of those that are, some keep their executor's id
+            made |= {"propeller": one, "for": away, "wiped": wiped, "renamed": chance.random() < 0.5}
         case "break":
             made |= {"propeller": one}
         case "clock":

@@ -47,13 +47,7 @@ def test_a_plan_that_is_kept_as_json_plays_as_the_seed_does(seed: int):
     assert world.World(json.loads(json.dumps(plan))).play() == world.World(plan).play()
 
 
-def _kept(path: Path) -> object:
-    known = json.loads(path.read_text()).get("known")
-    marks = [pytest.mark.xfail(reason=known, strict=True)] if known else []
-    return pytest.param(path, id=path.stem, marks=marks)
-
-
-@pytest.mark.parametrize("path", [_kept(path) for path in _SCENARIOS])
+@pytest.mark.parametrize("path", _SCENARIOS, ids=lambda path: path.stem)
 def test_what_was_found_once_is_not_found_again(path: Path):
     assert not world.World(json.loads(path.read_text())["plan"]).play().violations
 

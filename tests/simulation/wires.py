@@ -172,6 +172,10 @@ class Session:
             self._pushing.add(execution_id)
             self._admin.soon(self._world.store_delay(), self._push, execution_id, False)
 
+    def inquire(self, executor_id: str, inquiry: propeller_pb2.AttemptInquiry) -> None:
+        if executor_id == self._executor_id:
+            self._send(inquiry=inquiry)
+
     def claim_soon(self) -> None:
         if not self._claiming:
             self._claiming = True
