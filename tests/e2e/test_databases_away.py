@@ -106,17 +106,20 @@ def test_e3_a_database_that_is_killed_in_the_middle_costs_nothing_but_time(
     services = [up(machine, database)] if processes == 1 else two_services(machine, database)
     chance = random.Random(processes)
     ids = {}
+
+    def five_from(base):
+        return {"where": str(machine.folder), "numbers": [base + i for i in range(5)]}
+
     with machine.client() as client:
         client.register(machine.write("steps_away", STEPS))
         for crash in range(3):
             for base in range(4 * crash, 4 * crash + 4):
-                inputs = {"where": str(machine.folder), "numbers": [base + i for i in range(5)]}
-                ids[base] = client.launch("squares", inputs=inputs).id
+                ids[base] = client.launch("squares", inputs=five_from(base)).id
             wanted = len(machine.notes) + chance.randrange(1, 12)
-            machines.until(lambda wanted=wanted: len(machine.notes) >= wanted, "tasks run")
+            machines.until(lambda: len(machine.notes) >= wanted, "tasks run")  # noqa: B023 - awaited here
             postgres_server.crash()
             try:
-                refuses(client, "squares", inputs, ids[0])
+                refuses(client, "squares", five_from(4 * crash), ids[0])
             finally:
                 postgres_server.start()
         for base, id_ in ids.items():
@@ -165,7 +168,9 @@ def has_the_lock(database):
             "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database"
             " WHERE locktype = 'advisory' AND datname = current_database()"
         )
-        return bool(found.fetchone()[0])
+        row = found.fetchone()
+        assert row is not None
+        return bool(row[0])
 
 
 @pytest.mark.parametrize("processes", [1, 2])
