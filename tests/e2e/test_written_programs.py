@@ -31,7 +31,7 @@ VARIES = [
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # a dozen commands, most of which import scikit-learn
-@pytest.mark.parametrize("document", ["README.md", "docs/quickstart.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/quickstart.md", "docs/executions.md"])
 def test_what_is_written_is_what_comes(document, repository, tmp_path):
     reader = Reader(machines.Machine(tmp_path))
     try:

@@ -113,4 +113,4 @@ def failure(run: Run) -> errors.ExecutionFailed:
 def _cause(error: ExecutionError) -> str:
     """In one line where the traceback, which is shown before it, has them all."""
     message = error.message.partition("\n")[0] if error.traceback else error.message
-    return message if message.startswith(error.code) else f"{error.code}: {message}"
+    return message if message.lower().startswith(error.code.lower()) else f"{error.code}: {message}"

@@ -33,15 +33,15 @@ def execution(message: Execution, nodes: Iterable[NodeExecution] | None = None) 
         "inputs": values(message.inputs, variables.inputs),
         "outputs": values(message.outputs, variables.outputs) if message.HasField("outputs") else None,
         "error": error(message.error) if message.HasField("error") else None,
-        "created_at": time(message.created_at_us),
         "started_at": time(message.started_at_us),
         "ended_at": time(message.ended_at_us),
-        "parent": {"execution": message.parent_execution_id, "node": message.parent_node}
-        if message.parent_execution_id
-        else None,
-        "recovered_from": message.recovered_from or None,
-        "relaunched_from": message.relaunched_from or None,
     }
+    if message.parent_execution_id:
+        record["parent"] = {"execution": message.parent_execution_id, "node": message.parent_node}
+    if message.recovered_from:
+        record["recovered_from"] = message.recovered_from
+    elif message.relaunched_from:
+        record["relaunched_from"] = message.relaunched_from
     if nodes is not None:
         record["nodes"] = [node(each) for each in nodes]
     return record
