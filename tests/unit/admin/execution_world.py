@@ -210,13 +210,16 @@ class World:
             dynamic=task.dynamic,
         )
 
-    def begin(self, spec: attempt_pb2.AttemptSpec) -> attempt_pb2.BeginRequest:
+    def begin(self, spec: attempt_pb2.AttemptSpec, executor_id: str = "") -> attempt_pb2.BeginRequest:
         """Starts an attempt and admits its runner."""
         self.commit(spec.id.execution_id, attempts=[spec])
         found = self.read(lambda transaction: transaction.executions.find(spec.id.execution_id))
         assert found is not None
         request = attempt_pb2.BeginRequest(
-            id=spec.id, token=attempts.token(found[1].secret, spec.id), runner_uid="runner"
+            id=spec.id,
+            token=attempts.token(found[1].secret, spec.id),
+            runner_uid="runner",
+            executor_id=executor_id,
         )
         self.run(self.attempts.begin(request))
         return request

@@ -31,13 +31,15 @@ FENCED = propeller_pb2.COMMIT_STATUS_FENCED
 class Propeller:
     """One stream, driven by a test."""
 
-    def __init__(self, channel: grpc.aio.Channel, token: str, name: str, capacity: int) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, token: str, name: str, capacity: int, executor_id: str = ""
+    ) -> None:
         self.metadata = (("authorization", f"Bearer {token}"),)
         self.stub = propeller_pb2_grpc.PropellerStub(channel)
         self.attempts = attempt_pb2_grpc.AttemptStub(channel)
         self.call = self.stub.Work(metadata=self.metadata)
         self.hello = propeller_pb2.Hello(
-            propeller_id=name, capacity=capacity, protocol=1, executor_id=f"{name}-executor"
+            propeller_id=name, capacity=capacity, protocol=1, executor_id=executor_id or f"{name}-executor"
         )
         self.seen: list[propeller_pb2.WorkResponse] = []
 
@@ -67,10 +69,12 @@ class Propeller:
 
 
 @contextlib.asynccontextmanager
-async def propeller(admin, name: str, capacity: int = 1000) -> AsyncIterator[Propeller]:
+async def propeller(
+    admin, name: str, capacity: int = 1000, executor_id: str = ""
+) -> AsyncIterator[Propeller]:
     """Says hello, and goodbye at the end."""
     async with grpc.aio.insecure_channel(admin.info.grpc) as channel:
-        made = Propeller(channel, admin.info.token, f"{admin.project}-{name}", capacity)
+        made = Propeller(channel, admin.info.token, f"{admin.project}-{name}", capacity, executor_id)
         await made.send(hello=made.hello)
         assert (await made.next("welcome")).welcome.lease_ms > 0
         yield made
