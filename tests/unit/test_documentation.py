@@ -118,6 +118,25 @@ def test_the_map_has_every_module_of_a_package(repository: Path, package: str) -
     assert sorted(each for each in modules if f"`{each}`" not in text) == []
 
 
+def test_every_rule_that_is_built_has_a_test_of_its_number(repository: Path) -> None:
+    page = (repository / "docs" / "semantics.md").read_text("utf-8")
+    there = set()
+    for file in (repository / "tests").rglob("*.py"):
+        there.update(re.findall(r"def (test_\w+)\(", file.read_text("utf-8")))
+    numbered = {each.split("_")[1] for each in there}
+    rules = re.findall(r"^- \*\*([CED]\d+)\*\* (?!○)", page, re.MULTILINE)
+    assert len(rules) == 11 + 15 + 5
+    assert [each for each in rules if each.lower() not in numbered] == []
+    table = dict(re.findall(r"^\| ([CED]\d+) \| (.*) \|$", page, re.MULTILINE))
+    assert sorted(table) == sorted(rules)
+    for rule, tests in table.items():
+        named = re.findall(r"`(test_\w+)`", tests)
+        assert named, rule
+        assert [
+            each for each in named if each not in there or not each.startswith(f"test_{rule.lower()}_")
+        ] == []
+
+
 def _names(text: str) -> dict[str, Any]:
     """What is defined once all the examples of a page have run."""
     examples = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, "page", None, None)
