@@ -15,7 +15,7 @@ from typing import NoReturn, Protocol, TypeVar, cast
 
 import grpc
 from google.protobuf.message import DecodeError
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError
 
 from typedflow import errors, rpc
 
@@ -57,10 +57,10 @@ def _full(message: str) -> errors.ServerUnreachable:
 
 def _is_away(error: DBAPIError) -> bool:
     """Whether the database is to blame: gone, going, or not to be written just now."""
-    # A standby that has taken the place of the database is an InternalError to its driver: it is read only.
-    return error.connection_invalidated or isinstance(
-        error, OperationalError | InterfaceError | InternalError
-    )
+    # A standby that has taken the place of the database is an InternalError to its driver: it is read only. A file that
+    # is damaged is a DatabaseError of no kind.
+    away = isinstance(error, OperationalError | InterfaceError | InternalError)
+    return away or error.connection_invalidated or type(error) is DatabaseError
 
 
 def incident(error: Exception, where: str) -> str:
