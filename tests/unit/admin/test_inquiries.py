@@ -89,15 +89,14 @@ async def taken(
 async def said(one: Propeller) -> list[propeller_pb2.AttemptInquiry]:
     """What was asked through a stream until now: answers to heartbeats come after it."""
     await one.send(heartbeat=propeller_pb2.Heartbeat())
-    found = []
+    found: list[propeller_pb2.AttemptInquiry] = []
     async with asyncio.timeout(20):
         while True:
-            message = await one.call.read()
-            match message.WhichOneof("message"):
-                case "inquiry":
-                    found.append(message.inquiry)
-                case "heartbeat":
-                    return found
+            message = await one.read()
+            if message.HasField("heartbeat"):
+                return found
+            if message.HasField("inquiry"):
+                found.append(message.inquiry)
 
 
 def test_an_executor_is_asked_through_every_stream_of_its_own_and_no_other(admin, graph, launched):

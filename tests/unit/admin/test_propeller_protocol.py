@@ -46,12 +46,17 @@ class Propeller:
     async def send(self, **message: object) -> None:
         await self.call.write(propeller_pb2.WorkRequest(**message))  # type: ignore[arg-type]
 
+    async def read(self) -> propeller_pb2.WorkResponse:
+        """The next message, whatever it is; not the stream's end."""
+        message = await self.call.read()
+        assert isinstance(message, propeller_pb2.WorkResponse)
+        return message
+
     async def next(self, kind: str, about: str = "") -> propeller_pb2.WorkResponse:
         """The next message of this kind, about this execution if one is named."""
         async with asyncio.timeout(20):
             while True:
-                message = await self.call.read()
-                assert isinstance(message, propeller_pb2.WorkResponse)
+                message = await self.read()
                 body = getattr(message, kind)
                 if message.WhichOneof("message") == kind and about in (getattr(body, "execution_id", ""), ""):
                     return message
