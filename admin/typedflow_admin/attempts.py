@@ -26,7 +26,7 @@ from typedflow.pb.events_pb2 import (
 )
 from typedflow.pb.interface_pb2 import Variable
 from typedflow.pb.literals_pb2 import Blob, Literal
-from typedflow.pb.propeller_pb2 import AttemptInquiry
+from typedflow.pb.propeller_pb2 import AttemptInquiry, InboxRow
 from typedflow.pb.workflows_pb2 import CompiledWorkflow
 from typedflow_admin import catalog, compiled_nodes, expansion, garbage, inbox, references, store
 from typedflow_admin.bells import Bell
@@ -99,31 +99,36 @@ class Attempts:
         id_, now = request.id, self._clock_us()
         started = AttemptStarted(node=id_.node, attempt=id_.attempt, note=request.note)
 
-        def admit(transaction: store.Transaction) -> bytes:
+        def admit(transaction: store.Transaction) -> tuple[bytes, InboxRow | None]:
             row = _find(transaction, id_, request.token)
             if row.outcome is not None:
                 raise errors.StateConflict(f"{_name(id_)} has ended", code="AttemptEnded")
             if row.runner_uid == request.runner_uid:
-                return row.spec
+                return row.spec, None
             if row.runner_uid:
                 raise _Taken(id_, row)
-            if not inbox.post(transaction, id_.execution_id, attempt_started=started):
+            news = inbox.post(transaction, id_.execution_id, attempt_started=started)
+            if news is None:
                 raise errors.StateConflict(f"execution `{id_.execution_id}` has ended", code="ExecutionEnded")
             transaction.attempts.admit(
                 id_.execution_id, id_.node, id_.attempt, request.runner_uid, request.executor_id, now
             )
-            return row.spec
+            return row.spec, news
 
-        spec = await self._database.write(admit)
-        self._work.ring_soon(id_.execution_id)  # nothing waits for a start; a short attempt's end may follow
+        spec, news = await self._database.write(admit)
+        # Nothing waits for a start; a short attempt's end may follow.
+        if news is not None:
+            self._work.tell(id_.execution_id, news, soon=True)
+        else:
+            self._work.ring_soon(id_.execution_id)
         return AttemptSpec.FromString(spec)
 
     async def finish(self, request: FinishRequest) -> None:
         """Keeps the outcome of the admitted runner; repeated, it changes nothing.
 
         That an attempt failed or was stopped may be said by whoever has its token while no runner was admitted, or
-        when the executor of the one that was is gone. While it is there it is asked: if nothing is left of the runner, it
-        says that in the runner's name.
+        when the executor of the one that was is gone. While that is there it is asked, and says in the runner's name
+        that nothing is left of it, where that is so.
 
         Raises:
             UsageError: no outcome, or outputs that are not those of the task, or not of their types.
@@ -140,7 +145,7 @@ class Attempts:
         _check_left_behind(request.outcome)
         expanded = await self._expanded(request) if kind == "expanded" else None
         try:
-            granted = await self._write(request, expanded)
+            granted, news = await self._write(request, expanded)
         except _Taken as taken:
             self._inquire(request, taken.by)
             raise
@@ -152,8 +157,13 @@ class Attempts:
             without.CopyFrom(request)
             without.outcome.ClearField("checkpoint")
             without.outcome.ClearField("deck")
-            granted = await self._write(without, expanded)
-        for execution_id in {request.id.execution_id, *granted}:
+            granted, news = await self._write(without, expanded)
+        woken = set(granted)
+        if news is not None:
+            self._work.tell(request.id.execution_id, news)
+        else:
+            woken.add(request.id.execution_id)
+        for execution_id in woken:
             self._work.ring(execution_id)
 
     def _inquire(self, request: FinishRequest, by: store.AttemptRow) -> None:
@@ -165,8 +175,10 @@ class Attempts:
         )
         self._executors.inquire(by.executor_id, inquiry)
 
-    async def _write(self, request: FinishRequest, expanded: _Expanded | None) -> list[str]:
-        """Keeps the outcome; gives the executions that got the attempt's place.
+    async def _write(
+        self, request: FinishRequest, expanded: _Expanded | None
+    ) -> tuple[list[str], InboxRow | None]:
+        """Keeps the outcome; gives the executions that got the attempt's place, and what its propeller is told.
 
         Raises:
             IntegrityError: it points at objects that are not there any more, or are not what they should be.
@@ -209,15 +221,15 @@ class Attempts:
         request: FinishRequest,
         expanded: _Expanded | None,
         objects: Collection[str],
-    ) -> list[str]:
-        """Writes what became of the attempt, if that is not there yet; gives the executions that got its place.
+    ) -> tuple[list[str], InboxRow | None]:
+        """Writes what became of the attempt, if that is not there yet; gives what `_write` does.
 
         `objects`: the digests of all that it points at. Those that are only in others are claimed here.
         """
         id_, now = request.id, self._clock_us()
         row = self._admitted(transaction, request, now)
         if row.outcome is not None:
-            return []
+            return [], None
         graph = expanded.graph if expanded is not None else None
         outcome = expanded.failed if expanded is not None and expanded.failed is not None else request.outcome
         transaction.objects.claim(objects)
@@ -227,12 +239,12 @@ class Attempts:
             transaction.executions.put_expansion(id_.execution_id, id_.node, graph.SerializeToString())
         transaction.attempts.finish(id_.execution_id, id_.node, id_.attempt, outcome.SerializeToString(), now)
         # An execution that has ended takes no news, and needs none.
-        inbox.post(transaction, id_.execution_id, **event)
+        news = inbox.post(transaction, id_.execution_id, **event)
         queue = transaction.places.queues([id_.execution_id]).get(id_.execution_id)
         if queue is None:
-            return []
+            return [], news
         transaction.places.give_back([(id_.execution_id, id_.node, id_.attempt)])
-        return self._places.grant(transaction, [queue.project])
+        return self._places.grant(transaction, [queue.project]), news
 
     def _admitted(self, transaction: store.Transaction, request: FinishRequest, now: int) -> store.AttemptRow:
         """The attempt, whose runner this is, or is from now on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typedflow import errors
 from typedflow.pb.events_pb2 import Event
+from typedflow.pb.propeller_pb2 import InboxRow
 from typedflow_admin import store
 
 _SCHEMA = 1
@@ -16,9 +17,11 @@ def event(**kind: object) -> bytes:
     return Event(schema=_SCHEMA, **kind).SerializeToString()  # type: ignore[arg-type]
 
 
-def post(transaction: store.Transaction, execution_id: str, **kind: object) -> bool:
-    """Puts an event of a kind into the inbox; False: the execution has ended, and takes no news."""
-    return transaction.leases.post(execution_id, event(**kind))
+def post(transaction: store.Transaction, execution_id: str, **kind: object) -> InboxRow | None:
+    """Puts an event of a kind into the inbox; None: the execution has ended, and takes no news."""
+    made = Event(schema=_SCHEMA, **kind)  # type: ignore[arg-type]
+    sequence = transaction.leases.post(execution_id, made.SerializeToString())
+    return InboxRow(sequence=sequence, event=made) if sequence else None
 
 
 def check_remark(text: str, where: str, what: str) -> None:

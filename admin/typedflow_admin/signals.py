@@ -70,7 +70,7 @@ class Signals:
             return  # somebody was first, or nobody is asked any more
 
         def post(transaction: store.Transaction) -> bool:
-            return inbox.post(transaction, request.execution_id, signal_received=received)
+            return inbox.post(transaction, request.execution_id, signal_received=received) is not None
 
         if not await self._database.write(post):
             raise _over(request.execution_id)

@@ -355,14 +355,14 @@ class SqlLeases:
             for row in statements.rows(self._connection, _FIND_LEASES, {"ids": part}, store.LeaseRow)
         }
 
-    def post(self, execution_id: str, event: bytes) -> bool:
+    def post(self, execution_id: str, event: bytes) -> int:
         """See `store.Leases.post`."""
         found = statements.rows(self._connection, _NEXT_SEQUENCE, {"id": execution_id}, int)
         if not found:
-            return False
+            return 0
         values = {"execution_id": execution_id, "sequence": found[0], "event": event}
         statements.run(self._connection, _INSERT_INBOX, [values])
-        return True
+        return found[0]
 
     def inbox(self, execution_ids: Collection[str]) -> list[store.InboxRow]:
         """See `store.Leases.inbox`."""

@@ -381,8 +381,8 @@ class Leases(Protocol):
     def find(self, execution_ids: Collection[str]) -> dict[str, LeaseRow]:
         """The leases of executions that have not ended."""
 
-    def post(self, execution_id: str, event: bytes) -> bool:
-        """Puts an event into the inbox; False if the execution has ended."""
+    def post(self, execution_id: str, event: bytes) -> int:
+        """Puts an event into the inbox, and gives its number there; 0 if the execution has ended."""
 
     def inbox(self, execution_ids: Collection[str]) -> list[InboxRow]:
         """What waits for the executions' holders, in order."""

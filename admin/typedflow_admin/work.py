@@ -193,6 +193,9 @@ class Session:
         self._work = work
         self._held: dict[str, int] = {}
         self._sent: dict[str, int] = {}
+        self._told: dict[
+            str, list[InboxRow]
+        ] = {}  # to be sent with what comes next, if nobody reads them before
         self._logs: dict[str, asyncio.Queue[LogChunk]] = {}
         self._outgoing: asyncio.Queue[WorkResponse | None] = asyncio.Queue()
         self.said_goodbye = False
@@ -254,7 +257,7 @@ class Session:
     async def push(self) -> None:
         """Sends claims and inbox rows as they come; all that is not consumed again every second."""
         loop = asyncio.get_running_loop()
-        with self._work.bell.listen() as listener:
+        with self._work.bell.listen(take=self._take) as listener:
             try:
                 look_again, topics = 0.0, {CLAIMABLE}
                 while True:
@@ -270,7 +273,7 @@ class Session:
                 self._outgoing.put_nowait(None)
 
     def inquire(self, executor_id: str, inquiry: AttemptInquiry) -> None:
-        """Asks the propeller's executor what became of a runner, if it is this one; it is asked again if that gets lost."""
+        """Asks the propeller's executor what became of a runner, if it is this one. What is not read is not asked."""
         if executor_id and executor_id == self._executor_id and not self._unread():
             self._send(WorkResponse(inquiry=inquiry))
 
@@ -328,7 +331,7 @@ class Session:
         )
         for claim in claims:
             self._held[claim.execution_id] = claim.epoch
-            self._sent.pop(claim.execution_id, None)
+            self._forget_sent(claim.execution_id)
             message = Claim(
                 execution_id=claim.execution_id,
                 epoch=claim.epoch,
@@ -357,8 +360,34 @@ class Session:
                 found.setdefault(row.execution_id, []).append(message)
                 self._sent[row.execution_id] = max(row.sequence, self._sent.get(row.execution_id, 0))
         for execution_id, messages in found.items():
-            for part in _parts(messages, InboxRow.ByteSize):
-                self._send(WorkResponse(inbox=InboxRows(execution_id=execution_id, rows=part)))
+            self._send_rows(execution_id, messages)
+
+    def _take(self, execution_id: str, row: InboxRow | None, *, soon: bool) -> bool:
+        """See `bells.Take`. What follows on what was sent need not be read."""
+        if execution_id not in self._held:
+            return True
+        if self._unread():
+            return False
+        sent = self._sent.get(execution_id, 0)
+        rows = [each for each in self._told.pop(execution_id, ()) if each.sequence > sent]
+        if row is not None:
+            rows.append(row)
+        if any(each.sequence != number for number, each in enumerate(rows, sent + 1)):
+            return False
+        if soon:
+            self._told[execution_id] = rows
+        elif rows:
+            self._sent[execution_id] = rows[-1].sequence
+            self._send_rows(execution_id, rows)
+        return True
+
+    def _send_rows(self, execution_id: str, rows: Iterable[InboxRow]) -> None:
+        for part in _parts(rows, InboxRow.ByteSize):
+            self._send(WorkResponse(inbox=InboxRows(execution_id=execution_id, rows=part)))
+
+    def _forget_sent(self, execution_id: str) -> None:
+        self._sent.pop(execution_id, None)
+        self._told.pop(execution_id, None)
 
     async def _heartbeat(self, heartbeat: Heartbeat) -> None:
         held = [(one.execution_id, one.epoch) for one in heartbeat.executions]
@@ -380,7 +409,7 @@ class Session:
         self._send(WorkResponse(commit=result))
         for part, answer in zip(commit.executions, result.executions, strict=True):
             if answer.status == COMMIT_STATUS_CONFLICT:
-                self._sent.pop(part.execution_id, None)
+                self._forget_sent(part.execution_id)
                 self._work.bell.ring(part.execution_id)
             elif answer.status == COMMIT_STATUS_FENCED or part.status.phase in ENDED:
                 self._drop(part.execution_id, part.epoch)
@@ -389,7 +418,7 @@ class Session:
         """Forgets an execution, which makes room for another; a claim newer than `epoch` stays."""
         if epoch and self._held.get(execution_id, 0) > epoch:
             return
-        self._sent.pop(execution_id, None)
+        self._forget_sent(execution_id)
         full = len(self._held) >= self._capacity
         if self._held.pop(execution_id, None) is not None and full:
             self._work.bell.ring(CLAIMABLE)
