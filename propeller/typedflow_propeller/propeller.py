@@ -88,8 +88,9 @@ class Propeller:
         A server whose database is away welcomes a propeller and breaks its stream with the first claim: it is no reason
         to come back at once.
         """
+        loop = asyncio.get_running_loop()
         for pause in backoff.pauses():
-            stream, began = _Stream(self, claims), time.monotonic()
+            stream, began = _Stream(self, claims), loop.time()
             try:
                 await stream.run()
             except errors.PermissionDenied:
@@ -97,7 +98,7 @@ class Propeller:
             except errors.TypedflowError as error:
                 _log.warning("the connection to admin is lost, will try again: %s", error)
             claims = stream.held
-            if time.monotonic() - began > _STEADY_S:
+            if loop.time() - began > _STEADY_S:
                 return claims
             await asyncio.sleep(pause)
         raise AssertionError("pauses() does not end")

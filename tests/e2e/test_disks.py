@@ -161,6 +161,7 @@ def refused(machine, *codes, command="up --port 0 --http-port 0", limit=resource
     return service.output
 
 
+@pytest.mark.slow
 def test_a_server_that_can_not_start_on_a_full_disk_says_so(machine, disk):
     if isinstance(disk, disks.Limited):
         assert machine.up().stop() == 0
@@ -181,6 +182,7 @@ def read_only(machine):
     return machine
 
 
+@pytest.mark.slow
 def test_a_server_that_can_not_write_to_its_home_says_so(read_only):
     assert "Permission denied" in refused(read_only, "HomeUnfit")
     (read_only.home / "server.lock").chmod(0o644)
