@@ -310,7 +310,7 @@ SERVERS: Final = (
     Explanation(
         "AttemptTaken",
         "Another runner was admitted to the attempt; one is admitted to each.",
-        "Nothing: the other one goes on.",
+        "Nothing: the other one goes on, and when it is lost its machine says so, or is given up.",
         "Attempt.Begin",
     ),
     Explanation(

@@ -63,7 +63,8 @@ class AttemptServicer:
         """Commits the outcome in one transaction with the inbox row that tells the propeller, and publishes the cache entry.
         Repeating it changes nothing. A runner that was not admitted may say that an attempt failed or was stopped when
         the executor of the one that was has been away for longer than a lease: the attempt is lost, and that one's outcome
-        is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken.
+        is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken, and that executor is asked after
+        the attempt: see AttemptInquiry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

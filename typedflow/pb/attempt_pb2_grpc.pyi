@@ -41,7 +41,8 @@ class AttemptStub:
     """Commits the outcome in one transaction with the inbox row that tells the propeller, and publishes the cache entry.
     Repeating it changes nothing. A runner that was not admitted may say that an attempt failed or was stopped when
     the executor of the one that was has been away for longer than a lease: the attempt is lost, and that one's outcome
-    is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken.
+    is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken, and that executor is asked after
+    the attempt: see AttemptInquiry.
     """
 
 @_typing.type_check_only
@@ -57,7 +58,8 @@ class AttemptAsyncStub(AttemptStub):
     """Commits the outcome in one transaction with the inbox row that tells the propeller, and publishes the cache entry.
     Repeating it changes nothing. A runner that was not admitted may say that an attempt failed or was stopped when
     the executor of the one that was has been away for longer than a lease: the attempt is lost, and that one's outcome
-    is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken.
+    is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken, and that executor is asked after
+    the attempt: see AttemptInquiry.
     """
 
 class AttemptServicer(metaclass=_abc_1.ABCMeta):
@@ -82,7 +84,8 @@ class AttemptServicer(metaclass=_abc_1.ABCMeta):
         """Commits the outcome in one transaction with the inbox row that tells the propeller, and publishes the cache entry.
         Repeating it changes nothing. A runner that was not admitted may say that an attempt failed or was stopped when
         the executor of the one that was has been away for longer than a lease: the attempt is lost, and that one's outcome
-        is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken.
+        is refused should it come back. Until then it gets FAILED_PRECONDITION: AttemptTaken, and that executor is asked after
+        the attempt: see AttemptInquiry.
         """
 
 def add_AttemptServicer_to_server(servicer: AttemptServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
