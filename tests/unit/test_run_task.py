@@ -251,6 +251,7 @@ from pathlib import Path
 import typedflow.run_task.__main__
 from typedflow import literals, run_task
 from typedflow.dataplane import objects, s3
+from typedflow.type_engine import files
 from typedflow.pb import attempt_pb2, literals_pb2, tasks_pb2
 from typedflow.run_task import code, warm
 
@@ -263,7 +264,7 @@ s3._connect("s3://bucket/prefix")
 assert threading.active_count() == 1
 blob = store.put_bytes(b"x")
 inputs = {
-    "file": literals_pb2.Literal(file=literals_pb2.File(content=blob.digest, blob=blob, name="in")),
+    "file": literals_pb2.Literal(file=literals_pb2.File(content=files.content(blob.digest, ""), blob=blob, name="in")),
     "at": literals_pb2.Literal(datetime=literals_pb2.Datetime(zone="UTC")),
 }
 spec = attempt_pb2.AttemptSpec(

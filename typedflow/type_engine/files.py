@@ -215,6 +215,7 @@ class FileConverter(conversion.Converter):
         if literal.WhichOneof("value") != "file":
             raise conversion.mismatch(path, self.type, literal)
         self._check_format(literal.file.format, path)
+        check_content(literal.file, path)
         return received(literal.file, data)
 
     def is_exact(self, value: Any) -> bool:
@@ -279,6 +280,15 @@ def _fetch(received: _Received) -> Path:
 def content(digest: str, format: str) -> str:  # noqa: A002
     """The content digest of a file whose bytes have the digest."""
     return "b3:" + blake3(f"typedflow:file:1\0{digest}\0{format}".encode()).hexdigest()
+
+
+def check_content(file: literals_pb2.File, path: str) -> None:
+    """Raises IntegrityError where a file that the store has is said to mean other bytes than its own.
+
+    Whoever launches says what an input means. A result must never be kept under the key of other bytes.
+    """
+    if file.blob.digest and file.content != content(file.blob.digest, file.format):
+        raise errors.IntegrityError("the file's bytes are not what its content digest says", where=path)
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -90,6 +90,7 @@ class PickleConverter(conversion.Converter):
         if literal.WhichOneof("value") != "file":
             raise conversion.mismatch(path, self.type, literal)
         self._check_origin(literal.file, path)
+        files.check_content(literal.file, path)
         with data.checked_file(literal.file.blob) as file, file.open("rb") as source:
             try:
                 value = pickle.load(source)  # noqa: S301 - the annotation says Pickle

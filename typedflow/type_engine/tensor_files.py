@@ -91,10 +91,11 @@ def read(literal: literals_pb2.File, path: str, data: Data) -> tuple[dict[str, A
 
     Raises:
         ConversionError: it is no safetensors file.
-        IntegrityError: it is gone or damaged.
+        IntegrityError: it is gone or damaged, or not what its content digest says.
     """
     if not literal.blob.digest:
         return _read(files.received(literal, data).path, path)
+    files.check_content(literal, path)
     with data.checked_file(literal.blob) as file:
         return _read(file, path)
 

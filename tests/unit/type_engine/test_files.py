@@ -271,3 +271,12 @@ def test_a_url_has_no_path_before_it_is_received() -> None:
         _ = File("s3://bucket/x").path
     assert str(File("s3://bucket/x")) == "s3://bucket/x"
     assert File("s3://bucket/folder/x%20y.csv?versionId=3").name == "x y.csv"
+
+
+def test_c3_bytes_that_are_said_to_be_others_are_refused(table: Path, tmp_path: Path, data: Data) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("a,b\n3,4\n")
+    literal = publish(File(other), data, CSV)
+    literal.content = publish(File(table), data, CSV).content
+    with pytest.raises(errors.IntegrityError, match="not what its content digest says"):
+        receive(literal, data, CSV)
