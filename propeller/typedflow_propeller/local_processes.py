@@ -387,9 +387,11 @@ class LocalProcesses:
         return "; ".join(shortages)
 
     async def _finish(self, attempt: HeldAttempt, outcome: attempt_pb2.Outcome) -> None:
-        if not attempt.admitted:
+        gives_nothing = outcome.WhichOneof("result") in ("error", "stopped")
+        # That of one that never began may be said at once: an abort of thousands that wait is as short as it can be.
+        if not attempt.admitted and not gives_nothing:
             await self._admit(attempt)
-        if outcome.WhichOneof("result") in ("error", "stopped"):
+        if gives_nothing:
             checkpoint = attempt.folder.checkpoint()
             if checkpoint is not None:
                 outcome.checkpoint.CopyFrom(checkpoint)
@@ -402,6 +404,8 @@ class LocalProcesses:
         try:
             await backoff.until_served(lambda: self._service.finish(request), _TRIES)
         except (errors.StateConflict, errors.NotFound, errors.PermissionDenied) as error:
+            if not attempt.admitted:
+                raise (_Taken if error.code == "AttemptTaken" else _NotAdmitted) from None
             _log.warning("the outcome of %s is not wanted any more: %s", attempt.folder.path, error)
         except errors.TypedflowError as error:
             refused = lost_attempts.system(

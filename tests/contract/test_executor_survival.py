@@ -45,6 +45,7 @@ def test_a_queued_attempt_can_be_stopped(world):
         await world.executor.start(spec, "t")
         await world.executor.stop(spec, "t")
         assert (await world.admin.outcome(spec.id)).HasField("stopped")
+        assert key_of(spec.id) not in world.admin.begun  # nor is it said that it began
         world.release()
 
     world(story)

@@ -292,8 +292,10 @@ class Admin:
         self._check()
         kept = attempt_pb2.FinishRequest()
         kept.CopyFrom(request)
-        begun = self.begun[key_of(request.id)]
-        if begun.runner_uid != request.runner_uid:
+        begun = self.begun.get(key_of(request.id))
+        if begun is None:
+            assert not request.outcome.HasField("outputs")
+        elif begun.runner_uid != request.runner_uid:
             assert not request.outcome.HasField("outputs")
             if key_of(request.id) in self.finished:
                 raise errors.StateConflict("it is another's", code="NotAdmitted")

@@ -5,7 +5,6 @@ processes, and a machine that is wiped has lost its folders too.
 """
 
 import asyncio
-import contextlib
 import functools
 import hashlib
 from dataclasses import dataclass, field
@@ -281,15 +280,18 @@ class Executor:
         attempt.admitted = True
 
     async def _finish(self, attempt: _Attempt, outcome: attempt_pb2.Outcome) -> None:
-        if not attempt.admitted:
+        if not attempt.admitted and outcome.HasField("outputs"):
             await self._admit(attempt)
         folder = attempt.folder
         request = attempt_pb2.FinishRequest(
             id=folder.spec.id, token=folder.token, runner_uid=folder.uid, outcome=outcome
         )
-        # Else it is not wanted any more.
-        with contextlib.suppress(errors.StateConflict, errors.NotFound, errors.PermissionDenied):
+        try:
             await backoff.until_reached(lambda: self._client.finish(request))
+        except (errors.StateConflict, errors.NotFound, errors.PermissionDenied) as error:
+            if not attempt.admitted:
+                raise (_Taken if error.code == "AttemptTaken" else _NotAdmitted) from None
+            # It is not wanted any more.
 
     async def _outlast(self, attempt: _Attempt) -> NoReturn:
         """Waits until the executor that has the attempt has said what became of it, or is gone: then we say so."""
