@@ -78,4 +78,4 @@ def test_c9_an_edit_and_another_input_are_named_and_savings_are_counted(author, 
     assert (code, json.loads(said)["dry_run"]) == (0, True)
     assert command("gc", "--older-than", "9y")[0] == 2
     code, said = command("gc", "--older-than", "365d")
-    assert (code, said.splitlines()[0]) == (0, "forget: 0 executions, 0 cache entries")
+    assert (code, said.splitlines()[0]) == (0, "forgot: 0 executions, 0 cache entries")

@@ -44,6 +44,14 @@ PACKAGES = [
     "literals/plain",
     "type_engine",
 ]
+FOLDERS = [
+    *(
+        f"typedflow/{each}"
+        for each in ("cli", "client", "dataplane", "engine", "fingerprint", "local_run", "run_task")
+    ),
+    "admin/typedflow_admin",
+    "propeller/typedflow_propeller",
+]
 
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
@@ -116,6 +124,16 @@ def test_the_map_has_every_module_of_a_package(repository: Path, package: str) -
     modules = {each.stem for each in (repository / "typedflow" / package).glob("[!_]*.py")}
     assert modules
     assert sorted(each for each in modules if f"`{each}`" not in text) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_map_has_a_table_of_a_rooms_modules(repository: Path, folder: str) -> None:
+    text = (repository / "docs" / "architecture.md").read_text("utf-8")
+    name = folder.rpartition("/")[2].removeprefix("typedflow_")
+    _, found, section = text.partition(f"\n### In {name}\n")
+    assert found, name
+    told = set(re.findall(r"^\| `(\w+)` \|", section.partition("\n### ")[0], re.MULTILINE))
+    assert told == {each.stem for each in (repository / folder).glob("[!_]*.py")}
 
 
 def test_every_rule_that_is_built_has_a_test_of_its_number(repository: Path) -> None:

@@ -45,9 +45,9 @@ def gc(older_than: timedelta | None, everywhere: bool, dry_run: bool, form: str)
     if form != output.TABLE:
         output.write({"dry_run": dry_run, **_record(last)}, form)
         return
-    would = "would " if dry_run else ""
-    click.echo(f"{would}forget: {last.executions:,} executions, {last.entries:,} cache entries")
-    click.echo(f"{would}remove: {last.removed_objects:,} objects, {output.size(last.removed_bytes)}")
+    forgot, removed = ("would forget", "would remove") if dry_run else ("forgot", "removed")
+    click.echo(f"{forgot}: {last.executions:,} executions, {last.entries:,} cache entries")
+    click.echo(f"{removed}: {last.removed_objects:,} objects, {output.size(last.removed_bytes)}")
     if last.condemned_objects:
         click.echo(
             f"not referred to any more: {last.condemned_objects:,} objects, {output.size(last.condemned_bytes)};"
