@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from typedflow import errors, identifiers, literal_types, literals
-from typedflow.dataplane import bundles, digests, offload
+from typedflow.dataplane import addresses, bundles, digests, offload
 from typedflow.dataplane.objects import ObjectStore
 from typedflow.pb.attempt_pb2 import AttemptSpec
 from typedflow.pb.data_pb2 import (
@@ -103,7 +103,7 @@ class Data:
         digest = request.digest
         _check_digest(digest, "digest")
         there = await self._database.read(lambda transaction: transaction.entities.bundles([digest]))
-        if not there or not self._objects.exists([_blob_of(there[digest])])[0]:
+        if not there or not await self._exists(_blob_of(there[digest])):
             raise errors.NotFound(f"the code bundle {digest} is not here", hint="register again to upload it")
         async for chunk in self._read(_blob_of(there[digest])):
             yield chunk
@@ -196,10 +196,14 @@ class Data:
                 return blob
 
     async def _there(self, blob: Blob) -> AsyncIterator[bytes]:
-        if not self._objects.exists([blob])[0]:
-            raise errors.IntegrityError("the bytes are no longer there", where=blob.uri)
+        if not await self._exists(blob):
+            raise addresses.gone(blob.uri)
         async for chunk in self._read(blob):
             yield chunk
+
+    async def _exists(self, blob: Blob) -> bool:
+        """Whether the store has it. A store that does not answer is waited for beside the loop."""
+        return (await asyncio.to_thread(self._objects.exists, [blob]))[0]
 
     async def _read(self, blob: Blob) -> AsyncIterator[bytes]:
         file = await asyncio.to_thread(self._objects.open, blob)

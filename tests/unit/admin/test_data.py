@@ -1,5 +1,6 @@
 """Bytes go in under their digest or not at all, and come out to who may read what they belong to."""
 
+import asyncio
 import errno
 
 import grpc
@@ -125,6 +126,28 @@ def test_w4_chunks_have_a_limit_and_values_have_none(admin):
             iter([data_pb2.PutBundleRequest(project="p", domain="d", digest="b3:" + "0" * 64, data=more)])
         )
     assert rpc.error_from(failure.value).where == "data"
+
+
+def test_a_store_that_does_not_answer_keeps_nobody_else_waiting(admin, bundle, monkeypatch):
+    admin.data.PutBundle(iter(puts(bundle.digest, bundle.data)))
+    asked_beside: list[bool] = []
+
+    def beside(method):
+        def called(store, *given):
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                asked_beside.append(True)
+            else:
+                asked_beside.append(False)
+            return method(store, *given)
+
+        return called
+
+    for name in ("exists", "open"):
+        monkeypatch.setattr(objects.FolderStore, name, beside(getattr(objects.FolderStore, name)))
+    list(admin.data.GetBundle(data_pb2.GetBundleRequest(project="p", domain="d", digest=bundle.digest)))
+    assert asked_beside == [True, True]
 
 
 def test_a_full_disk_is_said_to_be_full(admin, monkeypatch):
