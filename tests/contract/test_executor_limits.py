@@ -100,7 +100,7 @@ def test_what_a_machine_lacks_is_noted_and_logged_once(world, caplog):
             note = world.admin.begun[key_of(spec.id)].note
             assert note == "asks for 64Gi of memory, this machine has 1Gi"
         assert [each.message for each in caplog.records if "64Gi" in each.message] == [
-            "task steps.double asks for 64Gi of memory, this machine has 1Gi"
+            "task steps.double: asks for 64Gi of memory, this machine has 1Gi"
         ]
 
     world(story)
