@@ -344,6 +344,58 @@ def kept(n: int) -> int:
 @workflow
 def keeps(xs: list[int]) -> list[int]:
     return map_task(kept)(n=xs)
+
+
+@workflow
+def map_over_map(n: int) -> list[int]:
+    return map_task(add, concurrency=1)(a=map_task(add)(a=spread(n=n), b=1), b=1)
+
+
+@workflow
+def unfolds_in_case(n: int) -> list[int]:
+    return conditional("size").if_(n > 1).then(spread(n=n)).else_().then(map_task(add)(a=[n, n], b=n))
+
+
+@dynamic
+def decides(n: int) -> int:
+    return conditional("limit").if_(add(a=n, b=1) > 2).then(add(a=n, b=2)).else_().fail("too small")
+
+
+@workflow
+def decides_inside(n: int) -> int:
+    return decides(n=n)
+
+
+@workflow
+def asks_or_not(n: int) -> int:
+    return conditional("size").if_(n > 1).then(approve(wait_for_input("v", int), "ok")).else_().then(add(a=n, b=1))
+
+
+@dynamic
+def launches_many(n: int) -> list[int]:
+    return [part_plan().total for _ in range(n)]
+
+
+@workflow
+def child_in_case(n: int) -> list[int]:
+    return conditional("size").if_(n > 1).then(launches_many(n=n)).else_().then([n])
+
+
+@workflow
+def handles_much(n: int, error: ExecutionError) -> None:
+    mapped = map_task(add)(a=[n, n], b=7)
+    waited = sleep(timedelta(milliseconds=50), name="nap")
+    clean.after(mapped, spread(n=1), part_plan().text, waited)(n=n, error=error)
+
+
+@workflow(on_failure=handles_much)
+def handled_by_much(n: int) -> int:
+    return fails(n=n)
+
+
+@workflow(on_failure=clean)
+def handled_output(n: int) -> int:
+    return spread(n=n)[5]
 '''
 
 
@@ -466,4 +518,52 @@ SCENARIOS = [
     Scenario("reported", {"n": 1}, "reports 1 True", name="a report"),
     Scenario("timed_out", {"n": 1}, error=("TimedOut", "slow"), notes=("slow 1",), name="a timeout"),
     Scenario("keeps", {"xs": [2, 3, 2]}, [4, 9, 4], name="a cached map"),
+    Scenario(
+        "map_over_map",
+        {"n": 2},
+        [2, 4, 4],
+        notes=("add 0 0", "add 0 1", "add 1 1", "add 1 1", "add 2 1", "add 2 1", "add 3 1", "add 3 1"),
+        name="a map over a map over a graph",
+    ),
+    Scenario("unfolds_in_case", {"n": 2}, [0, 2, 2], notes=("add 0 0", "add 1 1"), name="dynamic in a case"),
+    Scenario("unfolds_in_case", {"n": 1}, [2, 2], notes=("add 1 1", "add 1 1"), name="a map in a case"),
+    Scenario("decides_inside", {"n": 2}, 4, notes=("add 2 1", "add 2 2"), name="a case in a graph"),
+    Scenario(
+        "decides_inside",
+        {"n": 1},
+        error=("BranchFailed", "decides.limit"),
+        notes=("add 1 1",),
+        name="a case in a graph that fails",
+    ),
+    Scenario("asks_or_not", {"n": 1}, 2, notes=("add 1 1",), name="gates that are skipped"),
+    Scenario("asks_or_not", {"n": 2}, 7, signals={"size.v": 7, "size.ok": True}, name="gates in a case"),
+    Scenario(
+        "child_in_case",
+        {"n": 2},
+        [42, 42],
+        notes=("add 21 21", "add 21 21", "name part", "name part"),
+        name="children of a graph in a case",
+    ),
+    Scenario(
+        "handled_by_much",
+        {"n": 1},
+        error=("ValueError", "fails"),
+        notes=(
+            "add 0 0",
+            "add 1 7",
+            "add 1 7",
+            "add 21 21",
+            "clean 1 ValueError fails USER",
+            "fails 1",
+            "name part",
+        ),
+        name="a handler of every kind of node",
+    ),
+    Scenario(
+        "handled_output",
+        {"n": 1},
+        error=("InvalidValue", ""),
+        notes=("add 0 0", "clean 1 InvalidValue  USER"),
+        name="an output that is not there, handled",
+    ),
 ]
