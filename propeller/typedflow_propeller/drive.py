@@ -25,6 +25,7 @@ from typedflow_propeller import (
     children,
     commits,
     errands,
+    event_clock,
     questions,
     steps,
     timers,
@@ -75,12 +76,12 @@ class Drive:
         self._step = steps.Step()
         self._committing: asyncio.Task[None] | None = None
         self._finished = False
-        self._last_us = 0
+        self._clock = event_clock.EventClock(behind.now_us)
         self._version = 0
         self._loop = asyncio.get_running_loop()
         self._slow = errands.Errands(behind.in_thread)
         self._storing = errands.Errands(behind.in_thread)
-        self._timers = timers.Timers(behind.now_us, self._happened)
+        self._timers = timers.Timers(self._clock.now_us, self._happened)
         self._parts: list[_Part] = [self._slow, self._storing, self._timers]
 
     async def load(self) -> None:
@@ -120,11 +121,12 @@ class Drive:
         for count, event in enumerate(journal, 1):
             self._note_start(event)
             engine.step(self._graph, self._state, event)
-            self._last_us = event.time_us
             size += event.ByteSize()
             if count % _TOGETHER == 0:
                 await asyncio.sleep(0)
         self._version = len(journal)
+        if journal:
+            self._clock.happened(journal[-1].time_us)
         changed = self._state.take_changed()
         # Of a commit in parts only the first may have been written. None is missing where all fits in one.
         if size + sum(map(self._row_bytes, changed)) > steps.COMMIT_BYTES:
@@ -181,9 +183,9 @@ class Drive:
 
     def _apply(self, event: events_pb2.Event) -> None:
         """One event; it is kept for the journal if it changed anything."""
-        self._last_us = max(self._last_us, self._doors.now_us())
         event.schema = 1
-        event.time_us = self._last_us
+        event.time_us = self._clock.now_us()
+        self._clock.happened(event.time_us)
         self._note_start(event)
         actions = engine.step(self._graph, self._state, event)
         changed = self._state.take_changed()

@@ -176,7 +176,8 @@ def test_times_of_events_never_go_back(tell):
         world.admin.now = 5
         world.succeed("plain")
         await world.until(lambda: len(world.started) == 2)
-        assert [event.time_us for event in world.admin.journal] == [1_000_000, 1_000_000]
+        first, second = (event.time_us for event in world.admin.journal)
+        assert 1_000_000 <= first <= second
 
     tell(chain, story)
 
