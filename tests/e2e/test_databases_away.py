@@ -135,6 +135,26 @@ def test_e3_a_database_that_is_killed_in_the_middle_costs_nothing_but_time(
         assert "incident" not in service.output
 
 
+def test_who_waits_for_an_execution_does_not_notice_that_the_database_was_away(
+    machine, postgres_server, database
+):
+    up(machine, database)
+    with machine.client() as client:
+        client.register(machine.write("steps_away", STEPS))
+    inputs = ("--input", f"where={machine.folder}", "--input", "name=gate")
+    waits = machine.start("launch", "waiting", "--wait", *inputs)
+    machines.until(lambda: machine.notes, "the task runs")
+    postgres_server.crash()
+    try:
+        machine.open_gate("gate")
+        machines.until(lambda: not machine.processes("run_task child"), "the task ends")
+        assert waits.is_running, waits.output
+    finally:
+        postgres_server.start()
+    assert waits.process.wait(machines.PATIENCE_S) == 0, waits.output
+    assert "o0  4" in waits.output
+
+
 def test_a_second_server_on_one_database_is_refused_also_after_the_database_was_away(
     machine, other, postgres_server, database
 ):

@@ -106,6 +106,23 @@ def test_e3_a_home_that_is_full_holds_everything_up_and_costs_nothing(machine, d
     assert "incident" not in server.output
 
 
+def test_e3_a_server_that_is_stopped_while_its_disk_is_full_goes_on_when_there_is_room(machine, disk):
+    server = machine.up()
+    with machine.client() as client:
+        client.register(machine.write("steps_stopped_full", STEPS))
+        run = launch(machine, client, "paged")
+    disk.fill()
+    code = server.stop()
+    assert code == 0 or isinstance(disk, disks.Limited)  # its last words go to a file, which is limited too
+    assert machine.processes() == []
+    assert "Traceback" not in server.output
+    disk.free()
+    machine.up()
+    machine.open_gate("gate")
+    with machine.client() as client:
+        assert client.run(run.id).wait(machines.PATIENCE_S).outputs.o0.read_bytes() == b"xxxx"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("workflow", "size", "code", "attempts", "told"),
