@@ -37,27 +37,23 @@ STEPS = """
     def beside(where: str) -> int:
         return other(where=where)
 """
-# Admin and propeller as `typedflow up` starts them, with leases that end soon and room for one task more than one.
-SERVER = """
+# Admin whose leases end soon, so that what a lost holder held is soon another's.
+ADMIN = """
 import os
 from pathlib import Path
 from typedflow import services
 from typedflow_admin import server
 
-options = server.Options(Path(os.environ["TYPEDFLOW_HOME"]), port=0, http_port=0, lease_ms=2_000, slots=2)
-with services.stop_signals() as stopped, server.EmbeddedServer(options) as running:
+options = server.Options(Path(os.environ["TYPEDFLOW_HOME"]), port=0, http_port=0, lease_ms=2_000)
+with services.stop_signals() as stopped, server.EmbeddedServer(options, propeller=False):
     stopped.wait()
 """
 LAUNCHES = 6
 
 
-def up(machine):
-    return machine.announced(machine.start(python=SERVER))
-
-
-def launch(client, machine, name, count=LAUNCHES, n=1, **options):
+def launch(client, machine, name, count=LAUNCHES, n=1):
     inputs = {"where": str(machine.folder), "name": name, "n": n}
-    return [client.launch("wanted", inputs=inputs, **options) for _ in range(count)]
+    return [client.launch("wanted", inputs=inputs) for _ in range(count)]
 
 
 def holder(machine, name):
@@ -119,3 +115,41 @@ def test_c7_one_makes_it_while_the_others_wait_and_hold_no_slot(machine):
         how, gave = ended(client, kept)
         assert (sorted(how), gave) == (statuses(LAUNCHES - 1), {f"1 by {last}"})
         assert machine.runs() == {"first": 4}
+
+
+def propeller(machine, name):
+    """A propeller whose attempts are in a home of their own."""
+    home, store = machine.folder / name, machine.home / "objects"
+    return machine.start(
+        *("propeller", "run", "--admin", machine.info.grpc, "--home", str(home), "--store", str(store)),
+        TYPEDFLOW_TOKEN=machine.info.token,
+    )
+
+
+@pytest.mark.slow
+def test_c7_a_holder_that_stands_still_is_no_holder_and_what_it_says_late_changes_nothing(machine):
+    machine.announced(machine.start(python=ADMIN))
+    first = propeller(machine, "first")
+    with machine.client() as client:
+        client.register(machine.write("single_flight_lost", STEPS))
+        (held,) = launch(client, machine, "late", count=1)
+        _, lost = holder(machine, "late")
+        first.process.send_signal(signal.SIGSTOP)
+        second = propeller(machine, "second")
+        waiting = launch(client, machine, "late", count=3)
+        machines.until(lambda: machine.runs()["late"] == 2, "another makes it")
+        assert lost in machine.processes()
+
+        # All go on: the one that was lost, too, and it comes to its end; nobody knows yet.
+        machine.open_gate("late")
+        how, gave = ended(client, [held, *waiting])
+        first.process.send_signal(signal.SIGCONT)
+        machines.until(lambda: lost not in machine.processes(), "the lost one ends")
+        late = launch(client, machine, "late", count=2)
+        assert ended(client, late)[0] == ["HIT", "HIT"]
+        assert ended(client, [held, *waiting]) == (how, gave)
+        assert how.count("POPULATED") == 1, how
+        assert len(gave) == 1
+        assert machine.runs() == {"late": 2}
+        assert first.is_running, first.output
+        assert second.is_running, second.output
