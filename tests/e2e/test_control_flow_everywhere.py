@@ -110,7 +110,7 @@ def test_typedflow_run(scenario, terminal, file, notes):
     if scenario.error is None:
         assert list(record["outputs"].values()) == plain(as_outputs(scenario))
     else:
-        assert (record["error"]["code"], record["error"]["node"]) == scenario.error
+        assert (record["error"]["code"], record["error"]["node"] or "") == scenario.error
     check_notes(scenario, notes())
 
 
