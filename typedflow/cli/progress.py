@@ -210,7 +210,8 @@ def note(node: NodeExecution) -> str:
 def _slots(counts: SlotCounts) -> str:
     """Of a map: how far it is."""
     parts = [f"{counts.succeeded} of {counts.total}"]
-    for count, what in ((counts.hits, "hits"), (counts.failed, "failed"), (counts.running, "running")):
+    hits = "hit" if counts.hits == 1 else "hits"
+    for count, what in ((counts.hits, hits), (counts.failed, "failed"), (counts.running, "running")):
         if count:
             parts.append(f"{count} {what}")
     return ", ".join(parts)
