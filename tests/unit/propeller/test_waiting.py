@@ -36,6 +36,28 @@ def test_e11_a_sleep_of_days_takes_a_timer_and_nothing_else_also_when_the_driver
     tell_virtually(slept, story)
 
 
+def test_e11_a_sleep_takes_its_time_and_no_more_though_the_clock_was_a_day_ahead_when_it_began(
+    tell_virtually,
+):
+    @workflow
+    def slept(n: int) -> int:
+        return plain.after(sleep(timedelta(minutes=5)))(n=n)
+
+    async def story(world: worlds.World) -> None:
+        loop = asyncio.get_running_loop()
+        day_us = 24 * 3600 * 1_000_000
+        start = loop.time()
+        world.admin.now += day_us
+        world.drive()
+        world.launch()
+        await world.until(lambda: world.admin.journal)
+        world.admin.now -= day_us
+        await world.until(lambda: world.started, within=600)
+        assert 300 <= loop.time() - start < 361
+
+    tell_virtually(slept, story)
+
+
 def test_e11_an_approval_that_waits_is_shown_before_anything_else_happens(tell):
     @workflow
     def approved(n: int) -> int:
