@@ -1,4 +1,4 @@
-"""Executions, leases and attempts in SQL; see the protocols in `store` for what each method promises."""
+"""Executions and leases in SQL; see the protocols in `store` for what each method promises."""
 
 from __future__ import annotations
 
