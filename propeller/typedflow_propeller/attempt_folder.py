@@ -83,10 +83,18 @@ class AttemptFolder:
         (self.path / _RECORD).write_text(json.dumps(asdict(record)), "utf-8")
 
     def mark_interrupted(self) -> None:
-        """Records that the server's stop ended the attempt."""
+        """Records that the server's stop ended the attempt. On a disk that takes no more it counts as lost instead."""
         record = self.record()
-        if record is not None:
-            self.set_record(replace(record, interrupted=True))
+        if record is None:
+            return
+        # Beside the record, and then in its place: without one, the process that it names would be forgotten.
+        marked = self.path / f".{_RECORD}"
+        try:
+            marked.write_text(json.dumps(asdict(replace(record, interrupted=True))), "utf-8")
+            marked.replace(self.path / _RECORD)
+        except OSError:
+            with contextlib.suppress(OSError):
+                marked.unlink(missing_ok=True)
 
     def spec(self) -> attempt_pb2.AttemptSpec | None:
         """What to run; None when it is not there, or was lost in a power cut."""

@@ -106,6 +106,7 @@ def test_e3_a_home_that_is_full_holds_everything_up_and_costs_nothing(machine, d
     assert "incident" not in server.output
 
 
+@pytest.mark.slow
 def test_e3_a_server_that_is_stopped_while_its_disk_is_full_goes_on_when_there_is_room(machine, disk):
     server = machine.up()
     with machine.client() as client:
