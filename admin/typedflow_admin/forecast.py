@@ -271,6 +271,14 @@ class Forecast:
             manifest = call.recipe.manifest(self._digests(unit, call, inputs))
             yield Missing(unit, manifest, inputs, call.task)
 
+    def made_one_at_a_time(self) -> set[str]:
+        """The keys of what is not there and is made by one while the others wait."""
+        return {
+            asked.key
+            for unit, asked in self._asked.items()
+            if not self._has_entry(unit) and self._call(unit).options.cache.serialize and asked.cached
+        }
+
     def nodes(self, why: dict[int, str], usual: Callable[[TaskTemplate], Usage | None]) -> list[PlannedNode]:
         """All nodes, in the order in which they can run; of maps whose slots are not all alike, slots as well.
 

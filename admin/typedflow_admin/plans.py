@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from typedflow.dataplane import offload
 from typedflow.dataplane.objects import ObjectStore
 from typedflow.pb.catalog_pb2 import CatalogEntry, Usage
 from typedflow.pb.events_pb2 import ExecutionStarted
-from typedflow.pb.executions_pb2 import PlanExecutionRequest, PlanExecutionResponse, PlannedNode
+from typedflow.pb.executions_pb2 import (
+    DECISION_RUN,
+    DECISION_WAIT,
+    PlanExecutionRequest,
+    PlanExecutionResponse,
+    PlannedNode,
+)
 from typedflow.pb.literals_pb2 import LiteralMap
 from typedflow.pb.propeller_pb2 import CacheAnswer, CacheQuestion
 from typedflow.pb.tasks_pb2 import TaskTemplate
@@ -79,7 +85,21 @@ class Plans:
         missing = await asyncio.to_thread(lambda: list(forecast.missing(_MOST_EXPLAINED)))
         why = await self._why(missing)
         usual = await self._database.read(partial(_usual, tasks=target.workflow.tasks))
-        return await asyncio.to_thread(forecast.nodes, why, lambda task: usual.get(_name(task)))
+        nodes = await asyncio.to_thread(forecast.nodes, why, lambda task: usual.get(_name(task)))
+        await self._tell_holders(nodes, forecast.made_one_at_a_time())
+        return nodes
+
+    async def _tell_holders(self, nodes: Sequence[PlannedNode], keys: Collection[str]) -> None:
+        """What another makes just now is waited for."""
+        if not keys:
+            return
+        held = await self._database.read(lambda transaction: transaction.reservations.find(keys))
+        for node in nodes:
+            holder = held.get(node.cache_key)
+            if holder is not None and node.decision == DECISION_RUN:
+                node.decision = DECISION_WAIT
+                node.reason = f"node {holder.node} of execution {holder.execution_id} makes it"
+                node.ClearField("usage")
 
     def _begun(self, target: launches.Target, started: ExecutionStarted) -> Forecast:
         launches.check_runnable(target)

@@ -1,6 +1,7 @@
 """C9: what a launch would do, before it does it."""
 
 import pytest
+from typedflow_admin import cache_store
 
 from tests.unit.admin.execution_world import (
     World,
@@ -65,6 +66,21 @@ def test_c9_what_the_cache_has_is_taken_and_what_is_behind_it_is_asked_for(world
     assert (planned["a"].producer_execution_id, planned["a"].producer_node) == (producer, "a")
     assert [planned[id_].usage.wall_seconds for id_ in "abc"] == [2.0, 2.0, 2.0]
     assert planned["b"].reason == "input x 1 -> 2"
+
+
+def test_c9_what_another_makes_just_now_is_waited_for(world):
+    alone = task()
+    alone.options.cache.serialize = True
+    world.register(alone, workflow(calls("a", "m.inc", promise("", "n")), calls("b", "m.inc", promise("a"))))
+    key = world.plan(inputs_json='{"n": 1}')["a"].cache_key
+    holder = world.launch("m.wf", inputs_json='{"n": 1}').id
+    world.hold()
+    row = cache_store.ReservationRow(key, holder, "a")
+    world.run(world.store.write(lambda transaction: transaction.reservations.grant([row])))
+    planned = world.plan(inputs_json='{"n": 1}')
+    assert decisions(planned) == {"a": WAIT, "b": WAIT}
+    assert planned["a"].reason == f"node a of execution {holder} makes it"
+    assert decisions(world.plan(inputs_json='{"n": 2}')) == {"a": RUN, "b": WAIT}
 
 
 def test_c9_a_plan_is_what_then_happens(world):
