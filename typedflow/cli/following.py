@@ -98,9 +98,9 @@ def _address(uri: str, stores: Sequence[Path]) -> str:
 def failure(run: Run) -> errors.ExecutionFailed:
     """Why an execution did not succeed, and where to look."""
     error = run.message.error
-    logs = (
-        f"`typedflow logs {run.id} {shlex.quote(error.node)}` has what the task wrote, " if error.node else ""
-    )
+    logs = ""
+    if error.node and _has_log(run, error.node):
+        logs = f"`typedflow logs {run.id} {shlex.quote(error.node)}` has what the task wrote, "
     hint = f"{logs}`typedflow recover {run.id}` goes on from what succeeded"
     return errors.ExecutionFailed(
         f"execution {run.id} {run.phase}" + (f": {_cause(error)}" if error.message else ""),
@@ -108,6 +108,11 @@ def failure(run: Run) -> errors.ExecutionFailed:
         where=f"node {error.node}" if error.node else "",
         hint=hint,
     )
+
+
+def _has_log(run: Run, node: str) -> bool:
+    """Whether a task of it ran. What is inside of a map is not listed, and fails as tasks do."""
+    return all(each.attempts for each in run.nodes if each.id == node)
 
 
 def _cause(error: ExecutionError) -> str:

@@ -50,7 +50,8 @@ _REASONS = {
     "upstream_failed": "what it needs failed",
 }
 """Why nodes are skipped, for people."""
-_STEPS = 10  # of a map, that are told where each is a line
+_STEPS = 10  # of a large map, that are told where each is a line
+_LARGE = 50
 _ROWS_LEFT_FREE = 6  # of the terminal, for what stands above and below
 _REFRESHES_PER_SECOND = 8
 _LONGEST_WORD = len("SUCCEEDED")  # so that columns keep their places
@@ -80,7 +81,7 @@ def of(*, err: bool = False) -> Progress:
 
 
 class Lines(AbstractContextManager["Lines"]):
-    """A line for each node that begins or ends, in that order, and for each tenth of a map."""
+    """A line for each node that begins or ends, in that order, and for each tenth of a large map."""
 
     def __init__(self, *, err: bool) -> None:
         self._err = err
@@ -220,7 +221,7 @@ def _slots(counts: SlotCounts) -> str:
 def _tenths(node: NodeExecution) -> int:
     """Of a map that runs, how many tenths of its slots have ended."""
     counts = node.slots
-    if node.ended_at_us or counts.total < _STEPS:
+    if node.ended_at_us or counts.total < _LARGE:
         return 0
     return (counts.succeeded + counts.failed + counts.skipped) * _STEPS // counts.total
 

@@ -294,6 +294,16 @@ def test_e11_who_answers_second_is_told_that_the_first_counts(terminal):
     terminal.run("abort", id_)
 
 
+def test_of_what_nobody_ran_there_is_no_log_to_look_at(terminal):
+    id_ = terminal.read("launch", "asks", "--n", "3")["id"]
+    terminal.run("signal", id_, "value", "4")
+    terminal.run("signal", id_, "sure", "reject", "--reason", "too small")
+    done = terminal.run("watch", id_, code=1)
+    assert "too small" in done.stderr
+    assert "typedflow logs" not in done.stderr
+    assert f"typedflow recover {id_}" in done.stderr
+
+
 def test_one_step_of_what_the_cache_gave_runs_on_the_inputs_of_what_made_it(terminal, failed, file):
     id_ = terminal.read("launch", "sums", "--n", "13", "--wait", code=1)["id"]
     done = terminal.run("run", file, "--from-execution", id_, "--node", "square[5]")
