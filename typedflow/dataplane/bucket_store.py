@@ -7,8 +7,10 @@ below `incoming/`, and is copied from it inside S3.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
@@ -59,12 +61,12 @@ class BucketStore:
 
     def __init__(self, bucket: s3.Bucket) -> None:
         self._bucket = bucket
+        self._sending = _Locks()
 
     def put_bytes(self, data: bytes) -> Blob:
         """See `ObjectStore.put_bytes`."""
         found = digests.of_view(data)
-        if not self._has(found):
-            self._put(found, lambda start, length: data[start : start + length], lambda: None)
+        self._put(found, lambda start, length: data[start : start + length], lambda: None)
         return addresses.blob(found.digest, found.size)
 
     def put_file(self, path: str | os.PathLike[str]) -> Blob:
@@ -83,8 +85,7 @@ class BucketStore:
                 if _state(source) != before or before[0] != found.size:
                     raise folders.changed(path)
 
-            if not self._has(found):
-                self._put(found, read, check)
+            self._put(found, read, check)
             check()
             return addresses.blob(found.digest, found.size)
 
@@ -195,14 +196,18 @@ class BucketStore:
     def _put(
         self, found: digests.FileDigest, read: Callable[[int, int], bytes], check: Callable[[], None]
     ) -> None:
+        """Sends it if it is not there. Who sends the same here waits, and then finds it there."""
         name = addresses.name(found.digest)
-        self._put_chunk_list(found)
-        if found.size > multipart.PART:
-            multipart.send(self._bucket, name, found.size, read, check)
-            return
-        data = read(0, found.size)
-        check()
-        self._bucket.put(name, data)
+        with self._sending.of(name):
+            if self._has(found):
+                return
+            self._put_chunk_list(found)
+            if found.size > multipart.PART:
+                multipart.send(self._bucket, name, found.size, read, check)
+                return
+            data = read(0, found.size)
+            check()
+            self._bucket.put(name, data)
 
     def _put_chunk_list(self, found: digests.FileDigest) -> None:
         if found.chunks:
@@ -259,6 +264,31 @@ class BucketStore:
     def _read(self, name: str, start: int, length: int, take: Callable[[bytes], object]) -> None:
         if not self._bucket.read(name, start, length, take):
             raise addresses.gone(self._bucket.url(name))
+
+
+class _Locks:
+    """A lock for each name that somebody has or waits for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted: dict[str, tuple[threading.Lock, int]] = {}
+
+    @contextlib.contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Keeps others of this name out."""
+        with self._lock:
+            lock, count = self._wanted.get(name, (threading.Lock(), 0))
+            self._wanted[name] = lock, count + 1
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                count = self._wanted[name][1]
+                if count == 1:
+                    del self._wanted[name]
+                else:
+                    self._wanted[name] = lock, count - 1
 
 
 def _all(found: Iterable[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
