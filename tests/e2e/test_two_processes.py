@@ -174,6 +174,7 @@ def test_e3_an_execution_whose_machine_is_gone_can_be_aborted(machine):
         assert machine.runs() == {"never": 1}
 
 
+@pytest.mark.slow
 def test_e3_a_propeller_survives_the_admin_that_it_works_for(machine):
     admin = machine.announced(machine.start(python=ADMIN))
     address = machine.info.grpc

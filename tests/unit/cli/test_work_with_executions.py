@@ -7,6 +7,8 @@ import pytest
 
 from tests.e2e import machines, terminals
 
+pytestmark = pytest.mark.slow
+
 SOURCE = """
     from pathlib import Path
     from typedflow import Deck, File, LaunchPlan, approve, map_task, task, wait_for_input, workflow

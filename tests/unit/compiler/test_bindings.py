@@ -184,6 +184,7 @@ def test_a_wrong_way_is_told_with_the_right_one(made, build):
         assert taking(made, FLOAT, value).only().hint == hint
 
 
+@pytest.mark.slow
 def test_too_many_ways_to_read_a_container_are_told(made, build):
     variants = literal_types.union(*(literal_types.list_of(literal_types.file(f"f{i}")) for i in range(60)))
     value = build.many(*[build.of("half")] * 5_000)

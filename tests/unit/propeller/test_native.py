@@ -42,7 +42,13 @@ def run(modules: list[str]) -> list:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks on Linux only")
 @pytest.mark.parametrize(
-    "modules", [["numpy"], ["pandas", "pyarrow"], ["pandera.pandas"], ["sklearn.ensemble", "scipy.linalg"]]
+    "modules",
+    [
+        ["numpy"],
+        ["pandas", "pyarrow"],
+        pytest.param(["pandera.pandas"], marks=pytest.mark.slow),
+        pytest.param(["sklearn.ensemble", "scipy.linalg"], marks=pytest.mark.slow),
+    ],
 )
 def test_scientific_libraries_may_be_forked_and_children_have_all_cpus(modules):
     for module in modules:

@@ -50,6 +50,7 @@ def meaning(literal: literals_pb2.Literal) -> Any:
     return frame.content, frame.rows, frame.type, list(frame.column_contents), frame.index_content
 
 
+@pytest.mark.slow
 @given(frame=frames().filter(lambda frame: len(frame.columns)), draw=st.data())
 def test_c3_a_selection_of_a_pandas_frame_means_what_the_frame_of_these_columns_means(
     frame: pd.DataFrame, draw: st.DataObject, data: Data
