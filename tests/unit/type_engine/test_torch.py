@@ -17,6 +17,8 @@ from torch import nn
 
 from typedflow import Pickle, Transformer, errors, literal_types, literals, type_engine
 from typedflow.dataplane import objects
+from typedflow.pb import literals_pb2
+from typedflow.type_engine import files
 
 pytestmark = pytest.mark.torch
 
@@ -158,12 +160,18 @@ def test_tensors_stand_wherever_a_type_does(data) -> None:
     assert literal_types.text(ENGINE.converter(list[torch.Tensor | None]).type) == "list[torch.Tensor | None]"
 
 
+def holds(literal: literals_pb2.Literal, blob: literals_pb2.Blob) -> None:
+    """Makes a file's literal that of other bytes."""
+    literal.file.blob.CopyFrom(blob)
+    literal.file.content = files.content(blob.digest, literal.file.format)
+
+
 def test_any_program_reads_the_file_and_any_programs_file_is_read(data, tmp_path: Path) -> None:
     literal = TENSOR.to_literal(torch.arange(3), "x", data)
     with data.checked_file(literal.file.blob) as file:
         assert torch.equal(safetensors_torch.load_file(file)["tensor"], torch.arange(3))
     safetensors_torch.save_file({"weights": torch.arange(4)}, tmp_path / "a.safetensors")
-    literal.file.blob.CopyFrom(data.put_file(tmp_path / "a.safetensors"))
+    holds(literal, data.put_file(tmp_path / "a.safetensors"))
     assert torch.equal(TENSOR.from_literal(literal, "x", data), torch.arange(4))
     assert list(STATE.from_literal(literal, "x", data)) == ["weights"]
 
@@ -185,7 +193,7 @@ def test_any_program_reads_the_file_and_any_programs_file_is_read(data, tmp_path
 )
 def test_a_file_that_is_something_else_is_told_with_its_place(content, message, data) -> None:
     literal = TENSOR.to_literal(torch.ones(1), "x", data)
-    literal.file.blob.CopyFrom(data.put_bytes(content))
+    holds(literal, data.put_bytes(content))
     with pytest.raises(errors.ConversionError, match=message) as raised:
         TENSOR.from_literal(literal, "inputs.x", data)
     assert raised.value.where == "inputs.x"
